@@ -1,0 +1,11 @@
+//! The synchronous core of strata-cache: it runs no user code under a lock, knows no runtime and does no IO.
+//!
+//! Users want the `strata-cache` crate; this one is its engine room and promises no stable interface of its own.
+
+pub mod clock;
+pub mod error;
+pub mod expiry;
+pub mod flight;
+pub mod policy;
+pub mod scope;
+pub mod sync;

@@ -1,0 +1,1 @@
+//! The byte storage trait of strata-cache.

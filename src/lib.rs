@@ -1,0 +1,1 @@
+//! strata-cache: a hierarchical multi-tenant cache.
