@@ -1,0 +1,52 @@
+//! The bounds of a cache, changeable at run time.
+//!
+//! A bound of zero stands for "none" inside and is refused outside. Cost: a relaxed load a read.
+
+use std::num::NonZeroU64;
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// How much a cache may hold: entries, weight, or both.
+#[derive(Debug, Default)]
+pub struct Limits {
+    entries: AtomicU64,
+    weight: AtomicU64,
+}
+
+impl Limits {
+    /// Bounds of so many entries and so much weight; `None` means no such bound.
+    pub fn new(entries: Option<NonZeroU64>, weight: Option<NonZeroU64>) -> Self {
+        let limits = Self::default();
+        limits.set_entries(entries);
+        limits.set_weight(weight);
+        limits
+    }
+
+    /// Changes the bound of entries.
+    pub fn set_entries(&self, most: Option<NonZeroU64>) {
+        self.entries.store(most.map_or(0, NonZeroU64::get), Ordering::Relaxed);
+    }
+
+    /// Changes the bound of weight.
+    pub fn set_weight(&self, most: Option<NonZeroU64>) {
+        self.weight.store(most.map_or(0, NonZeroU64::get), Ordering::Relaxed);
+    }
+
+    /// Entries at most.
+    pub fn max_entries(&self) -> Option<u64> {
+        Some(self.entries.load(Ordering::Relaxed)).filter(|&most| most != 0)
+    }
+
+    /// Weight at most.
+    pub fn max_weight(&self) -> Option<u64> {
+        Some(self.weight.load(Ordering::Relaxed)).filter(|&most| most != 0)
+    }
+
+    /// Whether so many entries of so much weight are too much.
+    pub fn exceeded_by(&self, entries: i64, weight: i64) -> bool {
+        let above = |held: i64, most: Option<u64>| {
+            most.is_some_and(|most| u64::try_from(held).is_ok_and(|held| held > most))
+        };
+        above(entries, self.max_entries()) || above(weight, self.max_weight())
+    }
+}

@@ -1,0 +1,94 @@
+//! What left the cache, until it may be dropped: outside all locks, after its listener was told.
+//!
+//! (1) User code (listeners, drops of keys and values) runs only in `Removals::finish`, never under a lock of ours.
+//! (2) A listener that panics is reported and stops nobody.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::slab::Entry;
+use crate::event::RemovalCause;
+use crate::scope::Node;
+use crate::sync::Arc;
+
+/// A removal as a cache-wide listener sees it. It carries no key and no value.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Removal<'a> {
+    /// The region of the entry.
+    pub region: &'a str,
+    /// The scope of the entry; `Display` prints its path.
+    pub scope: &'a Node,
+    /// Why it left.
+    pub cause: RemovalCause,
+    /// What it weighed.
+    pub weight: u64,
+}
+
+/// A cache-wide removal listener.
+pub type Listener = Arc<dyn Fn(&Removal<'_>) + Send + Sync>;
+
+/// A removal listener of one region, which sees key and value.
+pub type RegionListener<K, V> = Arc<dyn Fn(&K, &V, RemovalCause) + Send + Sync>;
+
+struct Removed<K, V> {
+    node: Arc<Node>,
+    weight: u64,
+    cause: RemovalCause,
+    value: Arc<V>,
+    /// For an overwrite the key that came with the new value; it equals the one that stays.
+    key: K,
+}
+
+/// Entries taken out under a lock, to be told of and dropped after it.
+pub(super) struct Removals<K, V>(Vec<Removed<K, V>>);
+
+impl<K, V> Removals<K, V> {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn push(&mut self, entry: Entry<K, V>, cause: RemovalCause) {
+        let Entry { node, key, value, weight, .. } = entry;
+        self.0.push(Removed { node, weight, cause, value, key });
+    }
+
+    pub(super) fn push_replaced(&mut self, node: Arc<Node>, key: K, value: Arc<V>, weight: u64) {
+        self.0.push(Removed { node, weight, cause: RemovalCause::Replaced, value, key });
+    }
+
+    /// Tells the listeners and drops everything. Call it without a lock.
+    pub(super) fn finish(
+        self,
+        region: &str,
+        listener: Option<&Listener>,
+        own: Option<&RegionListener<K, V>>,
+    ) {
+        for removed in self.0 {
+            if removed.cause == RemovalCause::Evicted {
+                tracing::debug!(target: "strata_cache", region, scope = %removed.node, "eviction");
+            }
+            if let Some(listener) = listener {
+                let event =
+                    Removal { region, scope: &removed.node, cause: removed.cause, weight: removed.weight };
+                guarded("listener", || listener(&event));
+            }
+            if let Some(own) = own {
+                guarded("listener", || own(&removed.key, &removed.value, removed.cause));
+            }
+        }
+    }
+}
+
+/// Runs user code whose panic must not stop ours.
+fn guarded(what: &'static str, run: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(run)).is_err() {
+        tracing::error!(target: "strata_cache", what, "user code panicked");
+    }
+}
+
+impl<K, V> fmt::Debug for Removals<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Removals").field("entries", &self.0.len()).finish()
+    }
+}

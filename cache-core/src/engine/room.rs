@@ -1,0 +1,123 @@
+//! Keeping the bounds: who pays when the cache is too full.
+//!
+//! Expired entries go first. Then the newcomer's shard and a few regions sampled by their size offer their next
+//! victim, and the coldest goes (age counted in writes of the cache). (1) The newcomer never pays for itself.
+//! (2) The loop ends at the bounds, or when nothing but the newcomer is left. (3) No lock is held between steps.
+//! Cost: two locks an eviction with one region; four with several.
+
+use super::{Engine, RegionId, RegionOps};
+use crate::policy::SlotId;
+use crate::sync::Arc;
+
+/// Slots that an insert looks at on its way while entries of evicted scopes wait to be swept.
+const SWEEP_STEP: usize = 256;
+
+/// Regions asked for a victim beside the newcomer's.
+const SAMPLES: u64 = 2;
+
+/// An entry that was just written and does not have to pay for its own place.
+#[derive(Debug, Clone, Copy)]
+pub struct Spare {
+    pub(crate) region: RegionId,
+    pub(crate) shard: usize,
+    pub(crate) slot: SlotId,
+}
+
+impl Spare {
+    /// Nobody is spared.
+    pub(crate) const NOBODY: Self = Self { region: RegionId(u64::MAX), shard: 0, slot: SlotId(u32::MAX) };
+
+    /// The spared slot, if it is in this shard.
+    pub(crate) fn in_shard(&self, region: RegionId, shard: usize) -> Option<SlotId> {
+        (self.region == region && self.shard == shard).then_some(self.slot)
+    }
+}
+
+impl Engine {
+    /// Evicts until the cache is within its bounds again.
+    pub(crate) fn make_room(&self, spare: Spare) {
+        if self.has_dead() && self.is_physically_full() {
+            self.sweep_step(SWEEP_STEP);
+        }
+        while self.is_over() {
+            if self.expire_due() > 0 {
+                continue;
+            }
+            if !self.evict_one(spare) {
+                break;
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let root = self.registry().root();
+        self.limits().exceeded_by(root.entries(), root.weight())
+    }
+
+    /// Dead entries count towards this bound only.
+    fn is_physically_full(&self) -> bool {
+        let root = self.registry().root();
+        let (dead_entries, dead_weight) = self.dead();
+        let entries = root.entries().saturating_add(dead_entries);
+        let weight = root.weight().saturating_add(dead_weight);
+        self.limits().exceeded_by(entries.saturating_add(1), weight.saturating_add(1))
+    }
+
+    fn evict_one(&self, spare: Spare) -> bool {
+        let candidates = self.candidates(spare);
+        if let [(region, shard)] = candidates.as_slice() {
+            if region.evict_from(self, *shard, spare) {
+                return true;
+            }
+        } else {
+            let offers = candidates.iter().filter_map(|(region, shard)| {
+                region.coldest(*shard, spare).map(|stamp| (stamp, region, *shard))
+            });
+            if let Some((_, region, shard)) = offers.min_by_key(|(stamp, ..)| *stamp)
+                && region.evict_from(self, shard, spare)
+            {
+                return true;
+            }
+        }
+        // None of the candidates could pay: ask everybody in turn.
+        self.regions().all().iter().any(|region| {
+            (0..region.shards()).any(|shard| region.evict_from(self, shard, spare))
+        })
+    }
+
+    /// The newcomer's own shard, and one shard each of a few regions, chosen with a chance that grows with their size.
+    fn candidates(&self, spare: Spare) -> Vec<(Arc<dyn RegionOps>, usize)> {
+        let regions = self.regions().all();
+        let mut chosen: Vec<(Arc<dyn RegionOps>, usize)> = Vec::with_capacity(1 + SAMPLES as usize);
+        if let Some(own) = regions.iter().find(|region| region.id() == spare.region) {
+            chosen.push((Arc::clone(own), spare.shard));
+        }
+        let total: u64 = regions.iter().map(|region| region.entries()).sum();
+        if total == 0 || (regions.len() == 1 && !chosen.is_empty()) {
+            return chosen;
+        }
+        for sample in 0..SAMPLES {
+            let draw = scramble(self.stamp().wrapping_mul(SAMPLES).wrapping_add(sample));
+            let mut point = draw % total;
+            for region in &regions {
+                if let Some(rest) = point.checked_sub(region.entries()) {
+                    point = rest;
+                    continue;
+                }
+                if region.id() != spare.region {
+                    let shard = (draw >> 40) as usize % region.shards();
+                    chosen.push((Arc::clone(region), shard));
+                }
+                break;
+            }
+        }
+        chosen
+    }
+}
+
+/// Spreads a counter over all bits: the finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014, section 4).
+fn scramble(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
