@@ -1,1 +1,113 @@
-//! policy
+//! Which entry goes: eviction policies, one algorithm a file, and the lists they keep their order in.
+//!
+//! (1) A policy proposes, the engine disposes: it checks every victim, so a wrong one spoils the hit ratio and
+//! nothing else. (2) A policy names no key and no value, only slots; it is told about members of one domain.
+//! (3) A hit never calls a policy; hits reach it later, in batches, and only if it wants them.
+//! (4) Policies run under a shard's lock: they must not call the cache, block or allocate without bound.
+//! Cost: one boxed call per insert, removal and eviction; links cost 16 bytes a slot ([`order`]).
+//!
+//! The engine keeps this sequence: [`Orders::adopt`], [`EvictionPolicy::on_insert`], touches, then
+//! [`EvictionPolicy::on_remove`], [`Orders::release`]. It asks for victims *before* it tells of the insert that
+//! needs the room, for some policies (LFU) would otherwise name the newcomer.
+
+pub mod contract;
+pub mod fifo;
+pub mod guard;
+pub mod heat;
+pub mod kind;
+pub mod lfu;
+pub mod lru;
+pub mod order;
+
+#[cfg(test)]
+mod tests;
+
+pub use fifo::Fifo;
+pub use guard::{Fault, Guarded};
+pub use heat::{Heat, HeatSource};
+pub use kind::{Custom, Policy};
+pub use lfu::Lfu;
+pub use lru::Lru;
+pub use order::{Heads, LISTS, Order, Orders};
+
+/// The cost of an entry, without a unit: 1 where entries are counted, bytes where they are weighed.
+pub type Weight = u64;
+
+/// The number of a slot in its shard's arena.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotId(pub u32);
+
+impl SlotId {
+    /// The number as an index into an arena.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Decides what goes within one eviction domain.
+///
+/// One policy serves one domain, and keeps its order in the [`Order`] it is given each time (or in state of its
+/// own). It may panic or name a wrong slot without harm to the cache: see [`Guarded`]. [`contract::check`] tests
+/// an implementation against everything that is expected here.
+///
+/// ```
+/// use strata_cache_core::policy::{EvictionPolicy, Heat, Order, SlotId, Weight, contract};
+///
+/// /// Evicts the newest first.
+/// struct Stack;
+///
+/// impl EvictionPolicy for Stack {
+///     fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, _hash: u64, _weight: Weight) {
+///         order.push_front(0, slot);
+///     }
+///     fn on_remove(&mut self, order: &mut Order<'_>, slot: SlotId) {
+///         order.remove(slot);
+///     }
+///     fn victim(&mut self, order: &mut Order<'_>, _heat: &Heat<'_>) -> Option<SlotId> {
+///         order.front(0)
+///     }
+/// }
+///
+/// contract::check(|| Box::new(Stack));
+/// ```
+pub trait EvictionPolicy: Send {
+    /// A slot entered the domain: the hash of its key and its weight.
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u64, weight: Weight);
+
+    /// Whether [`EvictionPolicy::on_touch`] is to be called. Asked once, when the domain is made.
+    fn wants_touches(&self) -> bool {
+        false
+    }
+
+    /// Slots that were hit or overwritten, in that order; one may stand there repeatedly.
+    fn on_touch(&mut self, _order: &mut Order<'_>, _batch: &[SlotId]) {}
+
+    /// A slot is about to leave the domain, for whatever reason; it will not be named again before its next insert.
+    fn on_remove(&mut self, order: &mut Order<'_>, slot: SlotId);
+
+    /// Names the member that should go next, or none if the domain is empty. Nothing has happened to it yet: the
+    /// engine calls [`EvictionPolicy::on_remove`] if it agrees, and may ask again if it does not.
+    fn victim(&mut self, order: &mut Order<'_>, heat: &Heat<'_>) -> Option<SlotId>;
+}
+
+impl<P: EvictionPolicy + ?Sized> EvictionPolicy for Box<P> {
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u64, weight: Weight) {
+        (**self).on_insert(order, slot, hash, weight);
+    }
+
+    fn wants_touches(&self) -> bool {
+        (**self).wants_touches()
+    }
+
+    fn on_touch(&mut self, order: &mut Order<'_>, batch: &[SlotId]) {
+        (**self).on_touch(order, batch);
+    }
+
+    fn on_remove(&mut self, order: &mut Order<'_>, slot: SlotId) {
+        (**self).on_remove(order, slot);
+    }
+
+    fn victim(&mut self, order: &mut Order<'_>, heat: &Heat<'_>) -> Option<SlotId> {
+        (**self).victim(order, heat)
+    }
+}

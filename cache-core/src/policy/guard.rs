@@ -1,0 +1,188 @@
+//! A policy that misbehaves is set aside: from then on its domain is first in, first out.
+//!
+//! (1) No panic of a policy leaves this file, not even of its drop. (2) A victim named here is a member of the
+//! domain, and there is one as long as the domain has members: a policy that names another slot, or none, is set
+//! aside like one that panics. (3) A policy that was set aside is never called again.
+//! Cost: a landing pad per call; setting aside reads every link of the shard, once in a domain's life.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{EvictionPolicy, Heat, LISTS, Order, Policy, SlotId, Weight};
+
+/// The list that new members enter once a policy was set aside.
+const NEW: u8 = 0;
+
+/// Why a policy was set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It panicked.
+    Panicked,
+    /// It named a victim that is no member of its domain.
+    Stranger,
+    /// It named no victim though its domain has members.
+    Silent,
+}
+
+impl Fault {
+    /// A word for events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Panicked => "panicked",
+            Self::Stranger => "stranger",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+/// A policy behind a guard. This is what the engine calls.
+pub struct Guarded {
+    policy: Option<Box<dyn EvictionPolicy>>,
+    touches: bool,
+    fault: Option<Fault>,
+}
+
+impl Guarded {
+    /// Guards a policy.
+    pub fn new(policy: Box<dyn EvictionPolicy>) -> Self {
+        let mut guarded = Self {
+            policy: Some(policy),
+            touches: false,
+            fault: None,
+        };
+        match caught(|| {
+            guarded
+                .policy
+                .as_ref()
+                .is_some_and(|policy| policy.wants_touches())
+        }) {
+            Some(touches) => guarded.touches = touches,
+            None => guarded.dismiss(Fault::Panicked),
+        }
+        guarded
+    }
+
+    /// Makes the policy of a new domain and guards it, and the making of it.
+    pub fn build(policy: &Policy) -> Self {
+        match caught(|| policy.build()) {
+            Some(policy) => Self::new(policy),
+            None => Self {
+                policy: None,
+                touches: false,
+                fault: Some(Fault::Panicked),
+            },
+        }
+    }
+
+    /// Whether the policy panicked and was set aside.
+    pub fn panicked(&self) -> bool {
+        self.fault == Some(Fault::Panicked)
+    }
+
+    /// Why the policy was set aside, if it was.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// Calls the policy, if there still is one; a panic sets it aside.
+    fn call<T>(
+        &mut self,
+        order: &mut Order<'_>,
+        act: impl FnOnce(&mut dyn EvictionPolicy, &mut Order<'_>) -> T,
+    ) -> Option<T> {
+        let policy = self.policy.as_deref_mut()?;
+        let answer = caught(|| act(policy, order));
+        if answer.is_none() {
+            self.set_aside(order, Fault::Panicked);
+        }
+        answer
+    }
+
+    /// Goes on without the policy: members it kept in lists stay there, the others are put in one.
+    fn set_aside(&mut self, order: &mut Order<'_>, fault: Fault) {
+        self.dismiss(fault);
+        order.gather(NEW);
+    }
+
+    fn dismiss(&mut self, fault: Fault) {
+        self.fault = Some(fault);
+        self.touches = false;
+        let policy = self.policy.take();
+        caught(|| drop(policy));
+    }
+}
+
+impl EvictionPolicy for Guarded {
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u64, weight: Weight) {
+        let told = self.call(order, |policy, order| policy.on_insert(order, slot, hash, weight));
+        if told.is_none() {
+            order.push_front(NEW, slot);
+        }
+    }
+
+    fn wants_touches(&self) -> bool {
+        self.touches
+    }
+
+    fn on_touch(&mut self, order: &mut Order<'_>, batch: &[SlotId]) {
+        self.call(order, |policy, order| policy.on_touch(order, batch));
+    }
+
+    fn on_remove(&mut self, order: &mut Order<'_>, slot: SlotId) {
+        let told = self.call(order, |policy, order| policy.on_remove(order, slot));
+        if told.is_none() {
+            order.remove(slot);
+        }
+    }
+
+    fn victim(&mut self, order: &mut Order<'_>, heat: &Heat<'_>) -> Option<SlotId> {
+        let named = self.call(order, |policy, order| policy.victim(order, heat));
+        match named {
+            Some(Some(slot)) if order.owns(slot) => return Some(slot),
+            Some(None) if order.members() == 0 => return None,
+            Some(Some(_)) => self.set_aside(order, Fault::Stranger),
+            Some(None) => self.set_aside(order, Fault::Silent),
+            None => {}
+        }
+        oldest(order)
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let policy = self.policy.take();
+        caught(|| drop(policy));
+    }
+}
+
+impl std::fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guarded")
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The next to go without a policy. What it left in higher lists is older than what has entered since, so these
+/// are emptied first.
+fn oldest(order: &Order<'_>) -> Option<SlotId> {
+    (0..LISTS as u8).rev().find_map(|list| order.back(list))
+}
+
+/// Runs foreign code; `None` if it panicked.
+fn caught<T>(act: impl FnOnce() -> T) -> Option<T> {
+    // What the closures capture is either never used again after a panic (the policy) or sound at every point
+    // where foreign code can unwind (the order: its methods do not panic).
+    let caught: Result<T, Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(act));
+    match caught {
+        Ok(answer) => Some(answer),
+        Err(payload) => {
+            // A payload is foreign too: if its drop panics, the second one is left alone.
+            if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                std::mem::forget(second);
+            }
+            None
+        }
+    }
+}

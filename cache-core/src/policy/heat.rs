@@ -1,0 +1,60 @@
+//! How often a slot was hit lately, as policies see it: a small saturating number that hits raise.
+//!
+//! (1) Heat is a hint: hits race with readers, so it may be raised or lost between two reads; a policy must end
+//! even if cooling has no effect. (2) A slot that is not live has heat 0, and cooling it does nothing.
+//! Cost: one indirect call per read, on eviction only.
+
+use super::SlotId;
+
+/// Where the heat of slots is kept: the engine's arena, or a table in a test.
+pub trait HeatSource {
+    /// A slot's heat; 0 if it is not live.
+    fn heat(&self, slot: SlotId) -> u8;
+
+    /// Lowers a slot's heat to a value; does nothing if it is not higher or the slot is not live.
+    fn cool(&self, slot: SlotId, to: u8);
+}
+
+/// A view of the heat of slots, handed to [`EvictionPolicy::victim`](super::EvictionPolicy::victim).
+#[derive(Clone, Copy)]
+pub struct Heat<'a>(&'a dyn HeatSource);
+
+impl<'a> Heat<'a> {
+    /// A view of a source.
+    pub fn new(source: &'a dyn HeatSource) -> Self {
+        Self(source)
+    }
+
+    /// A slot's heat; 0 if it is not live.
+    pub fn of(&self, slot: SlotId) -> u8 {
+        self.0.heat(slot)
+    }
+
+    /// Lowers a slot's heat to a value; does nothing if it is not higher or the slot is not live.
+    pub fn cool(&self, slot: SlotId, to: u8) {
+        self.0.cool(slot, to);
+    }
+}
+
+impl Heat<'static> {
+    /// A view in which every slot is cold, for tests and for policies that need no heat.
+    pub fn cold() -> Self {
+        Self(&Cold)
+    }
+}
+
+impl std::fmt::Debug for Heat<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Heat")
+    }
+}
+
+struct Cold;
+
+impl HeatSource for Cold {
+    fn heat(&self, _slot: SlotId) -> u8 {
+        0
+    }
+
+    fn cool(&self, _slot: SlotId, _to: u8) {}
+}
