@@ -1,0 +1,309 @@
+//! Keys of cached functions: a view that borrows the arguments, and the key that owns them.
+//!
+//! (1) A view hashes like the key made of it, and equals exactly that key; so a hit is found without an allocation.
+//! (2) Both hash and compare through `T`, the type the argument borrows, never through `T::Owned`: a `Borrow` that
+//! breaks its contract cannot break (1). (3) The type of the key depends on the types of the arguments only, so the
+//! function and its companions agree on it. (4) Parts are compared one by one, never joined.
+//!
+//! Cost of a look-up: one pass over the arguments, no allocation; of a key: one `to_owned` per argument.
+
+use std::borrow::{Borrow, ToOwned};
+use std::hash::{Hash, Hasher};
+
+use equivalent::Equivalent;
+
+/// What an argument of a cached function must be to take part in the key.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a cache key",
+    label = "an argument that is not `Hash + Eq + Clone + Send + Sync + 'static`",
+    note = "a key is hashed, compared, and kept after the call",
+    note = "derive `Clone, PartialEq, Eq, Hash` for it, pass something that names it, or, if the result does not \
+            depend on it, leave it out with `skip(..)`"
+)]
+pub trait KeyPart: ToOwned<Owned: Send + Sync + 'static> + Hash + Eq + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T> KeyPart for T where T: ?Sized + ToOwned<Owned: Send + Sync + 'static> + Hash + Eq + 'static {}
+
+/// Borrowed arguments of one call: looks up a key and makes it.
+pub trait View: Hash + Equivalent<Self::Key> {
+    /// The key that owns what the view borrows.
+    type Key: Hash + Eq + Send + Sync + 'static;
+
+    /// Makes the key; called on a miss only.
+    fn to_key(&self) -> Self::Key;
+}
+
+/// One borrowed argument of a [`View`].
+pub trait Part: Hash {
+    /// The owned argument.
+    type Key: Hash + Eq + Send + Sync + 'static;
+
+    /// Whether this is the argument in the key.
+    fn matches(&self, key: &Self::Key) -> bool;
+
+    /// The owned argument.
+    fn to_key(&self) -> Self::Key;
+}
+
+/// The view of no arguments, to which others are added.
+pub fn view() -> Empty {
+    Empty
+}
+
+/// The part of an argument `T` or `&T`.
+pub fn part<T: KeyPart + ?Sized>(argument: &T) -> One<'_, T> {
+    One(argument)
+}
+
+/// The part of an argument `Option<&T>`.
+pub fn optional<T: KeyPart + ?Sized>(argument: Option<&T>) -> Optional<'_, T> {
+    Optional(argument)
+}
+
+/// View and key of no arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Empty;
+
+impl Empty {
+    /// Adds an argument.
+    pub fn and<P: Part>(self, part: P) -> And<Self, P> {
+        And(self, part)
+    }
+}
+
+impl View for Empty {
+    type Key = Self;
+
+    fn to_key(&self) -> Self {
+        Self
+    }
+}
+
+/// A view and one more argument. Not `Eq`: it is compared with [`Key`]s only.
+#[derive(Debug, Clone, Copy, Hash)]
+pub struct And<R, P>(R, P);
+
+impl<R: View, P: Part> And<R, P> {
+    /// Adds an argument.
+    pub fn and<Q: Part>(self, part: Q) -> And<Self, Q> {
+        And(self, part)
+    }
+}
+
+impl<R: View, P: Part> Equivalent<Key<R::Key, P::Key>> for And<R, P> {
+    fn equivalent(&self, key: &Key<R::Key, P::Key>) -> bool {
+        self.1.matches(&key.1) && self.0.equivalent(&key.0)
+    }
+}
+
+impl<R: View, P: Part> View for And<R, P> {
+    type Key = Key<R::Key, P::Key>;
+
+    fn to_key(&self) -> Self::Key {
+        Key(self.0.to_key(), self.1.to_key())
+    }
+}
+
+/// The key of an [`And`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key<R, P>(R, P);
+
+/// A borrowed argument.
+#[derive(Debug)]
+pub struct One<'a, T: ?Sized>(&'a T);
+
+impl<T: Hash + ?Sized> Hash for One<'_, T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl<T: KeyPart + ?Sized> Part for One<'_, T> {
+    type Key = Owned<T>;
+
+    fn matches(&self, key: &Owned<T>) -> bool {
+        *self.0 == *key.get()
+    }
+
+    fn to_key(&self) -> Owned<T> {
+        Owned(self.0.to_owned())
+    }
+}
+
+/// The owned form of a [`One`].
+pub struct Owned<T: KeyPart + ?Sized>(T::Owned);
+
+impl<T: KeyPart + ?Sized> Owned<T> {
+    fn get(&self) -> &T {
+        self.0.borrow()
+    }
+}
+
+impl<T: KeyPart + ?Sized> Hash for Owned<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.get().hash(state);
+    }
+}
+
+impl<T: KeyPart + ?Sized> PartialEq for Owned<T> {
+    fn eq(&self, other: &Self) -> bool {
+        *self.get() == *other.get()
+    }
+}
+
+impl<T: KeyPart + ?Sized> Eq for Owned<T> {}
+
+/// A borrowed argument that may be absent.
+#[derive(Debug)]
+pub struct Optional<'a, T: ?Sized>(Option<&'a T>);
+
+impl<T: Hash + ?Sized> Hash for Optional<'_, T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl<T: KeyPart + ?Sized> Part for Optional<'_, T> {
+    type Key = OwnedOption<T>;
+
+    fn matches(&self, key: &OwnedOption<T>) -> bool {
+        self.0 == key.get()
+    }
+
+    fn to_key(&self) -> OwnedOption<T> {
+        OwnedOption(self.0.map(ToOwned::to_owned))
+    }
+}
+
+/// The owned form of an [`Optional`].
+pub struct OwnedOption<T: KeyPart + ?Sized>(Option<T::Owned>);
+
+impl<T: KeyPart + ?Sized> OwnedOption<T> {
+    fn get(&self) -> Option<&T> {
+        self.0.as_ref().map(Borrow::borrow)
+    }
+}
+
+impl<T: KeyPart + ?Sized> Hash for OwnedOption<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.get().hash(state);
+    }
+}
+
+impl<T: KeyPart + ?Sized> PartialEq for OwnedOption<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl<T: KeyPart + ?Sized> Eq for OwnedOption<T> {}
+
+/// Takes one reference off what a `receiver` expression gives, so that `self.name()` of type `&str` is a key as
+/// `self.name` of type `String` is. The macro cannot see the type; method resolution on `&&Peel` can.
+#[derive(Debug)]
+pub struct Peel<'a, T: ?Sized>(pub &'a T);
+
+/// [`Peel`] of a reference.
+pub trait PeelReference<'a> {
+    /// What the reference points to.
+    type Target: ?Sized;
+
+    /// The reference itself.
+    fn peel(&self) -> &'a Self::Target;
+}
+
+impl<'a, T: ?Sized> PeelReference<'a> for &Peel<'_, &'a T> {
+    type Target = T;
+
+    fn peel(&self) -> &'a T {
+        self.0
+    }
+}
+
+/// [`Peel`] of anything else.
+pub trait PeelValue<'a> {
+    /// The value's type.
+    type Target: ?Sized;
+
+    /// The value, borrowed.
+    fn peel(&self) -> &'a Self::Target;
+}
+
+impl<'a, T: ?Sized> PeelValue<'a> for Peel<'a, T> {
+    type Target = T;
+
+    fn peel(&self) -> &'a T {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hash::BuildHasher;
+
+    #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+    struct Month(u16, u8);
+
+    fn agree<V: View>(view: V) -> V::Key {
+        let hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
+        let key = view.to_key();
+        assert_eq!(hasher.hash_one(&view), hasher.hash_one(&key));
+        assert!(view.equivalent(&key));
+        key
+    }
+
+    #[test]
+    fn view_hashes_and_compares_like_its_key() {
+        agree(view());
+        agree(view().and(part::<u64>(&7)));
+        agree(view().and(part::<str>("theme")).and(part::<[u32]>(&[1, 2])).and(part(&Month(2026, 1))));
+        agree(view().and(optional::<str>(Some("a"))).and(optional::<str>(None)));
+    }
+
+    #[test]
+    fn view_of_other_arguments_does_not_equal_the_key() {
+        let key = agree(view().and(part::<str>("ab")).and(part::<str>("c")));
+        assert!(!view().and(part::<str>("a")).and(part::<str>("bc")).equivalent(&key));
+        assert!(!view().and(part::<str>("ab")).and(part::<str>("d")).equivalent(&key));
+        let absent = agree(view().and(optional::<str>(None)));
+        assert!(!view().and(optional::<str>(Some(""))).equivalent(&absent));
+    }
+
+    #[test]
+    fn receiver_given_as_value_or_reference_makes_the_same_key() {
+        struct Named(String);
+        impl Named {
+            fn name(&self) -> &str {
+                &self.0
+            }
+        }
+        let named = Named("eu".into());
+        let by_reference = agree(view().and(part((&&Peel(&named.name())).peel())));
+        let by_value = agree(view().and(part((&&Peel(&*named.0)).peel())));
+        assert!(by_reference == by_value);
+        agree(view().and(part((&&Peel(&named.0)).peel())));
+        agree(view().and(part((&&Peel(&Month(1, 2))).peel())));
+    }
+
+    #[test]
+    fn key_hashes_through_what_the_argument_borrows() {
+        // A type whose owned form breaks the contract of `Borrow`: other hash, other equality.
+        #[derive(PartialEq, Eq, Hash)]
+        struct Odd(u8);
+        struct OddOwned(Odd);
+        impl Borrow<Odd> for OddOwned {
+            fn borrow(&self) -> &Odd {
+                &self.0
+            }
+        }
+        impl ToOwned for Odd {
+            type Owned = OddOwned;
+            fn to_owned(&self) -> OddOwned {
+                OddOwned(Odd(self.0))
+            }
+        }
+        agree(view().and(part(&Odd(3))));
+    }
+}

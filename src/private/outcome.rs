@@ -1,0 +1,284 @@
+//! How a cached function's return type is split into the value that is stored and the error that is not.
+//!
+//! (1) `Ok` is stored, `Err` is not, whatever alias the return type hides behind: the kind is found by method
+//! resolution on `&&&Probe<R>`, on the type and never on its spelling. (2) Any other return type is stored whole;
+//! `None` is a value. (3) The leader of a load gets its own `E`; others share it only where `E: Clone` was seen.
+//!
+//! Cost: none at run time; kinds are unit structs and everything here inlines.
+//! Method resolution as a choice: David Tolnay, "Autoref-based stable specialization" (case study), 2019.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use strata_cache_core::error::Error;
+
+/// An error of a load, ready to be shared with those who wait for the same load.
+pub type SharedError = Arc<dyn Any + Send + Sync>;
+
+/// What a cached function may return, or what the `Ok` of its `Result` may be.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored in a cache",
+    label = "a return type that is not `Clone + Send + Sync + 'static`",
+    note = "every hit hands out a clone of the stored value; return `Arc<{Self}>` to make it cheap and possible"
+)]
+pub trait Value: Clone + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone + Send + Sync + 'static> Value for T {}
+
+/// A return type that can carry an error of the cache, for `without_scope = error`.
+#[diagnostic::on_unimplemented(
+    message = "`without_scope = error` cannot make a `{Self}` of an error of the cache",
+    label = "not a `Result` whose error is `From<strata_cache::Error>`",
+    note = "return `Result<_, E>` with `E: From<strata_cache::Error>`, or write `without_scope = bypass` or `panic`"
+)]
+pub trait Refuse {
+    /// The return value that says so.
+    fn refuse(error: Error) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E: From<Error>> Refuse for Result<T, E> {
+    fn refuse(error: Error) -> Self {
+        Err(E::from(error))
+    }
+}
+
+/// One way to split a return type `R`.
+pub trait Outcome<R>: Copy {
+    /// What is stored.
+    type Value: Value;
+    /// What is not.
+    type Error;
+
+    /// Takes a return value apart.
+    fn split(self, returned: R) -> Result<Self::Value, Self::Error>;
+
+    /// Makes a return value of a stored value.
+    fn ok(self, value: Self::Value) -> R;
+
+    /// Makes a return value of an error.
+    fn err(self, error: Self::Error) -> R;
+
+    /// A copy of the error for those who wait, where one can be made.
+    fn share(self, _error: &Self::Error) -> Option<SharedError> {
+        None
+    }
+
+    /// The error out of a shared copy.
+    fn unshare(self, _shared: &SharedError) -> Option<Self::Error> {
+        None
+    }
+
+    /// The return value of a call without a scope, where the function wants one (`without_scope = error`).
+    fn no_scope(self, _error: Error) -> Option<R> {
+        None
+    }
+}
+
+/// The kind of a `Result` whose error can be cloned.
+#[derive(Debug, Clone, Copy)]
+pub struct Shared;
+
+impl<T: Value, E: Clone + Send + Sync + 'static> Outcome<Result<T, E>> for Shared {
+    type Value = T;
+    type Error = E;
+
+    fn split(self, returned: Result<T, E>) -> Result<T, E> {
+        returned
+    }
+
+    fn ok(self, value: T) -> Result<T, E> {
+        Ok(value)
+    }
+
+    fn err(self, error: E) -> Result<T, E> {
+        Err(error)
+    }
+
+    fn share(self, error: &E) -> Option<SharedError> {
+        Some(Arc::new(error.clone()))
+    }
+
+    fn unshare(self, shared: &SharedError) -> Option<E> {
+        shared.downcast_ref::<E>().cloned()
+    }
+}
+
+/// The kind of any other `Result`.
+#[derive(Debug, Clone, Copy)]
+pub struct Fallible;
+
+impl<T: Value, E> Outcome<Result<T, E>> for Fallible {
+    type Value = T;
+    type Error = E;
+
+    fn split(self, returned: Result<T, E>) -> Result<T, E> {
+        returned
+    }
+
+    fn ok(self, value: T) -> Result<T, E> {
+        Ok(value)
+    }
+
+    fn err(self, error: E) -> Result<T, E> {
+        Err(error)
+    }
+}
+
+/// The kind of everything else.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain;
+
+impl<R: Value> Outcome<R> for Plain {
+    type Value = R;
+    type Error = Infallible;
+
+    fn split(self, returned: R) -> Result<R, Infallible> {
+        Ok(returned)
+    }
+
+    fn ok(self, value: R) -> R {
+        value
+    }
+
+    fn err(self, error: Infallible) -> R {
+        match error {}
+    }
+}
+
+/// A kind whose function returns an error where there is no scope (`without_scope = error`).
+#[derive(Debug, Clone, Copy)]
+pub struct Refusing<O>(pub O);
+
+impl<R: Refuse, O: Outcome<R>> Outcome<R> for Refusing<O> {
+    type Value = O::Value;
+    type Error = O::Error;
+
+    fn split(self, returned: R) -> Result<O::Value, O::Error> {
+        self.0.split(returned)
+    }
+
+    fn ok(self, value: O::Value) -> R {
+        self.0.ok(value)
+    }
+
+    fn err(self, error: O::Error) -> R {
+        self.0.err(error)
+    }
+
+    fn share(self, error: &O::Error) -> Option<SharedError> {
+        self.0.share(error)
+    }
+
+    fn unshare(self, shared: &SharedError) -> Option<O::Error> {
+        self.0.unshare(shared)
+    }
+
+    fn no_scope(self, error: Error) -> Option<R> {
+        Some(R::refuse(error))
+    }
+}
+
+/// Finds the kind of `R`: `(&&&Probe::<R>::new()).kind()` with the three traits below in scope.
+pub struct Probe<R>(PhantomData<fn() -> R>);
+
+impl<R> Probe<R> {
+    /// Asks about `R`.
+    #[expect(clippy::new_without_default, reason = "named by expansions only")]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// Answers for a `Result` whose error can be cloned.
+pub trait ProbeShared {
+    /// The kind.
+    fn kind(&self) -> Shared {
+        Shared
+    }
+}
+
+impl<T, E: Clone + Send + Sync + 'static> ProbeShared for &&Probe<Result<T, E>> {}
+
+/// Answers for any other `Result`.
+pub trait ProbeFallible {
+    /// The kind.
+    fn kind(&self) -> Fallible {
+        Fallible
+    }
+}
+
+impl<T, E> ProbeFallible for &Probe<Result<T, E>> {}
+
+/// Answers for everything else.
+pub trait ProbePlain {
+    /// The kind.
+    fn kind(&self) -> Plain {
+        Plain
+    }
+}
+
+impl<R> ProbePlain for Probe<R> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strata_cache_core::error::ErrorKind;
+
+    type Hidden<T> = std::result::Result<T, std::io::Error>;
+
+    #[derive(Debug, Clone, PartialEq)]
+    struct Missing;
+
+    #[derive(Debug)]
+    struct Failed(ErrorKind);
+
+    impl From<Error> for Failed {
+        fn from(error: Error) -> Self {
+            Self(error.kind())
+        }
+    }
+
+    #[test]
+    fn kind_of_an_alias_of_result_is_fallible() {
+        let Fallible = (&&&Probe::<Hidden<u8>>::new()).kind();
+        let Shared = (&&&Probe::<Result<u8, Missing>>::new()).kind();
+        let Plain = (&&&Probe::<Option<u8>>::new()).kind();
+        let Plain = (&&&Probe::<u8>::new()).kind();
+    }
+
+    #[test]
+    fn error_that_clones_is_shared_and_given_back() {
+        let kind = (&&&Probe::<Result<u8, Missing>>::new()).kind();
+        let shared = Outcome::<Result<u8, Missing>>::share(kind, &Missing).expect("`Missing` clones");
+        assert_eq!(Outcome::<Result<u8, Missing>>::unshare(kind, &shared), Some(Missing));
+        let foreign: SharedError = Arc::new(3_u8);
+        assert_eq!(Outcome::<Result<u8, Missing>>::unshare(kind, &foreign), None);
+    }
+
+    #[test]
+    fn error_that_does_not_clone_is_not_shared() {
+        let kind = (&&&Probe::<Hidden<u8>>::new()).kind();
+        let error = std::io::Error::other("down");
+        assert!(Outcome::<Hidden<u8>>::share(kind, &error).is_none());
+        assert!(Outcome::<Hidden<u8>>::split(kind, Err(error)).is_err());
+    }
+
+    #[test]
+    fn none_is_a_value() {
+        let kind = (&&&Probe::<Option<u8>>::new()).kind();
+        assert_eq!(kind.split(None::<u8>), Ok(None));
+    }
+
+    #[test]
+    fn refusing_kind_turns_an_error_of_the_cache_into_the_functions_own() {
+        let kind = Refusing((&&&Probe::<Result<u8, Failed>>::new()).kind());
+        let refused: Option<Result<u8, Failed>> = kind.no_scope(Error::new(ErrorKind::NoScope, "call"));
+        assert!(matches!(refused, Some(Err(Failed(ErrorKind::NoScope)))));
+        let plain: Option<u8> = (&&&Probe::<u8>::new()).kind().no_scope(Error::new(ErrorKind::NoScope, "call"));
+        assert_eq!(plain, None);
+    }
+}
