@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod error;
+pub mod event;
 pub mod expiry;
 pub mod flight;
 pub mod policy;

@@ -1,1 +1,28 @@
-//! scope
+//! Scopes: who an entry belongs to.
+//!
+//! `tree` says which levels there are, `id` and `path` where an operation is to happen, `registry` which scopes live,
+//! `node` what each of them counts, `ledger` how a count stays exact while a scope is detached, `stats` what happened,
+//! and `anchor` how a handle survives the eviction of its scope.
+//!
+//! (1) A place resolves to exactly the level that was asked for, or to an error; nothing falls back to the root.
+//! (2) Ids are whole segments; no text of an id can reach another path. (3) Node ids are never reused.
+//! (4) Detaching a scope costs the same whatever it holds. (5) Look-ups create nothing.
+
+pub mod anchor;
+pub mod id;
+pub mod ledger;
+pub mod node;
+pub mod path;
+pub mod registry;
+pub mod stats;
+pub mod tree;
+
+pub use anchor::Anchor;
+pub use id::{IdText, Ids, MAX_ID_BYTES, ScopeId, ScopeIds};
+pub use node::{Charge, Node};
+pub use path::{ExactPath, Locate, PathIds, ScopePath, exact};
+#[doc(hidden)]
+pub use path::{owned_text, plain};
+pub use registry::{Detached, Registry, TrackedLevels};
+pub use stats::{ScopeCounts, ScopeStats};
+pub use tree::{LevelId, ScopeTree, ScopeTreeBuilder};

@@ -1,0 +1,102 @@
+//! A resolved handle: a path and the node it was last found at, which finds its way by itself after an eviction.
+//!
+//! (1) A node is used only if it was found live at the registry's present word, or was found again after that word was
+//! read. (2) Absence is never remembered: another thread may make the node at any time. (3) What is stored is one
+//! pointer; the word at which a node was verified is the node's own, so the two cannot be mixed up between threads.
+//! (4) An anchor pins its node's path: a node with a handle is not idle.
+//! Cost: resolved and nothing detached since, a use is one guarded load and two comparisons; no allocation.
+
+use arc_swap::ArcSwapOption;
+
+use super::node::Node;
+use super::path::{Locate, ScopePath};
+use super::registry::Registry;
+use crate::error::Result;
+use crate::sync::Arc;
+
+/// A path in one registry, with its node once it has one.
+pub struct Anchor {
+    path: ScopePath,
+    resolved: ArcSwapOption<Node>,
+}
+
+impl Anchor {
+    /// An anchor at a path; nothing is looked up yet.
+    pub fn new(path: ScopePath) -> Self {
+        Self {
+            path,
+            resolved: ArcSwapOption::empty(),
+        }
+    }
+
+    /// An anchor at a place of a registry's tree. Creates no node.
+    ///
+    /// # Errors
+    /// Those of [`Locate`].
+    pub fn at(registry: &Registry, place: &(impl Locate + ?Sized), operation: &'static str) -> Result<Self> {
+        Ok(Self::new(ScopePath::of(registry.tree(), place, operation)?))
+    }
+
+    /// The path.
+    pub fn path(&self) -> &ScopePath {
+        &self.path
+    }
+
+    /// Calls with the path's present node, if it has one. The registry must be the one the anchor was made for.
+    pub fn with<R>(&self, registry: &Registry, f: impl FnOnce(Option<&Arc<Node>>) -> R) -> R {
+        let word = registry.word();
+        let held = self.resolved.load();
+        if let Some(node) = &*held
+            && node.is_live_at(word)
+        {
+            return f(Some(node));
+        }
+        drop(held);
+        // The path has been checked against the tree; one of another tree has no node here.
+        let found = registry.find(&self.path, "scope").ok().flatten();
+        self.keep(found.clone());
+        f(found.as_ref())
+    }
+
+    /// The path's present node, if it has one.
+    pub fn find(&self, registry: &Registry) -> Option<Arc<Node>> {
+        self.with(registry, |node| node.cloned())
+    }
+
+    /// The path's present node, made if it has none.
+    ///
+    /// # Errors
+    /// Those of [`Locate`] for a path that is not one of the registry's tree.
+    pub fn create(&self, registry: &Registry) -> Result<Arc<Node>> {
+        let word = registry.word();
+        if let Some(node) = &*self.resolved.load()
+            && node.is_live_at(word)
+        {
+            return Ok(Arc::clone(node));
+        }
+        let node = registry.find_or_create(&self.path, "scope")?;
+        self.keep(Some(Arc::clone(&node)));
+        Ok(node)
+    }
+
+    fn keep(&self, node: Option<Arc<Node>>) {
+        if let Some(node) = &node {
+            node.pin();
+        }
+        if let Some(old) = self.resolved.swap(node) {
+            old.unpin();
+        }
+    }
+}
+
+impl Drop for Anchor {
+    fn drop(&mut self) {
+        self.keep(None);
+    }
+}
+
+impl std::fmt::Debug for Anchor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Anchor({})", self.path)
+    }
+}

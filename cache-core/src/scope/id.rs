@@ -1,0 +1,312 @@
+//! Ids of scopes: how a value becomes the text that identifies it on its level, and bags of ids by name.
+//!
+//! (1) An id is its text: two ids are one if and only if their texts are equal, so `42` and `"42"` are one id.
+//! (2) A text is one segment whatever it contains; nothing splits, joins or normalises it.
+//! (3) An accepted id has 1 to [`MAX_ID_BYTES`] bytes. (4) No error repeats an id: it may be personal or hostile.
+//! Cost: text is borrowed where it can be; integers and owned texts of up to 40 bytes live on the stack.
+
+use std::borrow::{Borrow, Cow};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::{self, Display, Write};
+use std::hash::{BuildHasher, Hash};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::sync::Arc;
+
+/// The length in bytes of the longest id that is accepted.
+pub const MAX_ID_BYTES: usize = 1024;
+
+/// Bytes kept on the stack: the longest integer, `i128::MIN`, has 40.
+const INLINE: usize = 40;
+
+/// The text of an id: borrowed, on the stack, or boxed.
+#[derive(Clone)]
+pub struct IdText<'a>(Repr<'a>);
+
+#[derive(Clone)]
+enum Repr<'a> {
+    Borrowed(&'a str),
+    /// The first `len` bytes are UTF-8: they are only ever copied from whole texts.
+    Inline {
+        len: u8,
+        bytes: [u8; INLINE],
+    },
+    Owned(Box<str>),
+}
+
+impl<'a> IdText<'a> {
+    /// Borrows a text.
+    pub const fn borrowed(text: &'a str) -> Self {
+        Self(Repr::Borrowed(text))
+    }
+
+    /// Formats a value; no allocation up to 40 bytes.
+    pub fn display(value: impl Display) -> Self {
+        let mut sink = Sink::Inline {
+            len: 0,
+            bytes: [0; INLINE],
+        };
+        // The sink never fails; a `Display` that does leaves what it wrote so far.
+        let _ = write!(sink, "{value}");
+        Self(match sink {
+            // At most `INLINE`, which fits a byte.
+            Sink::Inline { len, bytes } => Repr::Inline {
+                len: len as u8,
+                bytes,
+            },
+            Sink::Spilled(text) => Repr::Owned(text.into_boxed_str()),
+        })
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Repr::Borrowed(text) => text,
+            Repr::Inline { len, bytes } => std::str::from_utf8(&bytes[..usize::from(*len)])
+                .expect("an inline id is copied from whole texts, so it is UTF-8"),
+            Repr::Owned(text) => text,
+        }
+    }
+
+    /// The same text without a borrow; no allocation up to 40 bytes.
+    pub fn into_owned(self) -> IdText<'static> {
+        match self.0 {
+            Repr::Borrowed(text) if text.len() <= INLINE => {
+                let mut bytes = [0; INLINE];
+                bytes[..text.len()].copy_from_slice(text.as_bytes());
+                IdText(Repr::Inline {
+                    len: text.len() as u8,
+                    bytes,
+                })
+            }
+            Repr::Borrowed(text) => IdText(Repr::Owned(text.into())),
+            Repr::Inline { len, bytes } => IdText(Repr::Inline { len, bytes }),
+            Repr::Owned(text) => IdText(Repr::Owned(text)),
+        }
+    }
+}
+
+impl PartialEq<IdText<'_>> for IdText<'_> {
+    fn eq(&self, other: &IdText<'_>) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for IdText<'_> {}
+
+impl fmt::Debug for IdText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// Collects formatted text inline until it no longer fits.
+enum Sink {
+    Inline { len: usize, bytes: [u8; INLINE] },
+    Spilled(String),
+}
+
+impl Write for Sink {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        match self {
+            Self::Inline { len, bytes } if *len + part.len() <= INLINE => {
+                bytes[*len..*len + part.len()].copy_from_slice(part.as_bytes());
+                *len += part.len();
+            }
+            Self::Inline { len, bytes } => {
+                let mut text = String::with_capacity(*len + part.len());
+                text.push_str(
+                    std::str::from_utf8(&bytes[..*len])
+                        .expect("an inline id is copied from whole texts, so it is UTF-8"),
+                );
+                text.push_str(part);
+                *self = Self::Spilled(text);
+            }
+            Self::Spilled(text) => text.push_str(part),
+        }
+        Ok(())
+    }
+}
+
+/// A value that identifies a scope on its level.
+///
+/// Injective by contract: different values give different texts, or their tenants would share a scope. Text is taken
+/// as it is and integers are written in decimal, so `42` and `"42"` are one id.
+///
+/// ```
+/// use strata_cache_core::scope::{IdText, ScopeId};
+///
+/// struct OrgId(u32);
+///
+/// impl ScopeId for OrgId {
+///     fn id_text(&self) -> IdText<'_> {
+///         IdText::display(self.0)
+///     }
+/// }
+/// assert_eq!(OrgId(42).id_text(), "42".id_text());
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot identify a scope",
+    note = "text and integers can; for other types implement `ScopeId`"
+)]
+pub trait ScopeId {
+    /// The text that identifies this value.
+    fn id_text(&self) -> IdText<'_>;
+}
+
+macro_rules! text_ids {
+    ($($type:ty),+) => {$(
+        impl ScopeId for $type {
+            fn id_text(&self) -> IdText<'_> {
+                IdText::borrowed(self)
+            }
+        }
+    )+};
+}
+
+text_ids!(str, String, Cow<'_, str>, Box<str>, Arc<str>);
+
+macro_rules! integer_ids {
+    ($($integer:ident $nonzero:ident),+) => {$(
+        impl ScopeId for $integer {
+            fn id_text(&self) -> IdText<'_> {
+                IdText::display(self)
+            }
+        }
+
+        impl ScopeId for std::num::$nonzero {
+            fn id_text(&self) -> IdText<'_> {
+                IdText::display(self)
+            }
+        }
+    )+};
+}
+
+integer_ids!(
+    u8 NonZeroU8, u16 NonZeroU16, u32 NonZeroU32, u64 NonZeroU64, u128 NonZeroU128, usize NonZeroUsize,
+    i8 NonZeroI8, i16 NonZeroI16, i32 NonZeroI32, i64 NonZeroI64, i128 NonZeroI128, isize NonZeroIsize
+);
+
+impl ScopeId for IdText<'_> {
+    fn id_text(&self) -> IdText<'_> {
+        IdText::borrowed(self.as_str())
+    }
+}
+
+impl<T: ScopeId + ?Sized> ScopeId for &T {
+    fn id_text(&self) -> IdText<'_> {
+        (**self).id_text()
+    }
+}
+
+/// Checks (3) for an id of a level; the error says how long it was, not what.
+pub(super) fn check<'a>(id: IdText<'a>, level: &str, operation: &'static str) -> Result<IdText<'a>> {
+    let length = id.as_str().len();
+    if (1..=MAX_ID_BYTES).contains(&length) {
+        return Ok(id);
+    }
+    Err(Error::new(ErrorKind::InvalidId, operation)
+        .with("level", level)
+        .with("length", length)
+        .with("longest", MAX_ID_BYTES)
+        .because(if length == 0 {
+            "an id cannot be empty"
+        } else {
+            "the id is too long"
+        }))
+}
+
+/// A bag of ids by id name (`org_id`, `user_id`), from a request for example.
+///
+/// Where a name occurs more than once the first one counts.
+pub trait ScopeIds {
+    /// The id of this name, if the bag has one.
+    fn id(&self, name: &str) -> Option<IdText<'_>>;
+}
+
+impl<N: AsRef<str>, T: ScopeId> ScopeIds for [(N, T)] {
+    fn id(&self, name: &str) -> Option<IdText<'_>> {
+        self.iter()
+            .find(|(known, _)| known.as_ref() == name)
+            .map(|(_, id)| id.id_text())
+    }
+}
+
+impl<N: AsRef<str>, T: ScopeId, const COUNT: usize> ScopeIds for [(N, T); COUNT] {
+    fn id(&self, name: &str) -> Option<IdText<'_>> {
+        self.as_slice().id(name)
+    }
+}
+
+impl<N: AsRef<str>, T: ScopeId> ScopeIds for Vec<(N, T)> {
+    fn id(&self, name: &str) -> Option<IdText<'_>> {
+        self.as_slice().id(name)
+    }
+}
+
+impl<N: Borrow<str> + Eq + Hash, T: ScopeId, S: BuildHasher> ScopeIds for HashMap<N, T, S> {
+    fn id(&self, name: &str) -> Option<IdText<'_>> {
+        self.get(name).map(ScopeId::id_text)
+    }
+}
+
+impl<N: Borrow<str> + Ord, T: ScopeId> ScopeIds for BTreeMap<N, T> {
+    fn id(&self, name: &str) -> Option<IdText<'_>> {
+        self.get(name).map(ScopeId::id_text)
+    }
+}
+
+impl<T: ScopeIds + ?Sized> ScopeIds for &T {
+    fn id(&self, name: &str) -> Option<IdText<'_>> {
+        (**self).id(name)
+    }
+}
+
+/// An owned bag of ids of any types.
+///
+/// ```
+/// use strata_cache_core::scope::{Ids, ScopeIds};
+///
+/// let ids = Ids::new().with("org_id", 7u64).with("user_id", "bob");
+/// assert_eq!(ids.id("org_id").unwrap().as_str(), "7");
+/// assert!(ids.id("session_id").is_none());
+/// ```
+#[derive(Clone, Default)]
+pub struct Ids(Vec<(Box<str>, IdText<'static>)>);
+
+impl Ids {
+    /// An empty bag.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an id, in place of one of the same name.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<Box<str>>, id: impl ScopeId) -> Self {
+        let (name, id) = (name.into(), id.id_text().into_owned());
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some(place) => place.1 = id,
+            None => self.0.push((name, id)),
+        }
+        self
+    }
+}
+
+impl ScopeIds for Ids {
+    fn id(&self, name: &str) -> Option<IdText<'_>> {
+        self.0.as_slice().id(name)
+    }
+}
+
+/// Names only: ids may be personal.
+impl fmt::Debug for Ids {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+#[path = "id/tests.rs"]
+mod tests;

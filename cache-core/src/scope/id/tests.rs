@@ -1,0 +1,101 @@
+use super::*;
+
+fn text(id: impl ScopeId) -> String {
+    id.id_text().into_owned().as_str().to_owned()
+}
+
+#[test]
+fn ids_of_equal_text_are_one_id_whatever_their_type() {
+    assert_eq!(42u64.id_text(), "42".id_text());
+    assert_eq!(text(String::from("a")), "a");
+    assert_eq!(text(Cow::Borrowed("a")), "a");
+    assert_eq!(text(Box::<str>::from("a")), "a");
+    assert_eq!(text(Arc::<str>::from("a")), "a");
+    assert_eq!(text(std::num::NonZeroU8::MAX), "255");
+    assert_eq!(text(&&-7i8), "-7");
+}
+
+#[test]
+fn longest_integers_fit_the_stack() {
+    assert_eq!(text(u128::MAX), u128::MAX.to_string());
+    assert_eq!(text(i128::MIN), i128::MIN.to_string());
+    assert!(matches!(i128::MIN.id_text().0, Repr::Inline { .. }));
+}
+
+#[test]
+fn owned_text_is_inline_up_to_forty_bytes_and_whole_beyond() {
+    for length in [0, 1, 39, 40, 41, 2000] {
+        let given = "ü".repeat(length / 2) + &"x".repeat(length % 2);
+        let kept = IdText::borrowed(&given).into_owned();
+        assert_eq!(kept.as_str(), given);
+        assert_eq!(matches!(kept.0, Repr::Inline { .. }), length <= INLINE);
+        let shown = IdText::display(&given);
+        assert_eq!(shown.as_str(), given);
+        assert_eq!(matches!(shown.0, Repr::Inline { .. }), length <= INLINE);
+    }
+}
+
+#[test]
+fn display_in_pieces_spills_without_losing_any() {
+    let pieces = format_args!("{}-{}-{}", "a".repeat(30), "b".repeat(30), 5).to_string();
+    assert_eq!(
+        IdText::display(format_args!("{}-{}-{}", "a".repeat(30), "b".repeat(30), 5)).as_str(),
+        pieces
+    );
+}
+
+#[test]
+fn id_that_is_empty_or_too_long_is_refused_without_being_repeated() {
+    assert!(check("x".id_text(), "org", "get").is_ok());
+    assert!(check("x".repeat(MAX_ID_BYTES).id_text(), "org", "get").is_ok());
+    for hostile in [
+        String::new(),
+        "s3cret".repeat(200_000),
+        "y".repeat(MAX_ID_BYTES + 1),
+    ] {
+        let error = check(hostile.id_text(), "org", "get").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidId);
+        let shown = error.to_string();
+        assert!(
+            shown.contains("level: org") && shown.contains(&hostile.len().to_string()),
+            "{shown}"
+        );
+        assert!(
+            shown.len() < 200 && !shown.contains("s3cret") && !shown.contains("yy"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn bags_of_every_shape_answer_by_name() {
+    fn check(bag: &(impl ScopeIds + ?Sized)) {
+        assert_eq!(
+            bag.id("org_id").map(|id| id.as_str().to_owned()).as_deref(),
+            Some("7")
+        );
+        assert!(bag.id("org").is_none());
+    }
+    check(&[("org_id", 7)]);
+    check([("org_id", 7)].as_slice());
+    check(&vec![(String::from("org_id"), "7")]);
+    check(&HashMap::from([("org_id", 7u128)]));
+    check(&HashMap::from([(String::from("org_id"), "7")]));
+    check(&BTreeMap::from([(String::from("org_id"), "7")]));
+    check(&&[("org_id", 7)]);
+    check(
+        &Ids::new()
+            .with("org_id", "old")
+            .with("user_id", "bob")
+            .with("org_id", 7),
+    );
+    check(&[("org_id", "7"), ("org_id", "8")]);
+}
+
+#[test]
+fn bag_debug_shows_names_only() {
+    assert_eq!(
+        format!("{:?}", Ids::new().with("user_id", "bob")),
+        "{\"user_id\"}"
+    );
+}

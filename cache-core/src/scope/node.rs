@@ -1,0 +1,357 @@
+//! A node of the live scope tree: one incarnation of a path.
+//!
+//! (1) A node's id is never used again in its registry. (2) A node is live while neither it nor one above it is dead;
+//! death is final. (3) Who holds a node keeps it, and all above it, from being collected. (4) A node's path never
+//! changes. (5) `verified` is a word of the registry at which the node was found live *after* the word was read: while
+//! the registry's word is the same, no detachment has completed since, so the node may be trusted.
+//! Cost: `is_live_at` compares two words unless something was detached; charges cost two additions per level.
+
+use std::fmt;
+
+use super::ledger::Ledger;
+use super::path::ScopePath;
+use super::stats::ScopeStats;
+use super::tree::{LevelId, ScopeTree};
+use crate::event::RemovalCause;
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// What all nodes of a registry share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) tree: ScopeTree,
+    /// Nodes that exist, the root's among them, wherever they are held.
+    pub(super) nodes: AtomicUsize,
+    /// Something may have become idle since the flag was last cleared.
+    pub(super) stirred: AtomicBool,
+}
+
+impl Shared {
+    /// Says that something may have become idle; written only where it is not said yet.
+    pub(super) fn stir(&self) {
+        if !self.stirred.load(Ordering::Acquire) {
+            self.stirred.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Whether a charge counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a dead charge has to be released again"]
+pub enum Charge {
+    /// The entry counts at its node and all above.
+    Live,
+    /// A node on the path is dead: the entry must not be stored, and the charge must be released.
+    Dead,
+}
+
+/// One incarnation of a scope.
+pub struct Node {
+    id: u64,
+    parent: Option<Arc<Node>>,
+    level: Option<LevelId>,
+    text: Box<str>,
+    path_hash: u64,
+    /// Its dead bit is the node's.
+    entries: Ledger,
+    weight: Ledger,
+    verified: AtomicU64,
+    /// The registry's word moved after this dead node had been replaced.
+    announced: AtomicBool,
+    /// Anchors at this node or below it.
+    pins: AtomicU32,
+    stats: Arc<ScopeStats>,
+    tracked: Box<[Arc<ScopeStats>]>,
+    shared: Arc<Shared>,
+}
+
+/// What makes a node, apart from what follows from its parent.
+pub(super) struct Seed {
+    pub(super) id: u64,
+    pub(super) level: Option<LevelId>,
+    pub(super) text: Box<str>,
+    pub(super) path_hash: u64,
+    pub(super) stats: Arc<ScopeStats>,
+    /// Whether the level counts look-ups.
+    pub(super) is_tracked: bool,
+}
+
+impl Node {
+    pub(super) fn new(shared: &Arc<Shared>, parent: Option<Arc<Node>>, seed: Seed) -> Arc<Self> {
+        let Seed {
+            id,
+            level,
+            text,
+            path_hash,
+            stats,
+            is_tracked,
+        } = seed;
+        let above = parent.as_ref().map_or(&[][..], |parent| &parent.tracked);
+        let tracked = is_tracked
+            .then(|| Arc::clone(&stats))
+            .into_iter()
+            .chain(above.iter().cloned())
+            .collect();
+        shared.nodes.fetch_add(1, Ordering::Relaxed);
+        shared.stir();
+        Arc::new(Self {
+            id,
+            parent,
+            level,
+            text,
+            path_hash,
+            entries: Ledger::new(),
+            weight: Ledger::new(),
+            // No registry counts that far, so a new node is trusted only after a walk.
+            verified: AtomicU64::new(u64::MAX),
+            announced: AtomicBool::new(false),
+            pins: AtomicU32::new(0),
+            stats,
+            tracked,
+            shared: Arc::clone(shared),
+        })
+    }
+
+    /// A number that no other node of the registry has or will have.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The node above; none for the root.
+    pub fn parent(&self) -> Option<&Arc<Node>> {
+        self.parent.as_ref()
+    }
+
+    /// The level; none for the root.
+    pub fn level(&self) -> Option<LevelId> {
+        self.level
+    }
+
+    /// The id on its level; empty for the root.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// A hash of the path: the same for all incarnations, different in every process.
+    pub fn path_hash(&self) -> u64 {
+        self.path_hash
+    }
+
+    /// The scope's own counters.
+    pub fn stats(&self) -> &Arc<ScopeStats> {
+        &self.stats
+    }
+
+    /// The entries charged here and below.
+    pub fn entries(&self) -> u64 {
+        u64::try_from(self.entries.count()).unwrap_or(0)
+    }
+
+    /// The weight charged here and below.
+    pub fn weight(&self) -> u64 {
+        u64::try_from(self.weight.count()).unwrap_or(0)
+    }
+
+    /// Whether neither this node nor one above it was detached.
+    pub fn is_live(&self) -> bool {
+        self.chain().all(|node| !node.entries.is_dead())
+    }
+
+    /// As [`is_live`](Self::is_live), but walks only if the registry's word moved since the last walk. The word must
+    /// have been read before this call.
+    pub fn is_live_at(&self, word: u64) -> bool {
+        if self.verified.load(Ordering::Acquire) == word {
+            return true;
+        }
+        let live = self.is_live();
+        if live {
+            // A late store of an older word only costs another walk.
+            self.verified.store(word, Ordering::Release);
+        }
+        live
+    }
+
+    /// Whether both are incarnations of one path of one registry.
+    pub fn same_path(&self, other: &Self) -> bool {
+        if !Arc::ptr_eq(&self.shared, &other.shared) || self.path_hash != other.path_hash {
+            return false;
+        }
+        let (mut own, mut theirs) = (self.chain(), other.chain());
+        loop {
+            match (own.next(), theirs.next()) {
+                (None, None) => return true,
+                (Some(a), Some(b)) if a.id == b.id => return true,
+                (Some(a), Some(b)) if a.level == b.level && a.text == b.text => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Charges one entry of this weight to the node and all above.
+    ///
+    /// A dead charge leaves its marks on dead nodes (and on living ones below them): [`release`](Self::release) it.
+    /// Weight goes first and a detachment takes it last, so what a detachment counts as an entry it also weighs.
+    pub fn charge(&self, weight: u64) -> Charge {
+        self.add_weight(signed(weight));
+        if self.add_entries(1) {
+            Charge::Live
+        } else {
+            Charge::Dead
+        }
+    }
+
+    /// Takes a charge back, dead or alive, when its entry has left memory.
+    pub fn release(&self, weight: u64) {
+        self.add_entries(-1);
+        self.add_weight(signed(weight).wrapping_neg());
+        // After the subtraction, so that a collector that cleared the flag before sees either.
+        self.shared.stir();
+    }
+
+    /// Changes the weight of a charged entry.
+    pub fn reweigh(&self, delta: i64) {
+        self.add_weight(delta);
+    }
+
+    /// This node and all above it, the root last.
+    pub fn chain(&self) -> impl Iterator<Item = &Node> {
+        std::iter::successors(Some(self), |node| node.parent.as_deref())
+    }
+
+    /// Calls for this node and all above it, the root last.
+    pub fn for_each_on_path(&self, f: impl FnMut(&Node)) {
+        self.chain().for_each(f);
+    }
+
+    /// Counts a look-up that was served, at the tracked levels of the path.
+    pub fn count_hit(&self) {
+        self.tracked.iter().for_each(|stats| stats.hit());
+    }
+
+    /// Counts a look-up that found nothing usable, at the tracked levels of the path.
+    pub fn count_miss(&self) {
+        self.tracked.iter().for_each(|stats| stats.miss());
+    }
+
+    /// Counts a load that ended well, along the path.
+    pub fn count_load(&self) {
+        self.for_each_on_path(|node| node.stats.load());
+    }
+
+    /// Counts a load that did not, along the path.
+    pub fn count_load_failure(&self) {
+        self.for_each_on_path(|node| node.stats.load_failure());
+    }
+
+    /// Counts entries of this node that left, along the path.
+    pub fn count_removal(&self, cause: RemovalCause, entries: u64) {
+        self.for_each_on_path(|node| node.stats.removal(cause, entries));
+    }
+
+    /// The path, for errors, handles and people.
+    pub fn path(&self) -> ScopePath {
+        let mut ids: Vec<Box<str>> = self
+            .chain()
+            .filter(|node| node.level.is_some())
+            .map(|node| node.text.clone())
+            .collect();
+        ids.reverse();
+        ScopePath::from_checked(&self.shared.tree, self.level, ids)
+    }
+
+    /// Kills the node and takes its counts from those above. `None` if it was dead, or if a dead node was met above:
+    /// then that one's detachment counted these entries (ledger (6)).
+    pub(super) fn kill(&self) -> Option<(u64, u64)> {
+        let entries = self.entries.kill()?;
+        let weight = self.weight.kill().unwrap_or(0);
+        let Some(parent) = &self.parent else {
+            return Some(clamped(entries, weight));
+        };
+        parent.add_weight(weight.wrapping_neg());
+        parent.add_entries(-entries).then_some(clamped(entries, weight))
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.entries.is_dead()
+    }
+
+    pub(super) fn is_announced(&self) -> bool {
+        self.announced.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_announced(&self) {
+        self.announced.store(true, Ordering::Release);
+    }
+
+    /// Whether a holder that will not report its leaving may be all that keeps this node.
+    pub(super) fn is_bare(&self) -> bool {
+        self.entries.count() <= 0 && self.pins.load(Ordering::Acquire) == 0
+    }
+
+    /// An anchor begins to hold this node.
+    pub(super) fn pin(&self) {
+        self.for_each_on_path(|node| {
+            node.pins.fetch_add(1, Ordering::AcqRel);
+        });
+    }
+
+    /// An anchor is about to let go.
+    pub(super) fn unpin(&self) {
+        self.for_each_on_path(|node| {
+            node.pins.fetch_sub(1, Ordering::AcqRel);
+        });
+        self.shared.stir();
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn add_entries(&self, count: i64) -> bool {
+        self.chain().all(|node| node.entries.add(count))
+    }
+
+    fn add_weight(&self, weight: i64) -> bool {
+        self.chain().all(|node| node.weight.add(weight))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.shared.nodes.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Weights above what a ledger holds wrap, the same way in a charge and in its release.
+fn signed(weight: u64) -> i64 {
+    weight.cast_signed()
+}
+
+/// What a detachment reports: counts that charges under way made negative are none.
+fn clamped(entries: i64, weight: i64) -> (u64, u64) {
+    (
+        u64::try_from(entries).unwrap_or(0),
+        u64::try_from(weight).unwrap_or(0),
+    )
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path().fmt(f)
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("id", &self.id)
+            .field("path", &format_args!("{self}"))
+            .field("live", &self.is_live())
+            .field("entries", &self.entries.count())
+            .field("weight", &self.weight.count())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+#[path = "node/tests.rs"]
+mod tests;

@@ -1,0 +1,276 @@
+//! Where an operation is to happen: one exact path, or one level out of a bag of ids. There is no third way.
+//!
+//! (1) A place resolves to exactly the level it names, from exactly the ids on that level's path.
+//! (2) Surplus ids of a bag never deepen or widen anything; destructive verbs refuse those of the level's own tree.
+//! (3) Ids are compared as whole segments; the printed form is for people and is never parsed.
+//! Cost: a few name comparisons; no allocation unless there is an error.
+
+use super::id::{IdText, ScopeId, ScopeIds, check};
+use super::tree::{GLOBAL, LevelId, ScopeTree, shown};
+use crate::error::{Error, ErrorKind, Result};
+
+mod owned;
+
+pub use owned::ScopePath;
+pub(super) use owned::is_invisible;
+
+/// Where an operation is to happen.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say which scope is meant",
+    note = "write `scope!(org = …, user = …)` for one exact path, or `(\"user\", &ids)` for one level out of a bag of ids"
+)]
+pub trait Locate {
+    /// The level meant, `None` for the root scope.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownLevel`], and [`ErrorKind::InvalidPath`] for levels that are not a path of the tree.
+    fn level(&self, tree: &ScopeTree, operation: &'static str) -> Result<Option<LevelId>>;
+
+    /// The id for a level of the path of [`level`](Self::level), at this position of the path.
+    ///
+    /// # Errors
+    /// [`ErrorKind::MissingId`]; [`ErrorKind::InvalidId`] for one that is empty or too long.
+    fn id(
+        &self,
+        tree: &ScopeTree,
+        level: LevelId,
+        position: usize,
+        operation: &'static str,
+    ) -> Result<IdText<'_>>;
+
+    /// Refuses ids of the level's own tree that are not on its path: a forgotten level must not widen what a
+    /// destructive verb does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidPath`].
+    fn refuse_surplus(&self, _tree: &ScopeTree, _operation: &'static str) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<L: Locate + ?Sized> Locate for &L {
+    fn level(&self, tree: &ScopeTree, operation: &'static str) -> Result<Option<LevelId>> {
+        (**self).level(tree, operation)
+    }
+
+    fn id(
+        &self,
+        tree: &ScopeTree,
+        level: LevelId,
+        position: usize,
+        operation: &'static str,
+    ) -> Result<IdText<'_>> {
+        (**self).id(tree, level, position, operation)
+    }
+
+    fn refuse_surplus(&self, tree: &ScopeTree, operation: &'static str) -> Result<()> {
+        (**self).refuse_surplus(tree, operation)
+    }
+}
+
+/// One exact path, made by [`scope!`](crate::scope!): levels from the first one down, each with its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExactPath<const N: usize>([(&'static str, IdText<'static>); N]);
+
+/// Makes an exact path; [`scope!`](crate::scope!) is the way to write one.
+pub const fn exact<const N: usize>(parts: [(&'static str, IdText<'static>); N]) -> ExactPath<N> {
+    ExactPath(parts)
+}
+
+impl<const N: usize> Locate for ExactPath<N> {
+    fn level(&self, tree: &ScopeTree, operation: &'static str) -> Result<Option<LevelId>> {
+        exact_level(tree, N, |position| self.0[position].0, operation)
+    }
+
+    fn id(
+        &self,
+        tree: &ScopeTree,
+        level: LevelId,
+        position: usize,
+        operation: &'static str,
+    ) -> Result<IdText<'_>> {
+        let (_, id) = self
+            .0
+            .get(position)
+            .ok_or_else(|| missing(tree, level, operation))?;
+        check(IdText::borrowed(id.as_str()), tree.name(level), operation)
+    }
+}
+
+/// One exact path of borrowed ids: what generated code passes, without copying text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathIds<'a, const N: usize> {
+    levels: &'static [&'static str; N],
+    ids: [IdText<'a>; N],
+}
+
+impl<'a, const N: usize> PathIds<'a, N> {
+    /// Pairs level names, from the first one down, with their ids.
+    pub const fn new(levels: &'static [&'static str; N], ids: [IdText<'a>; N]) -> Self {
+        Self { levels, ids }
+    }
+}
+
+impl<const N: usize> Locate for PathIds<'_, N> {
+    fn level(&self, tree: &ScopeTree, operation: &'static str) -> Result<Option<LevelId>> {
+        exact_level(tree, N, |position| self.levels[position], operation)
+    }
+
+    fn id(
+        &self,
+        tree: &ScopeTree,
+        level: LevelId,
+        position: usize,
+        operation: &'static str,
+    ) -> Result<IdText<'_>> {
+        let id = self
+            .ids
+            .get(position)
+            .ok_or_else(|| missing(tree, level, operation))?;
+        check(IdText::borrowed(id.as_str()), tree.name(level), operation)
+    }
+}
+
+/// One level out of a bag of ids: exactly that level, from exactly the ids on its path.
+impl<B: ScopeIds + ?Sized> Locate for (&str, &B) {
+    fn level(&self, tree: &ScopeTree, operation: &'static str) -> Result<Option<LevelId>> {
+        if self.0 == GLOBAL {
+            return Ok(None);
+        }
+        tree.expect_level(self.0, operation).map(Some)
+    }
+
+    fn id(
+        &self,
+        tree: &ScopeTree,
+        level: LevelId,
+        _position: usize,
+        operation: &'static str,
+    ) -> Result<IdText<'_>> {
+        let id = self
+            .1
+            .id(tree.id_name(level))
+            .ok_or_else(|| missing(tree, level, operation))?;
+        check(id, tree.name(level), operation)
+    }
+
+    /// Under the root scope every tree is its own, so there any id of a level is surplus.
+    fn refuse_surplus(&self, tree: &ScopeTree, operation: &'static str) -> Result<()> {
+        let asked = self.level(tree, operation)?;
+        let path = asked.map_or(&[][..], |level| tree.path(level));
+        let surplus = tree.levels().find(|&level| {
+            asked.is_none_or(|asked| tree.root_of(level) == tree.root_of(asked))
+                && path.iter().all(|&used| tree.id_name(used) != tree.id_name(level))
+                && self.1.id(tree.id_name(level)).is_some()
+        });
+        let Some(surplus) = surplus else { return Ok(()) };
+        Err(Error::new(ErrorKind::InvalidPath, operation)
+            .with("level", self.0)
+            .with("surplus", tree.id_name(surplus))
+            .because(format!(
+                "`{}` names level `{}`, which is not on the path: leave the id out, or ask for that level",
+                tree.id_name(surplus),
+                tree.name(surplus)
+            )))
+    }
+}
+
+/// The level whose path is exactly these names; `scope!(global)` gives none.
+fn exact_level(
+    tree: &ScopeTree,
+    count: usize,
+    name: impl Fn(usize) -> &'static str,
+    operation: &'static str,
+) -> Result<Option<LevelId>> {
+    let Some(last) = count.checked_sub(1) else {
+        return Ok(None);
+    };
+    if let Some(level) = tree.level(name(last)) {
+        let path = tree.path(level);
+        if path.len() == count && (0..last).all(|place| tree.name(path[place]) == name(place)) {
+            return Ok(Some(level));
+        }
+    }
+    Err(no_path(tree, (0..count).map(name).collect(), operation))
+}
+
+/// The error for names that are not a path: the first unknown one, or what the path would have been.
+#[cold]
+fn no_path(tree: &ScopeTree, names: Vec<&str>, operation: &'static str) -> Error {
+    let mut known = None;
+    for name in &names {
+        match tree.level(name) {
+            Some(level) => known = Some(level),
+            None => return tree.unknown(name, operation),
+        }
+    }
+    let given: Vec<String> = names.iter().map(|name| shown(name)).collect();
+    let error = Error::new(ErrorKind::InvalidPath, operation)
+        .with("given", given.join("/"))
+        .with("known", tree.known());
+    match known {
+        Some(level) => error.because(format!(
+            "the path of `{}` is `{}`",
+            tree.name(level),
+            tree.path_names(level)
+        )),
+        None => error,
+    }
+}
+
+#[cold]
+fn missing(tree: &ScopeTree, level: LevelId, operation: &'static str) -> Error {
+    Error::new(ErrorKind::MissingId, operation)
+        .with("level", tree.name(level))
+        .with("id", tree.id_name(level))
+}
+
+/// The name of a level as it was meant: `r#type` is `type`.
+#[doc(hidden)]
+pub const fn plain(name: &'static str) -> &'static str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
+}
+
+/// The owned text of an id given by value or by reference.
+#[doc(hidden)]
+pub fn owned_text(id: &(impl ScopeId + ?Sized)) -> IdText<'static> {
+    id.id_text().into_owned()
+}
+
+/// Writes one exact path: levels from the first one down, each with its id, or `scope!(global)`.
+///
+/// Level names are plain words, keywords among them. Ids are [`ScopeId`](crate::scope::ScopeId)s, by value or reference.
+///
+/// ```
+/// use strata_cache_core::scope;
+/// use strata_cache_core::scope::{ScopePath, ScopeTree};
+///
+/// let tree = ScopeTree::default();
+/// let path = ScopePath::of(&tree, &scope!(org = "acme", user = 42), "example")?;
+/// assert_eq!(path.to_string(), "org:acme/user:42");
+/// assert!(ScopePath::of(&tree, &scope!(user = 42), "example").is_err());
+/// # Ok::<(), strata_cache_core::error::Error>(())
+/// ```
+#[macro_export]
+macro_rules! scope {
+    (global $(,)?) => {
+        $crate::scope::exact([])
+    };
+    ($($level:ident = $id:expr),+ $(,)?) => {
+        $crate::scope::exact([$(
+            (const { $crate::scope::plain(::core::stringify!($level)) }, $crate::scope::owned_text(&$id))
+        ),+])
+    };
+    ($($other:tt)*) => {
+        ::core::compile_error!(
+            "write `scope!(org = id, user = id)`, levels from the first one down, or `scope!(global)`"
+        )
+    };
+}
+
+#[cfg(test)]
+#[path = "path/tests.rs"]
+mod tests;
