@@ -1,1 +1,117 @@
-//! flight
+//! Singleflight: many callers of one (scope, region, key), one load, and nobody who hangs.
+//!
+//! What is where: [`Flights`] is a shard's table of running loads, used under the shard's lock. A [`Ticket`] is the
+//! lease of one run of the loader, a [`Waiter`] a future that is answered when the load ends. [`Pulse`] tells a
+//! stalled lease from a busy one, [`Watch`] looks for such, [`Chain`] knows which loads this thread is inside of.
+//!
+//! (1) Lock order: shard, then flight (or line, or solos), then pulse, watch list, wait graph. Never back.
+//! (2) Nothing but the caller's `eq` runs under a lock: wakers are called and cloned, keys, values and wakers dropped
+//!     outside. What a call under the shard's lock leaves to do is put into an [`After`], which the caller makes
+//!     *before* it takes the lock, so that it is dropped after it.
+//! (3) Of one key at most two leases run: one current and one detached, or two detached. Only the current one
+//!     publishes.
+//! (4) A flight that is not closed has a leader, or is *leaderless* and has invited one of its waiters to lead.
+//! (5) A waiter is answered: when its flight closes, when it is invited, when it is dismissed. The last one who
+//!     leaves a leaderless flight closes it and has it reaped.
+//! (6) A record exists only while something of its key runs, is invited or waits for its turn.
+//! (7) No cycle of waits: whoever waits while it holds leases is in the wait graph, and does not wait if that would
+//!     close a circle.
+//!
+//! Cost: a load is two small allocations and O(1) table work; a waiter is one slot in its flight.
+
+mod after;
+mod chain;
+mod flight;
+mod place;
+mod queue;
+mod record;
+mod solo;
+mod stall;
+mod table;
+mod ticket;
+mod waiter;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+pub use after::After;
+pub use chain::{Chain, ChainGuard};
+pub use place::{PlaceWaiter, Placed};
+pub use solo::{Solo, SoloPermit, SoloWaiter};
+pub use stall::{Polling, Pulse, Watch};
+pub use table::{Ask, Flights, Joined, TakeOver};
+pub use ticket::Ticket;
+pub use waiter::{Failure, Outcome, Waiter};
+
+use crate::clock::TimeSource;
+use crate::sync::{Arc, Weak};
+
+/// The name of one flight, or of one key's solo runs. Unique in the process and never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FlightId(u64);
+
+impl FlightId {
+    fn fresh() -> Self {
+        // A name only: nothing is ordered by it, so exploration of schedules need not see this atomic.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// How long a leader may take before a waiter may take the lease over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseTimes {
+    /// The longest a lease lasts, from its begin. Default: 60 seconds.
+    pub lease: Duration,
+    /// The longest a leader that was woken may stay unpolled. Default: 1 second.
+    pub patience: Duration,
+}
+
+impl Default for LeaseTimes {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(60),
+            patience: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Whoever owns the shards: called back, without any lock held, when something ended away from the shard's lock and
+/// left a record to be cleaned.
+pub trait Reaper: Send + Sync {
+    /// Locks the shard of `hash` and calls [`Flights::reap`] there.
+    fn reap(&self, hash: u64, id: FlightId);
+}
+
+/// What all flights of one store share.
+pub struct Setup {
+    /// When a lease counts as stalled.
+    pub times: LeaseTimes,
+    /// The cache's clock.
+    pub time: TimeSource,
+    /// Where flights that have waiters are looked at from time to time.
+    pub watch: Arc<Watch>,
+    /// The owner of the shards.
+    pub reaper: Weak<dyn Reaper>,
+}
+
+impl Setup {
+    fn reap(&self, hash: u64, id: FlightId) {
+        if let Some(reaper) = self.reaper.upgrade() {
+            reaper.reap(hash, id);
+        }
+    }
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup")
+            .field("times", &self.times)
+            .field("time", &self.time)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,167 @@
+//! Which loads this thread is inside of, and who of those that hold leases waits for whom.
+//!
+//! (1) While a loader runs (sync) or is polled (async), its flight's id is on the thread's chain.
+//! (2) A caller with a chain waits only after it put edges from every id of the chain to what it waits for into the
+//!     wait graph; checking for a circle and adding the edges is one step under one lock. So the last edge that would
+//!     close a circle is refused, and its caller runs uncached.
+//! (3) The edges go when the wait ends. A caller with an empty chain never touches the graph.
+//! (4) Waiting for one of several (a place, a solo run) counts as waiting for all of them: careful, never too bold.
+//!
+//! Not seen: a loader that hands its wait to another task or thread. That one ends by the lease (60 s).
+//! The lock is parking_lot's even when schedules are explored: it outlives an exploration, as a static must, and
+//! its sections hold no other lock and no scheduling point.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::marker::PhantomData;
+
+use parking_lot::{Mutex, const_mutex};
+
+use super::FlightId;
+
+#[cfg(shuttle)]
+use shuttle::thread_local;
+
+#[cfg(not(shuttle))]
+thread_local! {
+    static CHAIN: RefCell<Vec<FlightId>> = const { RefCell::new(Vec::new()) };
+}
+
+#[cfg(shuttle)]
+thread_local! {
+    static CHAIN: RefCell<Vec<FlightId>> = RefCell::new(Vec::new());
+}
+
+static GRAPH: Mutex<Option<Graph>> = const_mutex(None);
+
+type Graph = HashMap<FlightId, Vec<FlightId>>;
+
+/// The loads that the calling thread is inside of, the innermost last.
+#[derive(Debug)]
+pub struct Chain(());
+
+impl Chain {
+    /// Enters a load: around a sync loader's call, or around each poll of an async one.
+    #[must_use = "the load is left when the guard drops"]
+    pub fn enter(id: FlightId) -> ChainGuard {
+        let entered = CHAIN.try_with(|chain| chain.borrow_mut().push(id)).is_ok();
+        ChainGuard {
+            id: entered.then_some(id),
+            stays: PhantomData,
+        }
+    }
+
+    /// Whether this thread is inside of that load.
+    pub fn contains(id: FlightId) -> bool {
+        CHAIN
+            .try_with(|chain| chain.borrow().contains(&id))
+            .unwrap_or(false)
+    }
+
+    /// The loads this thread is inside of, the innermost last.
+    pub fn current() -> Vec<FlightId> {
+        CHAIN.try_with(|chain| chain.borrow().clone()).unwrap_or_default()
+    }
+}
+
+/// Leaves the load when it drops. Stays on its thread.
+#[derive(Debug)]
+pub struct ChainGuard {
+    id: Option<FlightId>,
+    stays: PhantomData<*const ()>,
+}
+
+impl Drop for ChainGuard {
+    fn drop(&mut self) {
+        let Some(id) = self.id else { return };
+        // The thread may be past the life of its locals; then the chain is gone already.
+        let _ = CHAIN.try_with(|chain| {
+            let mut chain = chain.borrow_mut();
+            if let Some(at) = chain.iter().rposition(|&entered| entered == id) {
+                chain.remove(at);
+            }
+        });
+    }
+}
+
+/// Waiting would close a circle.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Circle;
+
+/// The edges of one wait, taken back when this drops.
+#[derive(Debug)]
+pub(super) struct Edges {
+    from: Vec<FlightId>,
+    to: Vec<FlightId>,
+}
+
+impl Edges {
+    /// Announces that this thread's chain waits for the ids; nothing to announce without a chain.
+    pub(super) fn announce(to: &[FlightId]) -> Result<Option<Self>, Circle> {
+        let from = Chain::current();
+        if from.is_empty() {
+            return Ok(None);
+        }
+        let mut guard = GRAPH.lock();
+        let graph = guard.get_or_insert_default();
+        if reaches(graph, to, &from) {
+            return Err(Circle);
+        }
+        for id in &from {
+            graph.entry(*id).or_default().extend_from_slice(to);
+        }
+        Ok(Some(Self {
+            from,
+            to: to.to_vec(),
+        }))
+    }
+}
+
+impl Drop for Edges {
+    fn drop(&mut self) {
+        let mut guard = GRAPH.lock();
+        let Some(graph) = guard.as_mut() else { return };
+        for from in &self.from {
+            let Some(targets) = graph.get_mut(from) else {
+                continue;
+            };
+            for to in &self.to {
+                if let Some(at) = targets.iter().position(|target| target == to) {
+                    targets.swap_remove(at);
+                }
+            }
+            if targets.is_empty() {
+                graph.remove(from);
+            }
+        }
+        if graph.is_empty() {
+            *guard = None;
+        }
+    }
+}
+
+/// Whether one of `start`, or whatever it waits for, is one of `goal`.
+fn reaches(graph: &Graph, start: &[FlightId], goal: &[FlightId]) -> bool {
+    let mut open = start.to_vec();
+    let mut seen = HashSet::new();
+    while let Some(id) = open.pop() {
+        if goal.contains(&id) {
+            return true;
+        }
+        if seen.insert(id)
+            && let Some(targets) = graph.get(&id)
+        {
+            open.extend_from_slice(targets);
+        }
+    }
+    false
+}
+
+/// How many ids of these wait for something.
+#[cfg(test)]
+pub(super) fn waiting_among(ids: &[FlightId]) -> usize {
+    GRAPH
+        .lock()
+        .as_ref()
+        .map_or(0, |graph| ids.iter().filter(|id| graph.contains_key(id)).count())
+}
