@@ -3,10 +3,12 @@
 //! Users want the `strata-cache` crate; this one is its engine room and promises no stable interface of its own.
 
 pub mod clock;
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod expiry;
 pub mod flight;
 pub mod policy;
 pub mod scope;
+pub mod stats;
 pub mod sync;

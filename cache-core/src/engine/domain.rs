@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::slab::Slab;
-use crate::policy::{EvictionPolicy, Guarded, Heads, Heat, Order, Orders, Policy, SlotId, Weight};
+use crate::policy::{EvictionPolicy as _, Guarded, Heads, Heat, Orders, Policy, SlotId, Weight};
 
 /// Entries that one policy orders.
 struct Domain {
@@ -55,19 +55,14 @@ impl Domains {
         if let Some(domain) = known {
             return domain;
         }
-        let policy = Guarded::new(self.policy.build());
+        let domain = self.free.pop().unwrap_or_else(|| {
+            self.domains.push(None);
+            u32::try_from(self.domains.len() - 1).expect("a shard holds fewer than 2^32 domains")
+        });
+        let policy = Guarded::build(&self.policy);
         let wants_touches = policy.wants_touches();
-        let fresh = Domain { heads: Heads::new(), policy, wants_touches, len: 0, node };
-        let domain = match self.free.pop() {
-            Some(domain) => {
-                self.domains[domain as usize] = Some(fresh);
-                domain
-            }
-            None => {
-                self.domains.push(Some(fresh));
-                u32::try_from(self.domains.len() - 1).expect("a shard holds fewer than 2^32 domains")
-            }
-        };
+        self.domains[domain as usize] =
+            Some(Domain { heads: Heads::new(domain), policy, wants_touches, len: 0, node });
         if let Some(id) = node {
             self.of_node.insert(id, domain);
         }
@@ -83,27 +78,27 @@ impl Domains {
     }
 
     pub(super) fn insert(&mut self, domain: u32, slot: SlotId, hash: u64, weight: Weight) {
-        self.orders.adopt(slot, domain);
-        self.with(domain, |domain, order| {
-            domain.len += 1;
-            domain.policy.on_insert(order, slot, hash, weight);
-        });
+        let Some(Some(owner)) = self.domains.get_mut(domain as usize) else { return };
+        owner.len += 1;
+        self.orders.adopt(&mut owner.heads, slot);
+        owner.policy.on_insert(&mut self.orders.of(&mut owner.heads), slot, hash, weight);
     }
 
     /// Tells the policy of hits; all slots are of this domain.
     pub(super) fn touch(&mut self, domain: u32, batch: &[SlotId]) {
-        self.with(domain, |domain, order| domain.policy.on_touch(order, batch));
+        if let Some(Some(owner)) = self.domains.get_mut(domain as usize) {
+            owner.policy.on_touch(&mut self.orders.of(&mut owner.heads), batch);
+        }
     }
 
     pub(super) fn remove(&mut self, domain: u32, slot: SlotId) {
-        let emptied = self.with(domain, |domain, order| {
-            domain.policy.on_remove(order, slot);
-            order.remove(slot);
-            domain.len = domain.len.saturating_sub(1);
-            (domain.len == 0).then_some(domain.node)
-        });
-        self.orders.release(slot);
-        if let Some(Some(Some(node))) = emptied {
+        let Some(Some(owner)) = self.domains.get_mut(domain as usize) else { return };
+        owner.policy.on_remove(&mut self.orders.of(&mut owner.heads), slot);
+        self.orders.release(&mut owner.heads, slot);
+        owner.len = owner.len.saturating_sub(1);
+        if owner.len == 0
+            && let Some(node) = owner.node
+        {
             self.of_node.remove(&node);
             self.domains[domain as usize] = None;
             self.free.push(domain);
@@ -126,21 +121,22 @@ impl Domains {
         let is_payer = |slot: &SlotId| {
             Some(*slot) != spare && slab.get(*slot).is_some_and(|entry| entry.domain == domain)
         };
-        let proposed = self.with(domain, |domain, order| {
-            let heat = Heat::new(slab);
-            let first = domain.policy.victim(order, &heat);
-            if spare.is_none() || first != spare {
-                return first;
-            }
-            // The newcomer may not pay for itself: take it out of the order for the length of a question.
-            let spared = spare?;
-            let (hash, weight) = slab.get(spared).map(|entry| (entry.hash, entry.weight))?;
-            domain.policy.on_remove(order, spared);
-            let second = domain.policy.victim(order, &heat);
-            domain.policy.on_insert(order, spared, hash, weight);
-            second
-        });
-        proposed.flatten().filter(is_payer).or_else(|| self.scan(slab, is_payer))
+        let proposed = self.propose(domain, slab, spare).filter(is_payer);
+        proposed.or_else(|| self.scan(slab, is_payer))
+    }
+
+    /// Asks the policy; if it names the spared slot, asks again with that slot out of the order.
+    fn propose<K, V>(&mut self, domain: u32, slab: &Slab<K, V>, spare: Option<SlotId>) -> Option<SlotId> {
+        let owner = self.domains.get_mut(domain as usize)?.as_mut()?;
+        let heat = Heat::new(slab);
+        let mut order = self.orders.of(&mut owner.heads);
+        let first = owner.policy.victim(&mut order, &heat);
+        let Some(spared) = spare.filter(|_| first == spare) else { return first };
+        let (hash, weight) = slab.get(spared).map(|entry| (entry.hash, entry.weight))?;
+        owner.policy.on_remove(&mut order, spared);
+        let second = owner.policy.victim(&mut order, &heat);
+        owner.policy.on_insert(&mut order, spared, hash, weight);
+        second
     }
 
     /// The fallback for a policy that offers nothing usable: the next live slot in slot order.
@@ -169,13 +165,5 @@ impl Domains {
             }
         }
         found.into_iter().flatten()
-    }
-
-    fn with<R>(&mut self, domain: u32, act: impl FnOnce(&mut Domain, &mut Order<'_>) -> R) -> Option<R> {
-        let entry = self.domains.get_mut(domain as usize)?.as_mut()?;
-        let mut heads = std::mem::take(&mut entry.heads);
-        let result = act(entry, &mut self.orders.view(&mut heads, domain));
-        entry.heads = heads;
-        Some(result)
     }
 }

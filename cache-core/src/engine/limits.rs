@@ -43,10 +43,8 @@ impl Limits {
     }
 
     /// Whether so many entries of so much weight are too much.
-    pub fn exceeded_by(&self, entries: i64, weight: i64) -> bool {
-        let above = |held: i64, most: Option<u64>| {
-            most.is_some_and(|most| u64::try_from(held).is_ok_and(|held| held > most))
-        };
+    pub fn exceeded_by(&self, entries: u64, weight: u64) -> bool {
+        let above = |held: u64, most: Option<u64>| most.is_some_and(|most| held > most);
         above(entries, self.max_entries()) || above(weight, self.max_weight())
     }
 }

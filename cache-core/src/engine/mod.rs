@@ -24,7 +24,7 @@ use std::any::Any;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
-pub use lease::{Joined, Landing, Lease};
+pub use lease::{Joined, Landing, Lease, Waited, Waiting};
 pub use limits::Limits;
 pub use maintenance::Maintenance;
 pub use regions::{RegionKey, Regions};
@@ -35,11 +35,11 @@ pub use store::{Key, Look, Store, StoreOptions, Value, Weigher, Write};
 use crate::clock::{Moment, TimeSource};
 use crate::error::Result;
 use crate::expiry::Ttl;
-use crate::flight::{LeaseTimes, Watched};
+use crate::flight::{LeaseTimes, Reaper, Setup, Watch};
 use crate::policy::Policy;
 use crate::scope::{Node, Registry, ScopeTree, TrackedLevels};
 use crate::stats::Stats;
-use crate::sync::{Arc, AtomicU64};
+use crate::sync::{Arc, AtomicU64, Weak};
 
 /// The number of a region in its cache; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,7 +93,7 @@ pub struct Engine {
     lease_times: LeaseTimes,
     listener: Option<Listener>,
     hasher: ahash::RandomState,
-    watched: Arc<Watched>,
+    watch: Arc<Watch>,
     upkeep: maintenance::Upkeep,
     /// Writes so far: the age of entries is counted in these.
     stamp: AtomicU64,
@@ -147,7 +147,7 @@ impl Engine {
             lease_times,
             listener,
             hasher: ahash::RandomState::new(),
-            watched: Arc::new(Watched::default()),
+            watch: Watch::new(),
             upkeep: maintenance::Upkeep::new(maintenance, this.clone()),
             stamp: AtomicU64::new(0),
             dead_entries: AtomicI64::new(0),
@@ -197,8 +197,8 @@ impl Engine {
         self.listener.as_ref()
     }
 
-    pub(crate) fn watched(&self) -> &Arc<Watched> {
-        &self.watched
+    pub(crate) fn watch(&self) -> &Arc<Watch> {
+        &self.watch
     }
 
     /// Detaches a scope with everything below it. O(1), beside what has already expired and is not swept yet.
@@ -219,8 +219,7 @@ impl Engine {
         if !node.is_live() {
             return Detached::default();
         }
-        let count = |held: i64| u64::try_from(held).unwrap_or(0);
-        Detached { entries: count(node.entries()), weight: count(node.weight()) }
+        Detached { entries: node.entries(), weight: node.weight() }
     }
 
     /// An entry of an evicted scope was unlinked.
@@ -254,6 +253,16 @@ impl Engine {
         self.stamp.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// What the flights of a store need.
+    pub(crate) fn flight_setup(&self, reaper: Weak<dyn Reaper>) -> Setup {
+        Setup { times: self.lease_times, time: self.time.clone(), watch: Arc::clone(&self.watch), reaper }
+    }
+
+    /// Somebody waits for a load, so stalled leaders have to be looked for.
+    pub(crate) fn wake_maintenance(&self) {
+        self.upkeep.wake();
+    }
+
     pub(crate) fn note_deadline(&self, deadline: Moment) {
         self.upkeep.note_deadline(deadline);
     }
@@ -275,7 +284,7 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         self.maintain();
         let mut stats = self.regions.retired();
-        for region in self.regions.all() {
+        for region in self.regions.all().iter() {
             region.report(&mut stats);
         }
         stats.scopes = self.registry.len() as u64;

@@ -58,8 +58,8 @@ impl Engine {
     fn is_physically_full(&self) -> bool {
         let root = self.registry().root();
         let (dead_entries, dead_weight) = self.dead();
-        let entries = root.entries().saturating_add(dead_entries);
-        let weight = root.weight().saturating_add(dead_weight);
+        let entries = root.entries().saturating_add_signed(dead_entries);
+        let weight = root.weight().saturating_add_signed(dead_weight);
         self.limits().exceeded_by(entries.saturating_add(1), weight.saturating_add(1))
     }
 
@@ -99,7 +99,7 @@ impl Engine {
         for sample in 0..SAMPLES {
             let draw = scramble(self.stamp().wrapping_mul(SAMPLES).wrapping_add(sample));
             let mut point = draw % total;
-            for region in &regions {
+            for region in regions.iter() {
                 if let Some(rest) = point.checked_sub(region.entries()) {
                     point = rest;
                     continue;

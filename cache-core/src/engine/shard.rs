@@ -14,7 +14,7 @@ use super::domain::Domains;
 use super::slab::{Entry, Slab};
 use crate::clock::Moment;
 use crate::expiry::Deadlines;
-use crate::flight::Flights;
+use crate::flight::{Flights, Setup};
 use crate::policy::{Policy, SlotId};
 use crate::scope::Node;
 use crate::sync::Arc;
@@ -33,15 +33,15 @@ pub(super) struct Shard<K, V> {
     pub(super) flights: Flights<Arc<Node>, K, V>,
 }
 
-impl<K, V> Shard<K, V> {
-    pub(super) fn new(policy: Policy) -> Self {
+impl<K, V: Send + Sync + 'static> Shard<K, V> {
+    pub(super) fn new(policy: Policy, setup: Arc<Setup>) -> Self {
         Self {
             index: HashTable::new(),
             slab: Slab::new(),
             domains: Domains::new(policy),
             deadlines: Deadlines::new(),
             touches: Vec::new(),
-            flights: Flights::new(),
+            flights: Flights::new(setup),
         }
     }
 

@@ -15,22 +15,26 @@ use equivalent::Equivalent;
 use super::removal::{RegionListener, Removals};
 use super::shard::Shard;
 use super::slab::Entry;
-use super::{Engine, Place, RegionId, Spare};
+use super::{Engine, Landing, Place, RegionId, Spare};
 use crate::clock::Moment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RemovalCause;
 use crate::expiry::Ttl;
+use crate::flight::{After, Reaper};
 use crate::policy::SlotId;
 use crate::scope::{Charge, Node};
 use crate::stats::{Counter, Counters};
-use crate::sync::{Arc, Mutex, MutexGuard};
+use crate::sync::{Arc, Mutex, MutexGuard, Weak};
 
 /// Slots visited, or entries removed, during one hold of a shard's lock.
 pub(super) const SLICE: usize = 1024;
 
-/// What an entry of a region must be.
-pub trait Key: Hash + Eq + Send + Sync + 'static {}
-impl<T: Hash + Eq + Send + Sync + 'static> Key for T {}
+/// The table inside a shard uses the high and the low bits of a hash; the shard is chosen by some from between.
+const SHARD_SHIFT: u32 = 24;
+
+/// What a key of a region must be.
+pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
+impl<T: Hash + Eq + Clone + Send + Sync + 'static> Key for T {}
 
 /// What a region can hold.
 pub trait Value: Clone + Send + Sync + 'static {}
@@ -98,12 +102,20 @@ pub(super) struct Draft<K, V> {
 }
 
 impl<K: Key, V: Value> Store<K, V> {
-    pub(super) fn new(engine: &Engine, id: RegionId, name: Box<str>, options: StoreOptions<K, V>) -> Self {
+    pub(super) fn new(
+        engine: &Engine,
+        id: RegionId,
+        name: Box<str>,
+        options: StoreOptions<K, V>,
+        reaper: Weak<dyn Reaper>,
+    ) -> Self {
         let shards = engine.shards_for(options.max_per_scope);
+        let setup = Arc::new(engine.flight_setup(reaper));
+        let shard = |_| CachePadded::new(Mutex::new(Shard::new(engine.policy(), Arc::clone(&setup))));
         Self {
             id,
             name,
-            shards: (0..shards).map(|_| CachePadded::new(Mutex::new(Shard::new(engine.policy())))).collect(),
+            shards: (0..shards).map(shard).collect(),
             options,
             counters: Counters::default(),
             entries: AtomicI64::new(0),
@@ -128,8 +140,8 @@ impl<K: Key, V: Value> Store<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let found = node.and_then(|node| {
-            let hash = engine.hash(node, key);
-            let mut shard = self.shard(node, hash);
+            let hash = self.hash(engine, node, key);
+            let mut shard = self.shard(hash);
             self.usable(engine, &mut shard, hash, node, key, look)
         });
         match look {
@@ -137,6 +149,17 @@ impl<K: Key, V: Value> Store<K, V> {
             Look::Peek => self.counters.count(Counter::Peeks),
         }
         found.map(|value| V::clone(&value))
+    }
+
+    /// As a lookup of [`get`](Self::get), but counts only if it hits: what else comes of the call is counted later.
+    pub fn hit<Q>(&self, engine: &Engine, node: &Node, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = self.hash(engine, node, key);
+        let value = self.usable(engine, &mut self.shard(hash), hash, node, key, Look::Lookup)?;
+        self.count_lookup(Some(node), true);
+        Some(V::clone(&value))
     }
 
     /// Looks under the lock and shares what may be served.
@@ -167,8 +190,10 @@ impl<K: Key, V: Value> Store<K, V> {
     /// Counts a lookup for the region and for the scopes that are tracked.
     pub fn count_lookup(&self, node: Option<&Node>, hit: bool) {
         self.counters.count(if hit { Counter::Hits } else { Counter::Misses });
-        if let Some(node) = node {
-            node.count_lookup(hit);
+        match node {
+            Some(node) if hit => node.count_hit(),
+            Some(node) => node.count_miss(),
+            None => {}
         }
     }
 
@@ -195,19 +220,18 @@ impl<K: Key, V: Value> Store<K, V> {
         node: &Arc<Node>,
         draft: Draft<K, V>,
     ) -> Result<(), Draft<K, V>> {
-        let hash = engine.hash(node, &draft.key);
+        let hash = self.hash(engine, node, &draft.key);
         let mut removals = Removals::new();
-        let detached;
+        let mut after = After::new();
         let linked = {
-            let mut shard = self.shard(node, hash);
-            detached = shard
-                .flights
-                .detach(hash, |other: &Arc<Node>, key: &K| other.same_path(node) && draft.key == *key);
+            let mut shard = self.shard(hash);
+            let same = |other: &Arc<Node>, key: &K| other.same_path(node) && draft.key == *key;
+            shard.flights.detach(hash, same, &mut after);
             self.link(engine, &mut shard, node, hash, draft, &mut removals)
         };
-        drop(detached);
+        drop(after);
         self.finish(engine, removals);
-        self.settle(engine, node, hash, linked?);
+        self.settle(engine, hash, linked?);
         Ok(())
     }
 
@@ -276,7 +300,7 @@ impl<K: Key, V: Value> Store<K, V> {
         node.reweigh(change);
         self.weight.fetch_add(change, Relaxed);
         self.counters.count(Counter::Replaced);
-        node.count_removal(RemovalCause::Replaced);
+        node.count_removal(RemovalCause::Replaced, 1);
         removals.push_replaced(Arc::clone(node), key, old, old_weight);
     }
 
@@ -286,14 +310,13 @@ impl<K: Key, V: Value> Store<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let hash = engine.hash(node, key);
+        let hash = self.hash(engine, node, key);
         let mut removals = Removals::new();
-        let detached;
+        let mut after = After::new();
         let value = {
-            let mut shard = self.shard(node, hash);
-            detached = shard
-                .flights
-                .detach(hash, |other: &Arc<Node>, known: &K| other.same_path(node) && key.equivalent(known));
+            let mut shard = self.shard(hash);
+            let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key.equivalent(known);
+            shard.flights.detach(hash, same, &mut after);
             let slot = shard.find(hash, node.id(), key);
             slot.and_then(|slot| {
                 let entry = shard.get(slot)?;
@@ -305,7 +328,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 (!expired && counted == Some(cause)).then_some(value)
             })
         };
-        drop(detached);
+        drop(after);
         let value = value.map(|value| V::clone(&value));
         self.finish(engine, removals);
         value
@@ -322,17 +345,16 @@ impl<K: Key, V: Value> Store<K, V> {
         removals: &mut Removals<K, V>,
     ) -> Option<RemovalCause> {
         let entry = shard.unlink(slot)?;
-        let cause = match entry.node.release(entry.weight) {
-            Charge::Live => cause,
-            Charge::Dead => {
-                engine.forget_dead(entry.weight);
-                RemovalCause::Invalidated
-            }
+        let cause = if entry.node.release(entry.weight) {
+            cause
+        } else {
+            engine.forget_dead(entry.weight);
+            RemovalCause::Invalidated
         };
         self.entries.fetch_sub(1, Relaxed);
         self.weight.fetch_sub(entry.weight.cast_signed(), Relaxed);
         self.counters.count(cause.into());
-        entry.node.count_removal(cause);
+        entry.node.count_removal(cause, 1);
         removals.push(entry, cause);
         Some(cause)
     }
@@ -343,8 +365,17 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 
     /// After the lock: keeps the bounds of the cache, at the cost of anybody but the newcomer.
-    pub(super) fn settle(&self, engine: &Engine, node: &Node, hash: u64, slot: SlotId) {
-        engine.make_room(Spare { region: self.id, shard: self.shard_index(node, hash), slot });
+    pub(super) fn settle(&self, engine: &Engine, hash: u64, slot: SlotId) {
+        engine.make_room(Spare { region: self.id, shard: self.shard_index(hash), slot });
+    }
+
+    pub(super) fn count_landing(&self, landing: Landing) {
+        match landing {
+            Landing::Published => {}
+            Landing::RefusedDetached => self.counters.count(Counter::RefusedDetached),
+            Landing::RefusedStalled => self.counters.count(Counter::RefusedStalled),
+            Landing::RefusedWeight => self.counters.count(Counter::RefusedWeight),
+        }
     }
 
     /// The weight of an entry.
@@ -374,14 +405,23 @@ impl<K: Key, V: Value> Store<K, V> {
         if ttl.is_never() { Ok(Moment::NEVER) } else { ttl.deadline(engine.now()) }
     }
 
-    pub(super) fn shard_index(&self, node: &Node, hash: u64) -> usize {
-        let spread = if self.options.max_per_scope.is_some() { node.path_hash() } else { hash };
-        // The table inside a shard uses the high and the low bits of the hash; these are from between.
-        (spread >> 24) as usize & (self.shards.len() - 1)
+    /// The hash of scope path and key. With a limit per scope its shard bits are the path's, so that a scope's
+    /// entries are together.
+    pub(super) fn hash<Q: Hash + ?Sized>(&self, engine: &Engine, node: &Node, key: &Q) -> u64 {
+        let hash = engine.hash(node, key);
+        if self.options.max_per_scope.is_none() {
+            return hash;
+        }
+        let shard_bits = (self.shards.len() as u64 - 1) << SHARD_SHIFT;
+        (hash & !shard_bits) | (node.path_hash() & shard_bits)
     }
 
-    pub(super) fn shard(&self, node: &Node, hash: u64) -> MutexGuard<'_, Shard<K, V>> {
-        self.shards[self.shard_index(node, hash)].lock()
+    fn shard_index(&self, hash: u64) -> usize {
+        (hash >> SHARD_SHIFT) as usize & (self.shards.len() - 1)
+    }
+
+    pub(super) fn shard(&self, hash: u64) -> MutexGuard<'_, Shard<K, V>> {
+        self.shards[self.shard_index(hash)].lock()
     }
 }
 

@@ -50,6 +50,11 @@ impl<V> Ticket<V> {
         &self.pulse
     }
 
+    /// Whether the lease was taken over by somebody else.
+    pub fn is_deposed(&self) -> bool {
+        !self.flight.is_led_by(&self.pulse)
+    }
+
     /// Whether anybody would hear the value: if not, it need not be cloned.
     pub fn has_waiters(&self) -> bool {
         self.flight.has_waiters(&self.pulse)

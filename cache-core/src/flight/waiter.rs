@@ -87,6 +87,11 @@ impl<V> Waiter<V> {
         self.flight.id
     }
 
+    /// The hash it was joined under, which tells the shard.
+    pub fn hash(&self) -> u64 {
+        self.flight.hash
+    }
+
     pub(super) fn with_edges(mut self, edges: Option<Edges>) -> Self {
         self.edges = edges;
         self

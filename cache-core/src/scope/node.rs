@@ -199,12 +199,14 @@ impl Node {
         }
     }
 
-    /// Takes a charge back, dead or alive, when its entry has left memory.
-    pub fn release(&self, weight: u64) {
-        self.add_entries(-1);
+    /// Takes a charge back, dead or alive, when its entry has left memory. Tells whether the whole path was alive:
+    /// if not, a detachment has counted the entry.
+    pub fn release(&self, weight: u64) -> bool {
+        let counted = self.add_entries(-1);
         self.add_weight(signed(weight).wrapping_neg());
         // After the subtraction, so that a collector that cleared the flag before sees either.
         self.shared.stir();
+        counted
     }
 
     /// Changes the weight of a charged entry.

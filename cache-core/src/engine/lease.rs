@@ -1,0 +1,303 @@
+//! Loading a key: look and join under one lock, lead or wait, land or give up.
+//!
+//! (1) A lease publishes only if its flight is still the key's current one, it was not taken over, and its scope is
+//! alive; all three are checked under the lock under which writes and invalidations detach flights.
+//! (2) A lease that is dropped ends: by a panic it releases the waiters together, otherwise it hands over to one.
+//! (3) Whoever lands serves those who waited, published or not. (4) Values are cloned outside of locks.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::removal::Removals;
+use super::store::{Draft, Key, Look, Store, Value, Write};
+use super::Engine;
+use crate::flight::{
+    After, Ask, Failure, Flights, Outcome, PlaceWaiter, Pulse, Reaper, Solo, TakeOver, Ticket, Waiter,
+};
+use crate::flight::{FlightId, Joined as Join};
+use crate::scope::Node;
+use crate::stats::Counter;
+use crate::sync::Arc;
+
+/// What asking for a key comes to.
+#[derive(Debug)]
+#[must_use = "a lease that is dropped hands over"]
+pub enum Joined<K: Key, V: Value> {
+    /// It is here.
+    Hit(V),
+    /// Run the loader.
+    Lead(Lease<K, V>),
+    /// Somebody runs it.
+    Wait(Waiting<K, V>),
+    /// Two loads run that may not be joined; wait for a place, then ask again.
+    Place(PlaceWaiter),
+    /// The caller is inside this load, or waiting would close a circle: run the loader uncached.
+    Recursion,
+    /// Two loads of this key are stalled; no third may begin.
+    Stuck,
+}
+
+/// What waiting for a load comes to.
+#[derive(Debug)]
+#[must_use = "a lease that is dropped hands over"]
+pub enum Waited<K: Key, V: Value> {
+    /// It landed.
+    Value(V),
+    /// It failed; all who waited are told together.
+    Failed(Failure),
+    /// The leader gave up or stalled: run the loader.
+    Lead(Lease<K, V>),
+    /// Ask again.
+    Rejoin,
+    /// Two loads of this key are stalled; no third may begin.
+    Stuck,
+}
+
+/// What became of a landed value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Landing {
+    /// It is in the cache.
+    Published,
+    /// Its key, region or scope was invalidated or written since the load began.
+    RefusedDetached,
+    /// Its leader had stalled and lost the lease.
+    RefusedStalled,
+    /// Its weight is zero or above the capacity, or its deadline cannot be represented.
+    RefusedWeight,
+}
+
+/// The right, and the duty, to load one key once. Dropping it gives the right up.
+#[must_use = "a lease that is dropped hands over"]
+pub struct Lease<K: Key, V: Value> {
+    store: Arc<Store<K, V>>,
+    engine: Arc<Engine>,
+    node: Arc<Node>,
+    ticket: Option<Ticket<V>>,
+}
+
+/// A wait for somebody else's load: a future that tasks poll and threads park on alike.
+#[must_use = "a wait does nothing unless it is polled"]
+pub struct Waiting<K: Key, V: Value> {
+    store: Arc<Store<K, V>>,
+    engine: Arc<Engine>,
+    node: Arc<Node>,
+    waiter: Waiter<V>,
+}
+
+impl<K: Key, V: Value> Store<K, V> {
+    /// Looks for a usable value and, without one, joins or leads the load of the key. Counts nothing but the touch.
+    pub fn join(self: &Arc<Self>, engine: &Arc<Engine>, node: Arc<Node>, key: &K) -> Joined<K, V> {
+        let hash = self.hash(engine, &node, key);
+        let mut owned = None;
+        loop {
+            let mut after = After::new();
+            let now = engine.now();
+            let joined = {
+                let mut shard = self.shard(hash);
+                if let Some(value) = self.usable(engine, &mut shard, hash, &node, key, Look::Lookup) {
+                    drop(shard);
+                    return Joined::Hit(V::clone(&value));
+                }
+                let ask = Ask { hash, now, node: &node, key: &mut owned };
+                let eq = |other: &Arc<Node>, known: &K| other.same_path(&node) && known == key;
+                shard.flights.join(ask, eq, |node| node.is_live(), &mut after)
+            };
+            drop(after);
+            return match joined {
+                Join::NeedsKey => {
+                    owned = Some(key.clone());
+                    continue;
+                }
+                Join::Lead(ticket) => Joined::Lead(Lease::begin(self, engine, node, ticket)),
+                Join::Wait(waiter) => {
+                    engine.wake_maintenance();
+                    let (store, engine) = (Arc::clone(self), Arc::clone(engine));
+                    Joined::Wait(Waiting { store, engine, node, waiter })
+                }
+                Join::Place(place) => {
+                    engine.wake_maintenance();
+                    Joined::Place(place)
+                }
+                Join::Recursion => Joined::Recursion,
+                Join::Stuck => Joined::Stuck,
+            };
+        }
+    }
+
+    /// Asks for one of the permits with which callers whose load failed for others too run it by themselves.
+    pub fn solo(self: &Arc<Self>, engine: &Engine, node: &Arc<Node>, key: &K) -> Solo {
+        let hash = self.hash(engine, node, key);
+        let mut owned = Some(key.clone());
+        let mut after = After::new();
+        let now = engine.now();
+        let solo = {
+            let mut shard = self.shard(hash);
+            let ask = Ask { hash, now, node, key: &mut owned };
+            let eq = |other: &Arc<Node>, known: &K| other.same_path(node) && known == key;
+            shard.flights.solo(ask, eq, &mut after)
+        };
+        drop(after);
+        if matches!(solo, Solo::Wait(_)) {
+            engine.wake_maintenance();
+        }
+        solo
+    }
+
+    fn flights<R>(&self, hash: u64, act: impl FnOnce(&mut Flights<Arc<Node>, K, V>, &mut After<Arc<Node>, K>) -> R) -> R {
+        let mut after = After::new();
+        let mut shard = self.shard(hash);
+        let result = act(&mut shard.flights, &mut after);
+        drop(shard);
+        drop(after);
+        result
+    }
+}
+
+impl<K: Key, V: Value> Reaper for Store<K, V> {
+    fn reap(&self, hash: u64, id: FlightId) {
+        self.flights(hash, |flights, after| flights.reap(hash, id, after));
+    }
+}
+
+impl<K: Key, V: Value> Lease<K, V> {
+    fn begin(store: &Arc<Store<K, V>>, engine: &Arc<Engine>, node: Arc<Node>, ticket: Ticket<V>) -> Self {
+        store.counters().count(Counter::Loads);
+        Self { store: Arc::clone(store), engine: Arc::clone(engine), node, ticket: Some(ticket) }
+    }
+
+    /// The name of the load, for the call chain.
+    pub fn id(&self) -> Option<FlightId> {
+        self.ticket.as_ref().map(Ticket::id)
+    }
+
+    /// The sign of life of an async leader.
+    pub fn pulse(&self) -> Option<Arc<Pulse>> {
+        self.ticket.as_ref().map(|ticket| Arc::clone(ticket.pulse()))
+    }
+
+    /// The scope that the load is for.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Delivers the loaded value: to the cache if (1) holds, and to everybody who waited.
+    pub fn land(mut self, key: K, value: &V, write: Write) -> Landing {
+        let Some(mut ticket) = self.ticket.take() else { return Landing::RefusedStalled };
+        let (store, engine, node) = (&self.store, &self.engine, &self.node);
+        let shared = Arc::new(value.clone());
+        let weight = store.weigh(engine, &key, value, write.weight);
+        let terms = weight.and_then(|weight| Ok((weight, store.deadline(engine, write.ttl)?)));
+        let hash = ticket.hash();
+        let mut removals = Removals::new();
+        let mut after = After::new();
+        // What is not linked is dropped after the lock.
+        let mut refused = None;
+        let (landing, slot) = {
+            let mut shard = store.shard(hash);
+            let current = shard.flights.is_current(&ticket);
+            let published = match terms {
+                _ if !current && ticket.is_deposed() => Err(Landing::RefusedStalled),
+                _ if !current || !node.is_live() => Err(Landing::RefusedDetached),
+                Err(_) => Err(Landing::RefusedWeight),
+                Ok((weight, deadline)) => {
+                    let draft = Draft { key, value: Arc::clone(&shared), weight, deadline };
+                    store.link(engine, &mut shard, node, hash, draft, &mut removals).map_err(|draft| {
+                        refused = Some(draft);
+                        Landing::RefusedDetached
+                    })
+                }
+            };
+            shard.flights.end(&mut ticket, &mut after);
+            match published {
+                Ok(slot) => (Landing::Published, Some(slot)),
+                Err(landing) => (landing, None),
+            }
+        };
+        drop(after);
+        drop(refused);
+        store.finish(engine, removals);
+        store.count_landing(landing);
+        node.count_load();
+        ticket.complete(shared);
+        if let Some(slot) = slot {
+            store.settle(engine, hash, slot);
+        }
+        landing
+    }
+
+    /// Ends the load with an error. `shared` is the error for those who waited, if it can be shared.
+    pub fn fail(mut self, shared: Option<Arc<dyn Any + Send + Sync>>) {
+        self.end_in_failure(shared, false);
+    }
+
+    fn end_in_failure(&mut self, shared: Option<Arc<dyn Any + Send + Sync>>, panicked: bool) {
+        let Some(mut ticket) = self.ticket.take() else { return };
+        self.store.flights(ticket.hash(), |flights, after| flights.end(&mut ticket, after));
+        self.count_failure();
+        ticket.fail(shared, panicked);
+    }
+
+    fn count_failure(&self) {
+        self.store.counters().count(Counter::LoadFailures);
+        self.node.count_load_failure();
+    }
+}
+
+impl<K: Key, V: Value> Drop for Lease<K, V> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.end_in_failure(None, true);
+        } else if let Some(mut ticket) = self.ticket.take() {
+            let now = self.engine.now();
+            let hash = ticket.hash();
+            self.store.flights(hash, |flights, after| flights.hand_over(&mut ticket, now, after));
+            self.count_failure();
+        }
+    }
+}
+
+impl<K: Key, V: Value> Future for Waiting<K, V> {
+    type Output = Waited<K, V>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited<K, V>> {
+        let this = self.get_mut();
+        let lead = |ticket| {
+            Waited::Lead(Lease::begin(&this.store, &this.engine, Arc::clone(&this.node), ticket))
+        };
+        loop {
+            let Poll::Ready(outcome) = Pin::new(&mut this.waiter).poll(cx) else { return Poll::Pending };
+            return Poll::Ready(match outcome {
+                Outcome::Value(value) => Waited::Value(V::clone(&value)),
+                Outcome::Failed(failure) => Waited::Failed(failure),
+                Outcome::Rejoin => Waited::Rejoin,
+                Outcome::Stuck => Waited::Stuck,
+                Outcome::Lead(ticket) => lead(ticket),
+                Outcome::Stalled => {
+                    let now = this.engine.now();
+                    let (store, waiter) = (&this.store, &mut this.waiter);
+                    let hash = waiter.hash();
+                    match store.flights(hash, |flights, after| flights.take_over(waiter, now, after)) {
+                        TakeOver::Lead(ticket) => lead(ticket),
+                        TakeOver::Rejoin => Waited::Rejoin,
+                        TakeOver::Stuck => Waited::Stuck,
+                        TakeOver::Wait => continue,
+                    }
+                }
+            });
+        }
+    }
+}
+
+impl<K: Key, V: Value> std::fmt::Debug for Lease<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lease").field("flight", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl<K: Key, V: Value> std::fmt::Debug for Waiting<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiting").field("flight", &self.waiter.id()).finish_non_exhaustive()
+    }
+}

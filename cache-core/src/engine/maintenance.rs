@@ -1,0 +1,255 @@
+//! Who expires and sweeps: one thread for the whole process, or the user.
+//!
+//! (1) No answer depends on this: look-ups check deadlines and scopes themselves, inserts at the bound expire and
+//! sweep first. Maintenance gives memory back while nobody calls, and lets waiters of a stalled leader take over.
+//! (2) The thread starts with the first deadline, eviction of a scope or waiter, looks around four times a second
+//! while any cache owes something, rests otherwise, and ends with the last cache. (3) It holds caches weakly.
+//! (4) `earliest` is never later than the first deadline of any entry.
+
+use std::sync::Weak as StdWeak;
+use std::time::Duration;
+
+use super::Engine;
+use crate::clock::Moment;
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
+
+/// How long the thread sleeps between rounds while something is owed.
+const ROUND: Duration = Duration::from_millis(250);
+
+/// Nodes looked at in one slice of the collection of idle scopes.
+const IDLE_SLICE: usize = 1024;
+
+/// Who runs maintenance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Maintenance {
+    /// One thread for all caches of the process, started when there is something to do.
+    #[default]
+    Thread,
+    /// The user, by calling `maintain`. No thread.
+    Manual,
+}
+
+/// What an engine owes to maintenance.
+pub(super) struct Upkeep {
+    mode: Maintenance,
+    this: StdWeak<Engine>,
+    /// A lower bound of all deadlines; meaningless while more expiry passes have started than ended.
+    earliest: AtomicU64,
+    started: AtomicU64,
+    ended: AtomicU64,
+    /// Whether the thread knows this engine.
+    enrolled: AtomicBool,
+    /// Whether the thread has found nothing owed and may sleep until it is woken.
+    resting: AtomicBool,
+    /// Where the sweep goes on: region, shard, slot. Whoever holds the lock sweeps.
+    cursor: Mutex<(usize, usize, usize)>,
+}
+
+impl Upkeep {
+    pub(super) fn new(mode: Maintenance, this: StdWeak<Engine>) -> Self {
+        Self {
+            mode,
+            this,
+            earliest: AtomicU64::new(u64::MAX),
+            started: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            enrolled: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
+            cursor: Mutex::new((0, 0, 0)),
+        }
+    }
+
+    /// An entry with this deadline is about to be linked.
+    pub(super) fn note_deadline(&self, deadline: Moment) {
+        if deadline.nanos() < self.earliest.load(Ordering::Relaxed) {
+            self.earliest.fetch_min(deadline.nanos(), Ordering::AcqRel);
+            self.wake();
+        }
+    }
+
+    /// Whether an expiry pass would find nothing. `ended` is read first and `started` last: equal, they say that no
+    /// pass ran in between, so that `earliest` was what (4) says.
+    fn is_nothing_due(&self, now: impl FnOnce() -> Moment) -> bool {
+        let ended = self.ended.load(Ordering::SeqCst);
+        let earliest = self.earliest.load(Ordering::SeqCst);
+        let quiet = self.started.load(Ordering::SeqCst) == ended;
+        quiet && (earliest == u64::MAX || earliest > now().nanos())
+    }
+
+    /// Something is owed from now on.
+    pub(super) fn wake(&self) {
+        if self.mode == Maintenance::Manual {
+            return;
+        }
+        if !self.enrolled.load(Ordering::Acquire) && !self.enrolled.swap(true, Ordering::AcqRel) {
+            thread::enroll(self.this.clone());
+        } else if self.resting.load(Ordering::Acquire) && self.resting.swap(false, Ordering::AcqRel) {
+            thread::wake();
+        }
+    }
+}
+
+impl Engine {
+    /// Does everything that is owed: expires what is due, sweeps entries of evicted scopes, forgets idle scopes and
+    /// regions, lets waiters of stalled leaders take over. Locks one shard at a time, for a slice of slots.
+    pub fn maintain(&self) {
+        self.expire_due();
+        self.sweep_all();
+        while self.registry().idle_work() && self.registry().collect_idle(IDLE_SLICE) > 0 {}
+        self.regions().retire_idle();
+        self.watch().check(self.now());
+    }
+
+    /// Removes what is due. Returns how many entries; costs one load if nothing is.
+    pub(crate) fn expire_due(&self) -> u64 {
+        if self.upkeep.is_nothing_due(|| self.now()) {
+            return 0;
+        }
+        let now = self.now();
+        self.upkeep.started.fetch_add(1, Ordering::SeqCst);
+        // Reset first: an insert during the pass lowers it again, or is seen by the pass.
+        self.upkeep.earliest.store(u64::MAX, Ordering::SeqCst);
+        let (mut expired, mut earliest) = (0, Moment::NEVER);
+        for region in self.regions().all().iter() {
+            for shard in 0..region.shards() {
+                let (count, next) = region.expire(self, shard, now);
+                expired += count;
+                earliest = earliest.min(next.unwrap_or(Moment::NEVER));
+            }
+        }
+        self.upkeep.earliest.fetch_min(earliest.nanos(), Ordering::SeqCst);
+        self.upkeep.ended.fetch_add(1, Ordering::SeqCst);
+        if expired > 0 {
+            tracing::debug!(target: "strata_cache", expired, "expiry sweep");
+        }
+        expired
+    }
+
+    /// One pass over everything, while entries of evicted scopes are left.
+    fn sweep_all(&self) {
+        for region in self.regions().all().iter() {
+            for shard in 0..region.shards() {
+                let mut from = Some(0);
+                while let Some(slot) = from
+                    && self.has_dead()
+                {
+                    from = region.sweep(self, shard, slot, usize::MAX);
+                }
+            }
+        }
+    }
+
+    /// Sweeps among the next `slots` slots, in one lock of one shard; nothing if somebody else is at it.
+    pub(crate) fn sweep_step(&self, slots: usize) {
+        let Some(mut cursor) = self.upkeep.cursor.try_lock() else { return };
+        let regions = self.regions().all();
+        let (region, shard, slot) = *cursor;
+        let Some(current) = regions.get(region) else {
+            *cursor = (0, 0, 0);
+            return;
+        };
+        // Values drop in here and may call the cache, which is why the cursor is tried for and never waited for.
+        *cursor = match current.sweep(self, shard, slot, slots) {
+            Some(next) => (region, shard, next),
+            None if shard + 1 < current.shards() => (region, shard + 1, 0),
+            None => (region + 1, 0, 0),
+        };
+    }
+
+    /// Whether maintenance has, or will have, something to do.
+    fn owes(&self) -> bool {
+        self.has_dead()
+            || self.upkeep.earliest.load(Ordering::Acquire) != u64::MAX
+            || self.registry().idle_work()
+            || self.watch().next_check().is_some()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if *self.upkeep.enrolled.get_mut() {
+            thread::wake();
+        }
+    }
+}
+
+#[cfg(not(shuttle))]
+mod thread {
+    use super::{Arc, Engine, Ordering, ROUND, StdWeak};
+    use crate::sync::{Condvar, Mutex};
+
+    struct Office {
+        caches: Vec<StdWeak<Engine>>,
+        running: bool,
+        calls: u64,
+    }
+
+    static OFFICE: Mutex<Office> = Mutex::new(Office { caches: Vec::new(), running: false, calls: 0 });
+    static CALL: Condvar = Condvar::new();
+
+    /// Makes an engine known to the thread, and starts the thread if there is none.
+    pub(super) fn enroll(engine: StdWeak<Engine>) {
+        let mut office = OFFICE.lock();
+        office.caches.push(engine);
+        office.calls += 1;
+        if office.running {
+            CALL.notify_all();
+            return;
+        }
+        let spawned = std::thread::Builder::new().name("strata-cache".into()).spawn(run);
+        // Without a thread nothing wrong is served; memory comes back with the next insert or `maintain`.
+        office.running = spawned
+            .inspect_err(|error| tracing::error!(target: "strata_cache", %error, "no maintenance thread"))
+            .is_ok();
+    }
+
+    /// Tells the thread that something is owed, or that a cache has gone.
+    pub(super) fn wake() {
+        OFFICE.lock().calls += 1;
+        CALL.notify_all();
+    }
+
+    fn run() {
+        loop {
+            let (caches, calls) = {
+                let mut office = OFFICE.lock();
+                office.caches.retain(|cache| cache.strong_count() > 0);
+                if office.caches.is_empty() {
+                    office.running = false;
+                    return;
+                }
+                (office.caches.clone(), office.calls)
+            };
+            let mut owed = false;
+            for engine in caches.iter().filter_map(StdWeak::upgrade) {
+                owed |= round(&engine);
+            }
+            let mut office = OFFICE.lock();
+            if owed {
+                CALL.wait_for(&mut office, ROUND);
+            } else if office.calls == calls {
+                CALL.wait(&mut office);
+            }
+        }
+    }
+
+    /// One round for one cache. Whether it will owe something in the next.
+    fn round(engine: &Arc<Engine>) -> bool {
+        engine.maintain();
+        // Rest first, then look: who makes work after the look finds us resting and wakes us.
+        engine.upkeep.resting.store(true, Ordering::SeqCst);
+        let owed = engine.owes();
+        if owed {
+            engine.upkeep.resting.store(false, Ordering::SeqCst);
+        }
+        owed
+    }
+}
+
+#[cfg(shuttle)]
+mod thread {
+    //! Explored schedules have no background thread: maintenance is one of the explored calls.
+    pub(super) fn enroll(_: super::StdWeak<super::Engine>) {}
+    pub(super) fn wake() {}
+}

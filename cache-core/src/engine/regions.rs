@@ -1,0 +1,128 @@
+//! The open regions of a cache: found by name or by call site, forgotten when nobody holds or fills them.
+//!
+//! (1) A region's key names one pair of types; asking for others is an error. (2) What a forgotten region counted
+//! stays in the totals. Cost: finding one is a read lock and a hash; a walk over all clones one `Arc`.
+
+use std::collections::HashMap;
+
+use arc_swap::ArcSwap;
+
+use super::store::{Key, Store, StoreOptions, Value};
+use super::{Engine, RegionId, RegionOps};
+use crate::error::{Error, ErrorKind, Result};
+use crate::flight::Reaper;
+use crate::stats::Stats;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Weak};
+
+/// What identifies a region in its cache.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RegionKey {
+    /// The region of programmatic keys.
+    Programmatic,
+    /// A region opened by name.
+    Named(Box<str>),
+    /// A cached function: the address of its call site, unique in the process.
+    Site(usize),
+}
+
+/// The open regions.
+pub struct Regions {
+    open: Mutex<HashMap<RegionKey, Arc<dyn RegionOps>>>,
+    all: ArcSwap<Vec<Arc<dyn RegionOps>>>,
+    next: AtomicU64,
+    retired: Mutex<Stats>,
+}
+
+impl Default for Regions {
+    fn default() -> Self {
+        Self {
+            open: Mutex::new(HashMap::new()),
+            all: ArcSwap::from_pointee(Vec::new()),
+            next: AtomicU64::new(0),
+            retired: Mutex::new(Stats::default()),
+        }
+    }
+}
+
+impl Regions {
+    /// All regions now.
+    pub(crate) fn all(&self) -> Arc<Vec<Arc<dyn RegionOps>>> {
+        self.all.load_full()
+    }
+
+    /// The number of open regions.
+    pub fn len(&self) -> usize {
+        self.all.load().len()
+    }
+
+    /// Whether no region is open.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What regions that are no longer open have counted.
+    pub(crate) fn retired(&self) -> Stats {
+        *self.retired.lock()
+    }
+
+    /// Opens a region, or finds it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeMismatch`] if it is open with other types.
+    pub fn open<K: Key, V: Value>(
+        &self,
+        engine: &Engine,
+        key: RegionKey,
+        name: &str,
+        options: impl FnOnce() -> StoreOptions<K, V>,
+    ) -> Result<Arc<Store<K, V>>> {
+        let mut open = self.open.lock();
+        if let Some(region) = open.get(&key) {
+            return Arc::clone(region).as_any().downcast::<Store<K, V>>().map_err(|_| {
+                Error::new(ErrorKind::TypeMismatch, "region")
+                    .with("region", name)
+                    .because("it is open with another key or value type")
+            });
+        }
+        let id = RegionId(self.next.fetch_add(1, Ordering::Relaxed));
+        let store = Arc::new_cyclic(|this: &Weak<Store<K, V>>| {
+            Store::new(engine, id, name.into(), options(), this.clone() as Weak<dyn Reaper>)
+        });
+        open.insert(key, Arc::clone(&store) as Arc<dyn RegionOps>);
+        self.all.store(Arc::new(open.values().map(Arc::clone).collect()));
+        Ok(store)
+    }
+
+    /// Every open region of a name (functions of one name in different places have one each).
+    pub(crate) fn named(&self, name: &str) -> Vec<Arc<dyn RegionOps>> {
+        self.all.load().iter().filter(|region| region.name() == name).map(Arc::clone).collect()
+    }
+
+    /// Forgets regions that hold nothing, run nothing and are held by nobody.
+    pub(crate) fn retire_idle(&self) {
+        let mut gone = Vec::new();
+        let mut open = self.open.lock();
+        open.retain(|_, region| {
+            // One reference is this map's and one the list's.
+            let idle = Arc::strong_count(region) == 2 && region.entries() == 0 && region.flights() == 0;
+            if idle {
+                gone.push(Arc::clone(region));
+            }
+            !idle
+        });
+        if gone.is_empty() {
+            return;
+        }
+        self.all.store(Arc::new(open.values().map(Arc::clone).collect()));
+        drop(open);
+        let mut retired = self.retired.lock();
+        gone.iter().for_each(|region| region.report(&mut retired));
+    }
+}
+
+impl std::fmt::Debug for Regions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Regions").field("open", &self.len()).finish_non_exhaustive()
+    }
+}
