@@ -28,7 +28,7 @@ impl<T> KeyPart for T where T: ?Sized + ToOwned<Owned: Send + Sync + 'static> + 
 /// Borrowed arguments of one call: looks up a key and makes it.
 pub trait View: Hash + Equivalent<Self::Key> {
     /// The key that owns what the view borrows.
-    type Key: Hash + Eq + Send + Sync + 'static;
+    type Key: Hash + Eq + Clone + Send + Sync + 'static;
 
     /// Makes the key; called on a miss only.
     fn to_key(&self) -> Self::Key;
@@ -37,7 +37,7 @@ pub trait View: Hash + Equivalent<Self::Key> {
 /// One borrowed argument of a [`View`].
 pub trait Part: Hash {
     /// The owned argument.
-    type Key: Hash + Eq + Send + Sync + 'static;
+    type Key: Hash + Eq + Clone + Send + Sync + 'static;
 
     /// Whether this is the argument in the key.
     fn matches(&self, key: &Self::Key) -> bool;
@@ -140,6 +140,12 @@ impl<T: KeyPart + ?Sized> Owned<T> {
     }
 }
 
+impl<T: KeyPart + ?Sized> Clone for Owned<T> {
+    fn clone(&self) -> Self {
+        Self(self.get().to_owned())
+    }
+}
+
 impl<T: KeyPart + ?Sized> Hash for Owned<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.get().hash(state);
@@ -182,6 +188,12 @@ pub struct OwnedOption<T: KeyPart + ?Sized>(Option<T::Owned>);
 impl<T: KeyPart + ?Sized> OwnedOption<T> {
     fn get(&self) -> Option<&T> {
         self.0.as_ref().map(Borrow::borrow)
+    }
+}
+
+impl<T: KeyPart + ?Sized> Clone for OwnedOption<T> {
+    fn clone(&self) -> Self {
+        Self(self.get().map(ToOwned::to_owned))
     }
 }
 

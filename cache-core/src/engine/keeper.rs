@@ -13,7 +13,7 @@ use crate::event::RemovalCause;
 use crate::flight::After;
 use crate::policy::SlotId;
 use crate::scope::Node;
-use crate::stats::Stats;
+use crate::stats::{Counter, Stats};
 use crate::sync::Arc;
 
 impl<K: Key, V: Value> RegionOps for Store<K, V> {
@@ -113,10 +113,32 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
     }
 }
 
-impl<K: Key, V: Value> Store<K, V> {
-    /// Withdraws every entry of this region in one scope, not below it, and detaches the loads that run there.
-    /// Exact: counts the entries whose insert had completed. Visits the slots of the region, a slice a lock.
-    pub fn invalidate_scope(&self, engine: &Engine, node: &Node) -> Detached {
+/// A region whose types are not known.
+pub trait AnyRegion: Send + Sync {
+    /// The region's name.
+    fn region_name(&self) -> &str;
+
+    /// What the region has done and holds. Does first what maintenance is owed, so that it is exact.
+    fn stats(&self, engine: &Engine) -> Stats;
+
+    /// Withdraws every entry of the region in one scope, not below it, and detaches the loads that run there. Exact:
+    /// counts the entries whose insert had completed. Visits the slots of the region, a slice a lock.
+    fn invalidate_scope(&self, engine: &Engine, node: &Node) -> Detached;
+
+    /// Counts a call that ran past the cache.
+    fn count_bypass(&self);
+}
+
+impl<K: Key, V: Value> AnyRegion for Store<K, V> {
+    fn region_name(&self) -> &str {
+        &self.name
+    }
+
+    fn count_bypass(&self) {
+        self.counters.count(Counter::Bypassed);
+    }
+
+    fn invalidate_scope(&self, engine: &Engine, node: &Node) -> Detached {
         let mut gone = Detached::default();
         for shard in &self.shards {
             let mut after = After::new();
@@ -151,8 +173,7 @@ impl<K: Key, V: Value> Store<K, V> {
         gone
     }
 
-    /// What this region has done and holds. Does first what maintenance is owed, so that it is exact.
-    pub fn stats(&self, engine: &Engine) -> Stats {
+    fn stats(&self, engine: &Engine) -> Stats {
         engine.maintain();
         let mut stats = Stats { regions: 1, ..Stats::default() };
         self.report(&mut stats);

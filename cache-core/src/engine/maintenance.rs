@@ -101,6 +101,11 @@ impl Engine {
         self.watch().check(self.now());
     }
 
+    /// Lets waiters of stalled leaders take over; for threads that wait, so that they need no maintenance thread.
+    pub fn look_after_waiters(&self) {
+        self.watch().check(self.now());
+    }
+
     /// Removes what is due. Returns how many entries; costs one load if nothing is.
     pub(crate) fn expire_due(&self) -> u64 {
         if self.upkeep.is_nothing_due(|| self.now()) {

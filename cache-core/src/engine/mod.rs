@@ -11,6 +11,7 @@ mod keeper;
 mod lease;
 mod limits;
 mod maintenance;
+mod place;
 mod regions;
 mod removal;
 mod room;
@@ -22,18 +23,20 @@ mod tests;
 
 use std::any::Any;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
+pub use keeper::AnyRegion;
 pub use lease::{Joined, Landing, Lease, Waited, Waiting};
 pub use limits::Limits;
 pub use maintenance::Maintenance;
+pub use place::Place;
 pub use regions::{RegionKey, Regions};
 pub use removal::{Listener, Removal, RegionListener};
 pub use room::Spare;
-pub use store::{Key, Look, Store, StoreOptions, Value, Weigher, Write};
+pub use store::{Key, Look, Store, StoreOptions, Taken, Value, Weigher, Write};
 
 use crate::clock::{Moment, TimeSource};
-use crate::error::Result;
 use crate::expiry::Ttl;
 use crate::flight::{LeaseTimes, Reaper, Setup, Watch};
 use crate::policy::Policy;
@@ -44,21 +47,6 @@ use crate::sync::{Arc, AtomicU64, Weak};
 /// The number of a region in its cache; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RegionId(pub(crate) u64);
-
-/// Where an operation acts: something that names one scope.
-pub trait Place {
-    /// The scope's node, if the cache keeps one. Creates nothing.
-    ///
-    /// # Errors
-    /// If the place is no path of the cache's tree.
-    fn find(&self, registry: &Registry) -> Result<Option<Arc<Node>>>;
-
-    /// The scope's node, made if need be.
-    ///
-    /// # Errors
-    /// If the place is no path of the cache's tree.
-    fn create(&self, registry: &Registry) -> Result<Arc<Node>>;
-}
 
 /// Everything an engine is made from. All of it has been checked.
 pub struct EngineConfig {
@@ -278,6 +266,25 @@ impl Engine {
         let wanted = (8 * cores).next_power_of_two().clamp(8, 128);
         let fit = usize::try_from(most / 512).unwrap_or(usize::MAX).max(1);
         if max_per_scope.is_some() { wanted } else { wanted.min(prev_power_of_two(fit)) }
+    }
+
+    /// Changes the bounds, and evicts down to them. Locks one shard at a time.
+    pub fn set_limits(&self, entries: Option<NonZeroU64>, weight: Option<NonZeroU64>) {
+        self.limits.set_entries(entries);
+        self.limits.set_weight(weight);
+        self.make_room(Spare::NOBODY);
+        tracing::info!(target: "strata_cache", ?entries, ?weight, "capacity changed");
+    }
+
+    /// What the regions of a name have done and hold; several functions may share one name. `None` if none is open.
+    pub fn stats_of_region(&self, name: &str) -> Option<Stats> {
+        self.maintain();
+        let mut stats = Stats::default();
+        for region in self.regions.named(name) {
+            region.report(&mut stats);
+            stats.regions += 1;
+        }
+        (stats.regions > 0).then_some(stats)
     }
 
     /// Everything counted and held, in total. Does first what maintenance is owed, so that it is exact.

@@ -177,10 +177,6 @@ impl<K, V: Send + Sync + 'static> Shard<K, V> {
         self.deadlines.next()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.slab.len()
-    }
-
     /// Slots to visit in a scan.
     pub(super) fn span(&self) -> usize {
         self.slab.span()

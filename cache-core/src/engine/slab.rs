@@ -86,11 +86,6 @@ impl<K, V> Slab<K, V> {
         }
     }
 
-    /// Entries held.
-    pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
     /// Slots, free ones included: the numbers a scan has to visit.
     pub(super) fn span(&self) -> usize {
         self.slots.len()

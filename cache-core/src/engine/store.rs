@@ -82,6 +82,17 @@ pub enum Look {
     Peek,
 }
 
+/// What taking a key out comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken<V> {
+    /// There was nothing that could have been served.
+    Absent,
+    /// The value was not accepted; it stays.
+    Refused,
+    /// The value, which is in the cache no more.
+    Value(V),
+}
+
 /// A region's entries.
 pub struct Store<K, V> {
     pub(super) id: RegionId,
@@ -304,9 +315,16 @@ impl<K: Key, V: Value> Store<K, V> {
         removals.push_replaced(Arc::clone(node), key, old, old_weight);
     }
 
-    /// Takes a key out under every incarnation of its scope that is still live, and detaches its load.
-    /// Returns the value if it could still have been served.
-    pub fn remove<Q>(&self, engine: &Engine, node: &Arc<Node>, key: &Q, cause: RemovalCause) -> Option<V>
+    /// Takes a key out of a scope and detaches its load. `accept` sees the value first, under the lock: if it says
+    /// no, the entry and its load stay.
+    pub fn remove<Q>(
+        &self,
+        engine: &Engine,
+        node: &Arc<Node>,
+        key: &Q,
+        cause: RemovalCause,
+        accept: impl Fn(&V) -> bool,
+    ) -> Taken<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -315,9 +333,12 @@ impl<K: Key, V: Value> Store<K, V> {
         let mut after = After::new();
         let value = {
             let mut shard = self.shard(hash);
+            let slot = shard.find(hash, node.id(), key);
+            if slot.and_then(|slot| shard.get(slot)).is_some_and(|entry| !accept(&entry.value)) {
+                return Taken::Refused;
+            }
             let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key.equivalent(known);
             shard.flights.detach(hash, same, &mut after);
-            let slot = shard.find(hash, node.id(), key);
             slot.and_then(|slot| {
                 let entry = shard.get(slot)?;
                 let expired = entry.deadline != Moment::NEVER && entry.is_expired(engine.now());
@@ -329,9 +350,9 @@ impl<K: Key, V: Value> Store<K, V> {
             })
         };
         drop(after);
-        let value = value.map(|value| V::clone(&value));
+        let taken = value.map_or(Taken::Absent, |value| Taken::Value(V::clone(&value)));
         self.finish(engine, removals);
-        value
+        taken
     }
 
     /// Unlinks a slot and settles its accounts, under the shard's lock. Returns the cause it was counted under: an

@@ -1,0 +1,32 @@
+//! Where an operation acts, as the engine asks for it.
+//!
+//! (1) Finding creates nothing. (2) A place finds or makes the present incarnation of its scope, each time it is asked.
+
+use crate::error::Result;
+use crate::scope::{Node, Registry, ScopePath};
+use crate::sync::Arc;
+
+/// Something that names one scope.
+pub trait Place {
+    /// The scope's node, if the cache keeps one. Creates nothing.
+    ///
+    /// # Errors
+    /// If the place is no path of the cache's tree.
+    fn find(&self, registry: &Registry) -> Result<Option<Arc<Node>>>;
+
+    /// The scope's node, made if need be.
+    ///
+    /// # Errors
+    /// If the place is no path of the cache's tree.
+    fn create(&self, registry: &Registry) -> Result<Arc<Node>>;
+}
+
+impl Place for ScopePath {
+    fn find(&self, registry: &Registry) -> Result<Option<Arc<Node>>> {
+        registry.find(self, "scope")
+    }
+
+    fn create(&self, registry: &Registry) -> Result<Arc<Node>> {
+        registry.find_or_create(self, "scope")
+    }
+}

@@ -1,0 +1,280 @@
+//! Describing a cache. `build` is the only step that can fail, and it reports every fault at once.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use strata_cache_core::clock::{Clock, TimeSource};
+use strata_cache_core::engine::{Engine, EngineConfig, Limits, Listener, Maintenance, Removal};
+use strata_cache_core::error::{Error, ErrorKind, Result};
+use strata_cache_core::expiry::{IntoTtl, Ttl};
+use strata_cache_core::flight::LeaseTimes;
+use strata_cache_core::policy::Policy;
+use strata_cache_core::scope::{ScopeTree, TrackedLevels};
+
+use crate::cache::Cache;
+
+/// Entries held by a cache that was given no bound.
+const DEFAULT_CAPACITY: u64 = 10_000;
+
+/// Describes a cache.
+///
+/// Without options: the default tree, 10,000 entries, LRU, no expiry, the system's clock, a maintenance thread.
+#[must_use = "a description is no cache before `build`"]
+#[derive(Default)]
+pub struct CacheBuilder {
+    tree: Option<ScopeTree>,
+    entries: Option<Result<NonZeroU64>>,
+    weight: Option<Result<NonZeroU64>>,
+    policy: Option<Result<Policy>>,
+    ttl: Option<Result<Ttl>>,
+    clock: Option<Arc<dyn Clock>>,
+    maintenance: Maintenance,
+    lease_times: LeaseTimes,
+    tracked: Option<Vec<String>>,
+    listener: Option<Listener>,
+    max_key_bytes: Option<usize>,
+}
+
+impl CacheBuilder {
+    /// The tree of scope levels. Default: org (`org_id`) → user (`user_id`) → session (`session_id`).
+    pub fn scopes(mut self, tree: ScopeTree) -> Self {
+        self.tree = Some(tree);
+        self
+    }
+
+    /// How many entries the cache may hold. Default, if no weight is given either: 10,000. Exact for up to 1,024
+    /// entries, order of eviction included.
+    pub fn capacity(mut self, entries: u64) -> Self {
+        self.entries = Some(positive(entries, "capacity"));
+        self
+    }
+
+    /// How much weight the cache may hold: bytes, as a number or a text like `"512MB"`, unless weighers count in
+    /// something else.
+    pub fn capacity_bytes(mut self, bytes: impl IntoBytes) -> Self {
+        self.weight = Some(bytes.into_bytes().and_then(|bytes| positive(bytes, "capacity_bytes")));
+        self
+    }
+
+    /// What goes when the cache is full. Default: LRU.
+    pub fn policy(mut self, policy: impl IntoPolicy) -> Self {
+        self.policy = Some(policy.into_policy());
+        self
+    }
+
+    /// How long entries may be served if neither their write nor their region says. Default: for ever.
+    pub fn ttl(mut self, ttl: impl IntoTtl) -> Self {
+        self.ttl = Some(ttl.into_ttl());
+        self
+    }
+
+    /// The clock of this cache, for tests a `TestClock`.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Who gives memory back while nobody calls. Default: one thread for all caches of the process.
+    pub fn maintenance(mut self, maintenance: Maintenance) -> Self {
+        self.maintenance = maintenance;
+        self
+    }
+
+    /// How long a load may run before somebody who waits for it may run it instead. Default: 60 s.
+    pub fn load_lease(mut self, lease: Duration) -> Self {
+        self.lease_times.lease = lease;
+        self
+    }
+
+    /// How long an async load that was woken may stay unpolled before somebody who waits for it may run it instead.
+    /// Default: 1 s.
+    pub fn load_patience(mut self, patience: Duration) -> Self {
+        self.lease_times.patience = patience;
+        self
+    }
+
+    /// The levels whose scopes count lookups, by name. Default: the first level of each tree.
+    pub fn track_lookups<'a>(mut self, levels: impl IntoIterator<Item = &'a str>) -> Self {
+        self.tracked = Some(levels.into_iter().map(str::to_owned).collect());
+        self
+    }
+
+    /// Told of each entry that leaves, and why, outside of locks.
+    pub fn on_removal(mut self, listener: impl Fn(&Removal<'_>) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// How long a programmatic key may be. Default: 4,096 bytes.
+    pub fn max_key_bytes(mut self, bytes: usize) -> Self {
+        self.max_key_bytes = Some(bytes);
+        self
+    }
+
+    /// Makes the cache.
+    ///
+    /// # Errors
+    /// The fault, with its own kind, if there is one; [`ErrorKind::InvalidConfig`] listing all, if there are several.
+    pub fn build(self) -> Result<Cache> {
+        let mut faults = Vec::new();
+        let tree = self.tree.unwrap_or_default();
+        let tracked = self.tracked.map_or(TrackedLevels::First, |names| {
+            let level = |name: &String| keep(tree.expect_level(name, "track_lookups"), &mut faults);
+            TrackedLevels::Levels(names.iter().filter_map(level).collect())
+        });
+        let entries = self.entries.and_then(|entries| keep(entries, &mut faults));
+        let weight = self.weight.and_then(|weight| keep(weight, &mut faults));
+        let policy = self.policy.and_then(|policy| keep(policy, &mut faults));
+        let ttl = self.ttl.and_then(|ttl| keep(ttl, &mut faults));
+        for (time, name) in
+            [(self.lease_times.lease, "load_lease"), (self.lease_times.patience, "load_patience")]
+        {
+            if time.is_zero() {
+                faults.push(invalid(name, "a time above zero is needed"));
+            }
+        }
+        if self.max_key_bytes == Some(0) {
+            faults.push(invalid("max_key_bytes", "a length above zero is needed"));
+        }
+        if let Some(error) = joined(faults) {
+            return Err(error);
+        }
+        let entries = entries.or_else(|| if weight.is_none() { NonZeroU64::new(DEFAULT_CAPACITY) } else { None });
+        let engine = Engine::new(EngineConfig {
+            tree,
+            tracked,
+            limits: Limits::new(entries, weight),
+            policy: policy.unwrap_or_default(),
+            ttl: ttl.unwrap_or_else(Ttl::never),
+            time: self.clock.map_or_else(TimeSource::system, TimeSource::Custom),
+            maintenance: self.maintenance,
+            lease_times: self.lease_times,
+            listener: self.listener,
+        });
+        let cache = Cache::from_engine(engine, self.max_key_bytes.unwrap_or(4096))?;
+        tracing::info!(target: "strata_cache", ?entries, ?weight, "cache built");
+        Ok(cache)
+    }
+}
+
+impl std::fmt::Debug for CacheBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CacheBuilder")
+            .field("entries", &self.entries)
+            .field("weight", &self.weight)
+            .finish_non_exhaustive()
+    }
+}
+
+fn keep<T>(given: Result<T>, faults: &mut Vec<Error>) -> Option<T> {
+    given.map_err(|fault| faults.push(fault)).ok()
+}
+
+/// One error for all faults.
+fn joined(mut faults: Vec<Error>) -> Option<Error> {
+    if faults.len() <= 1 {
+        return faults.pop();
+    }
+    let all: Vec<String> = faults.iter().map(Error::to_string).collect();
+    Some(Error::new(ErrorKind::InvalidConfig, "build").with("faults", faults.len()).because(all.join("; ")))
+}
+
+fn invalid(name: &'static str, advice: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidConfig, "build").with("option", name).because(advice)
+}
+
+/// A setting that may not be zero.
+pub(crate) fn positive(number: u64, name: &'static str) -> Result<NonZeroU64> {
+    NonZeroU64::new(number).ok_or_else(|| invalid(name, "a number above zero is needed"))
+}
+
+/// A number of bytes: a number, or a text like `"512MB"`, `"64 KiB"` or `"1000"`.
+pub trait IntoBytes {
+    /// The number.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] for a text that is no number of bytes, or one above 2^64 − 1.
+    fn into_bytes(self) -> Result<u64>;
+}
+
+impl IntoBytes for u64 {
+    fn into_bytes(self) -> Result<u64> {
+        Ok(self)
+    }
+}
+
+impl IntoBytes for usize {
+    fn into_bytes(self) -> Result<u64> {
+        Ok(self as u64)
+    }
+}
+
+impl IntoBytes for i32 {
+    fn into_bytes(self) -> Result<u64> {
+        u64::try_from(self).map_err(|_| invalid("capacity_bytes", "a number above zero is needed"))
+    }
+}
+
+impl IntoBytes for &str {
+    fn into_bytes(self) -> Result<u64> {
+        const UNITS: [(&str, u64); 9] = [
+            ("KIB", 1 << 10),
+            ("MIB", 1 << 20),
+            ("GIB", 1 << 30),
+            ("TIB", 1 << 40),
+            ("KB", 1_000),
+            ("MB", 1_000_000),
+            ("GB", 1_000_000_000),
+            ("TB", 1_000_000_000_000),
+            ("B", 1),
+        ];
+        let text = self.trim().to_ascii_uppercase();
+        let (digits, unit) = UNITS
+            .iter()
+            .find_map(|(name, unit)| Some((text.strip_suffix(name)?.trim_end(), *unit)))
+            .unwrap_or((&text, 1));
+        let number: Option<u64> = digits.parse().ok();
+        number.and_then(|number| number.checked_mul(unit)).ok_or_else(|| {
+            invalid("capacity_bytes", "write a whole number of bytes, with KB, MB, GB, TB or KiB, MiB, GiB, TiB")
+        })
+    }
+}
+
+/// A policy: itself, or its name.
+pub trait IntoPolicy {
+    /// The policy.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] for a name that is unknown, listing those that are known.
+    fn into_policy(self) -> Result<Policy>;
+}
+
+impl IntoPolicy for Policy {
+    fn into_policy(self) -> Result<Policy> {
+        Ok(self)
+    }
+}
+
+impl IntoPolicy for &str {
+    fn into_policy(self) -> Result<Policy> {
+        self.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_read_with_and_without_units() {
+        let read = |text: &str| text.into_bytes().ok();
+        assert_eq!(read("512MB"), Some(512_000_000));
+        assert_eq!(read("64 kib"), Some(65_536));
+        assert_eq!(read("1000"), Some(1_000));
+        assert_eq!(read("7B"), Some(7));
+        for nonsense in ["", "MB", "-1", "1.5GB", "5XB", "99999999999TB"] {
+            assert_eq!(read(nonsense), None, "{nonsense}");
+        }
+    }
+}

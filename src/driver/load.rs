@@ -1,0 +1,338 @@
+//! Get or load: one state machine for cached functions and programmatic calls, sync and async.
+//!
+//! (1) A hit never gets here with an allocation: the loader's future is boxed when the loader runs, not before.
+//! (2) The loader runs without any lock, once per lease, inside its call chain, and polled with the lease's waker,
+//! so that a leader that is woken and not polled is noticed. (3) Dropped midway, the loader is dropped first, then
+//! the lease hands over. A panic of the loader ends the lease before it goes on. (4) Every lookup is counted once.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use strata_cache_core::engine::{Engine, Joined, Key, Lease, Place, Store, Value, Waited, Waiting, Write};
+use strata_cache_core::error::Error;
+use strata_cache_core::flight::{Chain, FlightId, PlaceWaiter, Placed, Solo, SoloPermit, SoloWaiter};
+use strata_cache_core::scope::{Node, ScopePath};
+use strata_cache_core::stats::Counter;
+
+use crate::plan::{Act, LoadPlan, Reply, WhenLeadersFail};
+
+/// An error that those who wait for the same load may share.
+pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;
+
+/// What a load runs, and how its outcome is read.
+pub(crate) trait Loader<V> {
+    /// What the user's function gives.
+    type Output;
+    /// Its error.
+    type Error;
+    /// Its run.
+    type Future: Future<Output = Self::Output>;
+
+    /// The run of the user's function, not begun. `None` if it was taken before.
+    fn start(&mut self) -> Option<Self::Future>;
+    /// Tells value from error.
+    fn split(&self, output: Self::Output) -> Result<V, Self::Error>;
+    /// The error for those who wait, if it can be shared.
+    fn share(&self, error: &Self::Error) -> Option<SharedError>;
+    /// A shared error as one's own, if it is of the same type.
+    fn unshare(&self, shared: &SharedError) -> Option<Self::Error>;
+}
+
+/// What a get-or-load comes to.
+pub(crate) enum Answer<V, E> {
+    /// The value.
+    Value(V),
+    /// The loader's error.
+    Failed(E),
+    /// The loads this call waited for failed, for others.
+    LeaderFailed,
+    /// The loads of the key have stalled.
+    Stalled,
+    /// The cache could not even ask.
+    Refused(Error),
+}
+
+/// Where and how to load.
+pub(crate) struct LoadTerms<K: Key, V: Value> {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) store: Arc<Store<K, V>>,
+    pub(crate) place: ScopePath,
+    pub(crate) key: K,
+    pub(crate) write: Write,
+    pub(crate) when_leaders_fail: WhenLeadersFail,
+}
+
+/// A get-or-load under way.
+pub(crate) struct Load<K: Key, V: Value, L: Loader<V>> {
+    terms: LoadTerms<K, V>,
+    loader: L,
+    plan: LoadPlan,
+    stage: Stage<K, V, L::Future>,
+}
+
+// Nothing in here is pinned in place; the loader's future is boxed.
+impl<K: Key, V: Value, L: Loader<V>> Unpin for Load<K, V, L> {}
+
+enum Stage<K: Key, V: Value, F> {
+    Asking,
+    Waiting(Waiting<K, V>, Arc<Node>),
+    WaitingForPlace(PlaceWaiter),
+    // The loader before the lease: what is dropped midway stops before somebody else leads.
+    Leading(Pin<Box<F>>, Lease<K, V>),
+    WaitingForPermit(SoloWaiter),
+    Alone(Pin<Box<F>>, Option<SoloPermit>),
+    Done,
+}
+
+impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L> {
+    pub(crate) fn new(terms: LoadTerms<K, V>, loader: L) -> Self {
+        let plan = LoadPlan::new(terms.when_leaders_fail);
+        Self { terms, loader, plan, stage: Stage::Asking }
+    }
+
+    /// Looks and joins. Returns what to do, with the value if one was found.
+    fn ask(&mut self) -> Result<(Act, Option<V>), Error> {
+        let node = self.terms.place.create(self.terms.engine.registry())?;
+        let joined = self.terms.store.join(&self.terms.engine, Arc::clone(&node), &self.terms.key);
+        Ok(match joined {
+            Joined::Hit(value) => {
+                self.count(&node, true);
+                (self.plan.step(Reply::Hit), Some(value))
+            }
+            Joined::Lead(lease) => (self.lead(lease), None),
+            Joined::Wait(waiting) => {
+                self.terms.store.counters().count(Counter::CoalescedWaits);
+                self.stage = Stage::Waiting(waiting, node);
+                (self.plan.step(Reply::Busy), None)
+            }
+            Joined::Place(place) => {
+                self.stage = Stage::WaitingForPlace(place);
+                (self.plan.step(Reply::NoPlace), None)
+            }
+            Joined::Recursion => (self.plan.step(Reply::Recursion), None),
+            Joined::Stuck => (self.plan.step(Reply::Stuck), None),
+        })
+    }
+
+    fn lead(&mut self, lease: Lease<K, V>) -> Act {
+        self.count(lease.node(), false);
+        self.trace("load");
+        match self.loader.start() {
+            Some(run) => self.stage = Stage::Leading(Box::pin(run), lease),
+            None => drop(lease), // Not reached: a call leads once. The lease goes to somebody who can.
+        }
+        self.plan.step(Reply::Lead)
+    }
+
+    fn run_alone(&mut self, permit: Option<SoloPermit>) {
+        match &permit {
+            Some(_) => self.terms.store.counters().count(Counter::Loads),
+            None => self.terms.store.counters().count(Counter::Bypassed),
+        }
+        if let Some(run) = self.loader.start() {
+            self.stage = Stage::Alone(Box::pin(run), permit);
+        }
+    }
+
+    /// Asks for a permit to run alone.
+    fn ask_alone(&mut self) -> Result<(), Error> {
+        let node = self.terms.place.create(self.terms.engine.registry())?;
+        self.count(&node, false);
+        match self.terms.store.solo(&self.terms.engine, &node, &self.terms.key) {
+            Solo::Granted(permit) => self.run_alone(Some(permit)),
+            Solo::Wait(waiter) => self.stage = Stage::WaitingForPermit(waiter),
+            // The key was given; without one the run is as good as one inside its own load.
+            Solo::Recursion | Solo::NeedsKey => self.run_alone(None),
+        }
+        Ok(())
+    }
+
+    fn count(&self, node: &Node, hit: bool) {
+        self.terms.store.count_lookup(Some(node), hit);
+    }
+
+    fn trace(&self, event: &'static str) {
+        let (region, scope) = (self.terms.store.name(), &self.terms.place);
+        tracing::debug!(target: "strata_cache", region, %scope, "{event}");
+    }
+
+    /// The loader ended under a lease.
+    fn land(&mut self, lease: Lease<K, V>, output: L::Output) -> Answer<V, L::Error> {
+        match self.loader.split(output) {
+            Ok(value) => {
+                lease.land(self.terms.key.clone(), &value, self.terms.write);
+                Answer::Value(value)
+            }
+            Err(error) => {
+                self.trace("load failure");
+                lease.fail(self.loader.share(&error));
+                Answer::Failed(error)
+            }
+        }
+    }
+
+    /// The loader ended past the cache.
+    fn finish_alone(&mut self, permit: Option<&SoloPermit>, output: L::Output) -> Answer<V, L::Error> {
+        match self.loader.split(output) {
+            Ok(value) => Answer::Value(value),
+            Err(error) => {
+                if permit.is_some() {
+                    self.terms.store.counters().count(Counter::LoadFailures);
+                }
+                self.trace("load failure");
+                Answer::Failed(error)
+            }
+        }
+    }
+
+    /// Carries out an act that changes the stage or ends the call.
+    fn perform(&mut self, act: Act, value: Option<V>) -> Result<Option<Answer<V, L::Error>>, Error> {
+        match act {
+            Act::Serve => return Ok(value.map(Answer::Value)),
+            Act::Join => self.stage = Stage::Asking,
+            Act::RunUncached => self.run_alone(None),
+            Act::RunAlone => self.ask_alone()?,
+            Act::ReportLeaderFailed => return Ok(Some(Answer::LeaderFailed)),
+            Act::ReportStalled => return Ok(Some(Answer::Stalled)),
+            // The stage is set; a shared error is answered where it is met.
+            Act::Lead | Act::Wait | Act::WaitForPlace | Act::FailShared => {}
+        }
+        Ok(None)
+    }
+}
+
+impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L> {
+    type Output = Answer<V, L::Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        loop {
+            let performed = match &mut this.stage {
+                Stage::Asking => this.ask().and_then(|(act, value)| this.perform(act, value)),
+                Stage::Waiting(waiting, node) => {
+                    let waited = ready!(Pin::new(waiting).poll(context));
+                    let node = Arc::clone(node);
+                    match this.hear(waited, &node) {
+                        Ok(answer) => return Poll::Ready(answer),
+                        Err((act, value)) => this.perform(act, value),
+                    }
+                }
+                Stage::WaitingForPlace(place) => {
+                    let reply = match ready!(Pin::new(place).poll(context)) {
+                        Placed::Free => Reply::Again,
+                        Placed::Stuck => Reply::Stuck,
+                    };
+                    let act = this.plan.step(reply);
+                    this.perform(act, None)
+                }
+                Stage::WaitingForPermit(waiter) => {
+                    let permit = ready!(Pin::new(waiter).poll(context));
+                    this.run_alone(Some(permit));
+                    Ok(None)
+                }
+                Stage::Leading(..) => {
+                    let output = ready!(this.poll_leading(context));
+                    let Stage::Leading(future, lease) = std::mem::replace(&mut this.stage, Stage::Done)
+                    else {
+                        return Poll::Pending; // Not reached: nothing changes the stage in between.
+                    };
+                    drop(future);
+                    return Poll::Ready(this.land(lease, output));
+                }
+                Stage::Alone(future, permit) => {
+                    let id = permit.as_ref().map(SoloPermit::id);
+                    let inside = id.map(Chain::enter);
+                    let output = ready!(future.as_mut().poll(context));
+                    drop(inside);
+                    let Stage::Alone(future, permit) = std::mem::replace(&mut this.stage, Stage::Done)
+                    else {
+                        return Poll::Pending; // Not reached, as above.
+                    };
+                    drop(future);
+                    return Poll::Ready(this.finish_alone(permit.as_ref(), output));
+                }
+                Stage::Done => return Poll::Pending,
+            };
+            match performed {
+                Ok(None) => {}
+                Ok(Some(answer)) => {
+                    this.stage = Stage::Done;
+                    return Poll::Ready(answer);
+                }
+                Err(error) => {
+                    this.stage = Stage::Done;
+                    return Poll::Ready(Answer::Refused(error));
+                }
+            }
+        }
+    }
+}
+
+impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L> {
+    /// What a wait came to: an answer, or the next act.
+    #[expect(clippy::type_complexity, reason = "two ways on, each with what it needs")]
+    fn hear(
+        &mut self,
+        waited: Waited<K, V>,
+        node: &Node,
+    ) -> Result<Answer<V, L::Error>, (Act, Option<V>)> {
+        let (reply, value) = match waited {
+            Waited::Value(value) => {
+                self.count(node, true);
+                (Reply::Landed, Some(value))
+            }
+            Waited::Failed(failure) => {
+                let shared = failure.shared.and_then(|shared| self.loader.unshare(&shared));
+                if let Some(error) = shared {
+                    self.count(node, false);
+                    self.plan.step(Reply::FailedShared);
+                    self.stage = Stage::Done;
+                    return Ok(Answer::Failed(error));
+                }
+                (Reply::Failed, None)
+            }
+            Waited::Lead(lease) => return Err((self.lead(lease), None)),
+            Waited::Rejoin => (Reply::Again, None),
+            Waited::Stuck => (Reply::Stuck, None),
+        };
+        let act = self.plan.step(reply);
+        if matches!(act, Act::ReportLeaderFailed | Act::ReportStalled) {
+            self.count(node, false);
+        }
+        Err((act, value))
+    }
+
+    /// Polls the loader under its lease. If it panics, the lease ends as panicked before the panic goes on.
+    fn poll_leading(&mut self, context: &mut Context<'_>) -> Poll<L::Output> {
+        let mut guard = EndOnPanic { stage: &mut self.stage, armed: true };
+        let Stage::Leading(future, lease) = &mut *guard.stage else { return Poll::Pending };
+        let _inside: Option<strata_cache_core::flight::ChainGuard> = lease.id().map(|id: FlightId| Chain::enter(id));
+        let polled = match lease.pulse() {
+            Some(pulse) => {
+                let _polling = pulse.polling(context.waker());
+                let waker = pulse.waker();
+                future.as_mut().poll(&mut Context::from_waker(&waker))
+            }
+            None => future.as_mut().poll(context),
+        };
+        guard.armed = false;
+        polled
+    }
+}
+
+/// Drops the stage while the thread unwinds, so that its lease sees the panic and not a cancellation.
+struct EndOnPanic<'a, K: Key, V: Value, F> {
+    stage: &'a mut Stage<K, V, F>,
+    armed: bool,
+}
+
+impl<K: Key, V: Value, F> Drop for EndOnPanic<'_, K, V, F> {
+    fn drop(&mut self) {
+        if self.armed {
+            drop(std::mem::replace(self.stage, Stage::Done));
+        }
+    }
+}

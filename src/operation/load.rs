@@ -1,0 +1,172 @@
+//! Get-or-load, with its options and its error.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use strata_cache_core::engine::Write;
+use strata_cache_core::error::{Error, Result};
+use strata_cache_core::expiry::IntoTtl;
+
+use crate::driver::{SharedError, park_on};
+
+/// Why a get-or-load brought no value.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LoadError<E> {
+    /// The loader's own error: this call's, or one shared by the call that loaded (see `share_errors`).
+    Load(E),
+    /// The loads this call waited for failed, for those who ran them, three times.
+    LeaderFailed,
+    /// The cache could not ask: what is wrong with place, key or options, or loads that have stalled.
+    Cache(Error),
+}
+
+impl<E: std::fmt::Display> std::fmt::Display for LoadError<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Load(error) => write!(f, "load failed: {error}"),
+            Self::LeaderFailed => f.write_str("the loads waited for failed for those who ran them"),
+            Self::Cache(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for LoadError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Load(error) => Some(error),
+            Self::LeaderFailed => None,
+            Self::Cache(error) => Some(error),
+        }
+    }
+}
+
+impl<E> From<Error> for LoadError<E> {
+    fn from(error: Error) -> Self {
+        Self::Cache(error)
+    }
+}
+
+impl<E> LoadError<E> {
+    /// The loader's error, if that is what this is.
+    pub fn into_load(self) -> Option<E> {
+        match self {
+            Self::Load(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// How a load is begun and asked for. Implemented by the library only.
+pub trait Loading {
+    /// The value handed out.
+    type Value;
+    /// The loader's error.
+    type Error;
+
+    #[doc(hidden)]
+    fn share_with(&mut self, sharing: Sharing<Self::Error>);
+
+    #[doc(hidden)]
+    fn poll_load(
+        &mut self,
+        write: Write,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Self::Value, LoadError<Self::Error>>>;
+
+    #[doc(hidden)]
+    fn look_up(&self);
+}
+
+/// How an error is shared with those who wait for the same load.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Sharing<E> {
+    pub(super) share: fn(&E) -> SharedError,
+    pub(super) unshare: fn(&SharedError) -> Option<E>,
+}
+
+impl<E: Clone + Send + Sync + 'static> Sharing<E> {
+    pub(crate) fn by_clone() -> Self {
+        Self {
+            share: |error| Arc::new(error.clone()),
+            unshare: |shared| shared.downcast_ref::<E>().cloned(),
+        }
+    }
+}
+
+/// A get-or-load that has not happened yet. It needs no runtime; dropping it midway cancels this call only.
+#[must_use = "an operation does nothing unless it is awaited or waited for"]
+pub struct GetOrLoad<L> {
+    loading: L,
+    write: Result<Write>,
+}
+
+impl<L: Loading> GetOrLoad<L> {
+    pub(crate) const fn new(loading: L) -> Self {
+        Self { loading, write: Ok(Write { ttl: None, weight: None }) }
+    }
+
+    /// How long a loaded value may be served: a `Duration`, whole seconds, or a text like `"90s"`, `"1h30m"`, `"never"`.
+    pub fn ttl(mut self, ttl: impl IntoTtl) -> Self {
+        self.write = self.write.and_then(|write| Ok(Write { ttl: Some(ttl.into_ttl()?), ..write }));
+        self
+    }
+
+    /// What a loaded entry weighs, in place of what the region's weigher would say. Zero, or more than the capacity,
+    /// serves the value and does not store it.
+    pub fn weight(mut self, weight: u64) -> Self {
+        self.write = self.write.map(|write| Write { weight: Some(weight), ..write });
+        self
+    }
+
+    /// Gives a failed load's error, cloned, to all who waited for it. Without this they ask again together, at most
+    /// twice, and then get [`LoadError::LeaderFailed`]. Callers of one key should agree on it.
+    pub fn share_errors(mut self) -> Self
+    where
+        L::Error: Clone + Send + Sync + 'static,
+    {
+        self.loading.share_with(Sharing::by_clone());
+        self
+    }
+
+    /// Performs it on this thread, which parks while somebody else loads.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn wait(mut self) -> Result<L::Value, LoadError<L::Error>> {
+        let write = std::mem::replace(&mut self.write, Ok(Write::default()))?;
+        // Whoever parks looks after stalled leaders, so shared and mutable access must not overlap.
+        let loading = std::cell::RefCell::new(self.loading);
+        park_on(
+            std::future::poll_fn(|context| loading.borrow_mut().poll_load(write, context)),
+            || loading.borrow().look_up(),
+        )
+    }
+}
+
+// The loader's future is boxed when it runs; nothing here is pinned in place.
+impl<L> Unpin for GetOrLoad<L> {}
+
+impl<L: Loading> Future for GetOrLoad<L> {
+    type Output = Result<L::Value, LoadError<L::Error>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        match &this.write {
+            Ok(write) => this.loading.poll_load(*write, context),
+            Err(_) => {
+                let error = std::mem::replace(&mut this.write, Ok(Write::default())).err();
+                Poll::Ready(error.map_or(Err(LoadError::LeaderFailed), |error| Err(error.into())))
+            }
+        }
+    }
+}
+
+impl<L> std::fmt::Debug for GetOrLoad<L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GetOrLoad").field("write", &self.write).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,164 @@
+//! Where a verb acts: an exact path, one level out of a bag of ids, or a resolved handle. No third way.
+//!
+//! (1) Each resolves to exactly one scope or to a typed error; nothing falls back to the root. (2) A handle of another
+//! cache is an error. (3) Destructive verbs refuse ids that the asked level does not need but its tree knows.
+
+use std::sync::Arc;
+
+use strata_cache_core::engine::Place;
+use strata_cache_core::error::{Error, ErrorKind, Result};
+use strata_cache_core::scope::{ExactPath, Locate, Node, Registry, ScopeIds, ScopePath};
+
+use crate::cache::Cache;
+use crate::handle::Scope;
+
+/// Names one scope: what every verb takes to say where it acts.
+///
+/// Three things do: an exact path `scope!(org = "acme", user = 42)`, one level out of a bag of ids
+/// `("user", &ids)`, and a resolved [`Scope`] handle.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name a scope",
+    note = "use `scope!(org = .., user = ..)`, `scope!(global)`, `(\"level\", &ids)` or a resolved `&Scope`"
+)]
+pub trait ToScope {
+    /// Calls with the scope's node, if the cache keeps one. Creates nothing.
+    ///
+    /// # Errors
+    /// If this names no scope of the cache.
+    fn with_node<R>(
+        &self,
+        cache: &Cache,
+        operation: &'static str,
+        run: impl FnOnce(Option<&Arc<Node>>) -> R,
+    ) -> Result<R>;
+
+    /// The scope's node, made if need be.
+    ///
+    /// # Errors
+    /// If this names no scope of the cache.
+    fn create_node(&self, cache: &Cache, operation: &'static str) -> Result<Arc<Node>>;
+
+    /// The scope's path, checked against the cache's tree.
+    ///
+    /// # Errors
+    /// If this names no scope of the cache.
+    fn path(&self, cache: &Cache, operation: &'static str) -> Result<ScopePath>;
+
+    /// Refuses what a destructive verb may not be given.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidPath`] if there are ids for levels beside or below the one asked for.
+    fn check_destructive(&self, cache: &Cache, operation: &'static str) -> Result<()>;
+}
+
+macro_rules! located {
+    ($({$($generics:tt)*} $type:ty),+) => {$(
+        impl<$($generics)*> ToScope for $type {
+            fn with_node<R>(
+                &self,
+                cache: &Cache,
+                operation: &'static str,
+                run: impl FnOnce(Option<&Arc<Node>>) -> R,
+            ) -> Result<R> {
+                Ok(run(cache.engine().registry().find(self, operation)?.as_ref()))
+            }
+
+            fn create_node(&self, cache: &Cache, operation: &'static str) -> Result<Arc<Node>> {
+                cache.engine().registry().find_or_create(self, operation)
+            }
+
+            fn path(&self, cache: &Cache, operation: &'static str) -> Result<ScopePath> {
+                ScopePath::of(cache.tree(), self, operation)
+            }
+
+            fn check_destructive(&self, cache: &Cache, operation: &'static str) -> Result<()> {
+                // Also says whether this is a path at all, before anything is touched.
+                self.level(cache.tree(), operation)?;
+                self.refuse_surplus(cache.tree(), operation)
+            }
+        }
+    )+};
+}
+
+located!(
+    {const N: usize} ExactPath<N>,
+    {B: ScopeIds + ?Sized} (&str, &B),
+    {} ScopePath
+);
+
+impl ToScope for Scope {
+    fn with_node<R>(
+        &self,
+        cache: &Cache,
+        operation: &'static str,
+        run: impl FnOnce(Option<&Arc<Node>>) -> R,
+    ) -> Result<R> {
+        self.check_cache(cache, operation)?;
+        Ok(self.anchor().with(cache.engine().registry(), run))
+    }
+
+    fn create_node(&self, cache: &Cache, operation: &'static str) -> Result<Arc<Node>> {
+        self.check_cache(cache, operation)?;
+        self.anchor().create(cache.engine().registry())
+    }
+
+    fn path(&self, cache: &Cache, operation: &'static str) -> Result<ScopePath> {
+        self.check_cache(cache, operation)?;
+        Ok(self.anchor().path().clone())
+    }
+
+    fn check_destructive(&self, cache: &Cache, operation: &'static str) -> Result<()> {
+        self.check_cache(cache, operation)
+    }
+}
+
+impl Scope {
+    fn check_cache(&self, cache: &Cache, operation: &'static str) -> Result<()> {
+        if self.cache().is_same(cache) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Foreign, operation)
+            .with("scope", self)
+            .because("resolve the scope with the cache it is used with"))
+    }
+}
+
+impl<T: ToScope + ?Sized> ToScope for &T {
+    fn with_node<R>(
+        &self,
+        cache: &Cache,
+        operation: &'static str,
+        run: impl FnOnce(Option<&Arc<Node>>) -> R,
+    ) -> Result<R> {
+        (**self).with_node(cache, operation, run)
+    }
+
+    fn create_node(&self, cache: &Cache, operation: &'static str) -> Result<Arc<Node>> {
+        (**self).create_node(cache, operation)
+    }
+
+    fn path(&self, cache: &Cache, operation: &'static str) -> Result<ScopePath> {
+        (**self).path(cache, operation)
+    }
+
+    fn check_destructive(&self, cache: &Cache, operation: &'static str) -> Result<()> {
+        (**self).check_destructive(cache, operation)
+    }
+}
+
+/// A place of one cache, as the engine asks for it.
+pub(crate) struct At<'a, P> {
+    pub(crate) cache: &'a Cache,
+    pub(crate) place: &'a P,
+    pub(crate) operation: &'static str,
+}
+
+impl<P: ToScope> Place for At<'_, P> {
+    fn find(&self, _: &Registry) -> Result<Option<Arc<Node>>> {
+        self.place.with_node(self.cache, self.operation, |node| node.cloned())
+    }
+
+    fn create(&self, _: &Registry) -> Result<Arc<Node>> {
+        self.place.create_node(self.cache, self.operation)
+    }
+}

@@ -1,0 +1,410 @@
+//! Typed regions: the fast path, and the unit of statistics and limits.
+//!
+//! (1) A region has one key type and one value type; opening it with others is an error. (2) Keys are looked up
+//! borrowed. (3) A hit clones the value outside of locks and allocates nothing beside that clone.
+
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use equivalent::Equivalent;
+use strata_cache_core::engine::{
+    AnyRegion, Key, Look, RegionKey, RegionListener, Store, StoreOptions, Taken, Value, Weigher, Write,
+};
+use strata_cache_core::error::{Error, ErrorKind, Result};
+use strata_cache_core::event::RemovalCause;
+use strata_cache_core::expiry::{IntoTtl, Ttl};
+use strata_cache_core::stats::Stats;
+
+use crate::cache::Cache;
+use crate::driver::LoadTerms;
+use crate::operation::{
+    Call, Convert, Done, Evicted, GetOrLoad, KeyedLoad, Lazy, Loading, Operation, Set, Started,
+};
+use crate::place::{At, ToScope};
+use crate::plan::WhenLeadersFail;
+use crate::trace;
+
+/// A borrowed form of a region's key that can be made into one.
+///
+/// Whatever has an owned form is one: `str` for `String`, `[T]` for `Vec<T>`, a `Clone` type for itself. A view that
+/// borrows several fields implements it beside [`Equivalent`].
+pub trait ToKey<K>: Hash + Equivalent<K> {
+    /// Makes the key. Called on a miss only.
+    fn to_key(&self) -> K;
+}
+
+impl<T> ToKey<T::Owned> for T
+where
+    T: ToOwned + Hash + Equivalent<T::Owned> + ?Sized,
+{
+    fn to_key(&self) -> T::Owned {
+        self.to_owned()
+    }
+}
+
+/// A typed part of a cache. Cheap to clone.
+///
+/// ```
+/// use strata_cache::{Cache, scope};
+///
+/// # fn main() -> Result<(), strata_cache::Error> {
+/// let cache = Cache::builder().capacity(1_000).build()?;
+/// let alice = cache.scope(scope!(org = "acme", user = 42))?;
+/// let reports = cache.region::<String, u64>("reports")?;
+///
+/// reports.set(&alice, "sales".to_string(), 7).wait()?;
+/// assert_eq!(reports.get_now(&alice, "sales")?, Some(7));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Region<K: Key, V: Value> {
+    cache: Cache,
+    store: Arc<Store<K, V>>,
+}
+
+impl<K: Key, V: Value> Clone for Region<K, V> {
+    fn clone(&self) -> Self {
+        Self { cache: self.cache.clone(), store: Arc::clone(&self.store) }
+    }
+}
+
+impl<K: Key, V: Value> Region<K, V> {
+    /// The region's name.
+    pub fn name(&self) -> &str {
+        self.store.name()
+    }
+
+    /// The region's cache.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// The value of a key, from memory, now: no future, no allocation, a borrowed key.
+    ///
+    /// # Errors
+    /// If `place` names no scope of this cache.
+    pub fn get_now<Q>(&self, place: impl ToScope, key: &Q) -> Result<Option<V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.read(&place, key, Look::Lookup, "get_now")
+    }
+
+    fn read<Q>(
+        &self,
+        place: &impl ToScope,
+        key: &Q,
+        look: Look,
+        operation: &'static str,
+    ) -> Result<Option<V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        place.with_node(&self.cache, operation, |node| {
+            let node = node.map(|node| &**node);
+            let found = self.store.get(self.cache.engine(), node, key, look);
+            if look == Look::Lookup {
+                trace::lookup(self.store.name(), node, found.is_some());
+            }
+            found
+        })
+    }
+
+    /// The value of a key, from any tier.
+    ///
+    /// # Errors
+    /// If `place` names no scope of this cache.
+    pub fn get<'a, Q>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: &'a Q,
+    ) -> Operation<impl FnOnce() -> Result<Option<V>>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        Operation::new(move || self.read(&place, key, Look::Lookup, "get"))
+    }
+
+    /// As [`get`](Self::get), without a trace: no lookup is counted and no order changes.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn peek<'a, Q>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: &'a Q,
+    ) -> Operation<impl FnOnce() -> Result<Option<V>>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        Operation::new(move || self.read(&place, key, Look::Peek, "peek"))
+    }
+
+    /// Whether a usable value is there. Counts as a peek.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn contains<'a, Q>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: &'a Q,
+    ) -> Operation<impl FnOnce() -> Result<bool>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        Operation::new(move || Ok(self.read(&place, key, Look::Peek, "contains")?.is_some()))
+    }
+
+    /// Stores a value in place of whatever is there. A load that runs for the key will not overwrite it. Options: `ttl`,
+    /// `weight`.
+    ///
+    /// # Errors
+    /// What a bad place, ttl or weight brings; the old value stays.
+    pub fn set<'a>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: K,
+        value: V,
+    ) -> Set<impl FnOnce(Write) -> Result<()>> {
+        Set::new(move |write| {
+            let at = At { cache: &self.cache, place: &place, operation: "set" };
+            self.store.insert(self.cache.engine(), &at, key, value, write)
+        })
+    }
+
+    /// The value of a key, loaded if it is absent: once, however many ask at the same time. As
+    /// [`Cache::get_or_load`].
+    ///
+    /// # Errors
+    /// [`LoadError`](crate::LoadError).
+    pub fn get_or_load<'a, Q, E, F, R>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: &'a Q,
+        loader: F,
+    ) -> GetOrLoad<impl Loading<Value = V, Error = E>>
+    where
+        Q: ToKey<K> + ?Sized,
+        F: FnOnce() -> R,
+        R: Future<Output = Result<V, E>>,
+    {
+        GetOrLoad::new(KeyedLoad::new(same(), self.begin(place, key), Lazy::new(loader)))
+    }
+
+    /// As [`get_or_load`](Self::get_or_load) with a sync loader.
+    ///
+    /// # Errors
+    /// As `get_or_load`.
+    pub fn get_or_load_with<'a, Q, E, F>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: &'a Q,
+        loader: F,
+    ) -> GetOrLoad<impl Loading<Value = V, Error = E>>
+    where
+        Q: ToKey<K> + ?Sized,
+        F: FnOnce() -> Result<V, E>,
+    {
+        GetOrLoad::new(KeyedLoad::new(same(), self.begin(place, key), Call::new(loader)))
+    }
+
+    fn begin<'a, Q: ToKey<K> + ?Sized>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: &'a Q,
+    ) -> impl FnOnce(Write) -> Result<Started<K, V>> {
+        move |write| {
+            let found = place.with_node(&self.cache, "get_or_load", |node| {
+                let node = node?;
+                let found = self.store.hit(self.cache.engine(), node, key)?;
+                trace::lookup(self.store.name(), Some(&**node), true);
+                Some(found)
+            })?;
+            if let Some(value) = found {
+                return Ok(Started::Hit(value));
+            }
+            Ok(Started::Miss(LoadTerms {
+                engine: Arc::clone(self.cache.engine()),
+                store: Arc::clone(&self.store),
+                place: place.path(&self.cache, "get_or_load")?,
+                key: key.to_key(),
+                write,
+                when_leaders_fail: WhenLeadersFail::Report,
+            }))
+        }
+    }
+
+    /// Takes an entry out, at the call; reports whether a usable one was there.
+    ///
+    /// # Errors
+    /// If `place` names no scope of this cache.
+    pub fn remove<Q>(&self, place: impl ToScope, key: &Q) -> Done<bool>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        Done::new(self.take(&place, key, RemovalCause::Removed, "remove").map(|taken| taken.is_some()))
+    }
+
+    /// Withdraws an entry, at the call: [`remove`](Self::remove), counted as an invalidation.
+    ///
+    /// # Errors
+    /// If `place` names no scope of this cache.
+    pub fn invalidate<Q>(&self, place: impl ToScope, key: &Q) -> Done<bool>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let taken = self.take(&place, key, RemovalCause::Invalidated, "invalidate");
+        Done::new(taken.map(|taken| taken.is_some()))
+    }
+
+    /// Takes an entry out, at the call, and reports its value.
+    ///
+    /// # Errors
+    /// If `place` names no scope of this cache.
+    pub fn pop<Q>(&self, place: impl ToScope, key: &Q) -> Done<Option<V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        Done::new(self.take(&place, key, RemovalCause::Removed, "pop"))
+    }
+
+    fn take<Q>(
+        &self,
+        place: &impl ToScope,
+        key: &Q,
+        cause: RemovalCause,
+        operation: &'static str,
+    ) -> Result<Option<V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        place.check_destructive(&self.cache, operation)?;
+        let taken = place.with_node(&self.cache, operation, |node| match node {
+            Some(node) => self.store.remove(self.cache.engine(), node, key, cause, |_| true),
+            None => Taken::Absent,
+        })?;
+        Ok(match taken {
+            Taken::Value(value) => Some(value),
+            Taken::Absent | Taken::Refused => None,
+        })
+    }
+
+    /// Withdraws all entries of this region in one scope, at the call; not those of scopes below it. Running loads of this
+    /// region for the scope will not be stored. Takes time with the size of the region.
+    ///
+    /// # Errors
+    /// What a bad place brings, ids for levels beside or below the asked one among it.
+    pub fn invalidate_scope(&self, place: impl ToScope) -> Done<Evicted> {
+        Done::new(invalidate_scope(&self.cache, &*self.store, &place))
+    }
+
+    /// What this region has done and holds. Does first what maintenance is owed, so that it is exact.
+    pub fn stats(&self) -> Stats {
+        self.store.stats(self.cache.engine())
+    }
+}
+
+/// Withdraws what a region, of whatever types, holds in one scope.
+pub(crate) fn invalidate_scope(cache: &Cache, region: &dyn AnyRegion, place: &impl ToScope) -> Result<Evicted> {
+    place.check_destructive(cache, "invalidate_scope")?;
+    let detached = place.with_node(cache, "invalidate_scope", |node| {
+        node.map(|node| region.invalidate_scope(cache.engine(), node))
+    })?;
+    Ok(detached.unwrap_or_default().into())
+}
+
+/// A region gives what it holds.
+fn same<V>() -> Convert<V, V, V> {
+    Convert { store: |value| value, serve: Ok }
+}
+
+impl<K: Key, V: Value> std::fmt::Debug for Region<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Region").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// Describes a typed region. The options count for whoever opens it first.
+#[must_use = "a region is not open before `open`"]
+pub struct RegionBuilder<K, V> {
+    cache: Cache,
+    name: String,
+    ttl: Result<Option<Ttl>>,
+    max: Option<u64>,
+    weigher: Option<Weigher<K, V>>,
+    listener: Option<RegionListener<K, V>>,
+}
+
+impl<K: Key, V: Value> RegionBuilder<K, V> {
+    pub(crate) fn new(cache: Cache, name: &str) -> Self {
+        Self { cache, name: name.to_owned(), ttl: Ok(None), max: None, weigher: None, listener: None }
+    }
+
+    /// How long entries may be served if their write does not say; the cache's time otherwise.
+    pub fn ttl(mut self, ttl: impl IntoTtl) -> Self {
+        self.ttl = ttl.into_ttl().map(Some);
+        self
+    }
+
+    /// Entries of this region at most in any one scope.
+    pub fn max_per_scope(mut self, entries: u64) -> Self {
+        self.max = Some(entries);
+        self
+    }
+
+    /// Weighs an entry, at each write, outside of locks. Without one an entry weighs the size of its key and value types
+    /// in bytes. Zero, or more than the capacity: a load is served and not stored, `set` is an error.
+    pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
+        self.weigher = Some(Arc::new(weigher));
+        self
+    }
+
+    /// Told of each entry that leaves, and why, outside of locks.
+    pub fn on_removal(
+        mut self,
+        listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static,
+    ) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Opens the region, or finds the open one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeMismatch`] if it is open with other types, [`ErrorKind::InvalidConfig`] for an empty name or a
+    /// limit of zero, [`ErrorKind::InvalidTtl`].
+    pub fn open(self) -> Result<Region<K, V>> {
+        if self.name.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidConfig, "region").because("a region needs a name"));
+        }
+        let key = RegionKey::Named(self.name.as_str().into());
+        self.open_as(key)
+    }
+
+    pub(crate) fn open_as(self, key: RegionKey) -> Result<Region<K, V>> {
+        let Self { cache, name, ttl, max, weigher, listener } = self;
+        let ttl = ttl?;
+        let max_per_scope = max.map(|max| crate::builder::positive(max, "max_per_scope")).transpose()?;
+        let options = || StoreOptions {
+            weigher: weigher.unwrap_or_else(|| Arc::new(|_, _| (size_of::<K>() + size_of::<V>()).max(1) as u64)),
+            ttl,
+            max_per_scope: max_per_scope.map(std::num::NonZeroU64::get),
+            listener,
+        };
+        let store = cache.engine().regions().open(cache.engine(), key, &name, options)?;
+        Ok(Region { cache, store })
+    }
+}
+
+impl<K: Key, V: Value> Region<K, V> {
+    pub(crate) fn store(&self) -> &Arc<Store<K, V>> {
+        &self.store
+    }
+}
+
+impl<K, V> std::fmt::Debug for RegionBuilder<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegionBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,18 @@
+//! Structured events of look-ups: fields `region` and `scope`, never a key or a value.
+//!
+//! Cost where nobody listens: one relaxed load.
+
+use strata_cache_core::scope::Node;
+
+/// A lookup was served, or not.
+pub(crate) fn lookup(region: &str, node: Option<&Node>, hit: bool) {
+    if !tracing::enabled!(target: "strata_cache", tracing::Level::TRACE) {
+        return;
+    }
+    let scope = node.map(tracing::field::display);
+    if hit {
+        tracing::trace!(target: "strata_cache", region, scope, "hit");
+    } else {
+        tracing::trace!(target: "strata_cache", region, scope, "miss");
+    }
+}
