@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use strata_cache_core::engine::Place;
 use strata_cache_core::error::{Error, ErrorKind, Result};
-use strata_cache_core::scope::{ExactPath, Locate, Node, Registry, ScopeIds, ScopePath};
+use strata_cache_core::scope::{ExactPath, Locate, Node, PathIds, Registry, ScopeIds, ScopePath};
 
 use crate::cache::Cache;
 use crate::handle::Scope;
@@ -82,6 +82,7 @@ macro_rules! located {
 
 located!(
     {const N: usize} ExactPath<N>,
+    {const N: usize} PathIds<'_, N>,
     {B: ScopeIds + ?Sized} (&str, &B),
     {} ScopePath
 );

@@ -262,6 +262,7 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L> {
                     this.stage = Stage::Done;
                     return Poll::Ready(answer);
                 }
+                Err(_) if this.terms.when_leaders_fail == WhenLeadersFail::RunAlone => this.run_alone(None),
                 Err(error) => {
                     this.stage = Stage::Done;
                     return Poll::Ready(Answer::Refused(error));

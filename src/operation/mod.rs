@@ -11,6 +11,6 @@ mod set;
 
 pub use done::{Below, Done, Evicted};
 pub(crate) use keyed::{Call, Convert, KeyedLoad, Lazy, Started};
-pub use load::{GetOrLoad, LoadError, Loading, Sharing};
+pub use load::{GetOrLoad, LoadError, Loading};
 pub use ready::Operation;
 pub use set::Set;
