@@ -1,0 +1,154 @@
+//! Rules about the types of arguments and of the return value, by their spelling.
+//!
+//! (1) Spelling only ever makes a better message: what an alias hides, the compiler refuses with the words of
+//! `private::KeyPart` and `private::Value`. (2) A message names the way out.
+
+use syn::visit::{self, Visit};
+use syn::{GenericArgument, Lifetime, PathArguments, TraitBound, Type};
+
+use crate::faults::Faults;
+use crate::item::{Argument, Function, Shape, bare};
+
+/// The return type: there is one, it can be named, and it borrows nothing.
+pub(super) fn returned(function: &Function, faults: &mut Faults) {
+    const UNIT: &str = "returns nothing that could be cached";
+    let Some(ty) = function.returned() else {
+        faults.at(function.name().span(), format!("`{}` {UNIT}", function.name()));
+        return;
+    };
+    match bare(ty) {
+        Type::Tuple(tuple) if tuple.elems.is_empty() => {
+            faults.on(ty, format!("`{}` {UNIT}", function.name()))
+        }
+        Type::Never(_) => faults.on(ty, format!("`{}` {UNIT}", function.name())),
+        _ => {}
+    }
+    let mut found = Found::default();
+    found.visit_type(ty);
+    for abstracted in found.abstracted {
+        faults.on(
+            abstracted,
+            "a cached value has a type with a name: write it out, or box and share it",
+        );
+    }
+    for borrow in found.borrows {
+        faults.on(
+            borrow,
+            "a cached function cannot return what it borrows, for the value outlives the call: return an owned \
+             value or `Arc<T>`",
+        );
+    }
+}
+
+/// An argument of the key: it can be hashed, compared and kept.
+pub(super) fn argument(argument: &Argument, faults: &mut Faults) {
+    let title = argument.title();
+    let target = match argument.shape() {
+        Shape::Plain { target, .. } | Shape::Optional { target } => target,
+        Shape::Exclusive => {
+            faults.on(
+                &argument.ty,
+                format!("`&mut` cannot be part of a key: take `&T`, or leave it out with `skip({title})`"),
+            );
+            return;
+        }
+    };
+    let mut found = Found::default();
+    found.visit_type(target);
+    for abstracted in found.abstracted {
+        faults.on(
+            abstracted,
+            format!(
+                "`impl Trait` cannot be part of a key: write the type, or leave it out with `skip({title})`"
+            ),
+        );
+    }
+    for float in found.floats {
+        faults.on(
+            float,
+            format!(
+                "floats are not equal to themselves (NaN) and cannot be part of a key: take the bits, \
+                 `{title}.to_bits()`, a number of units, or leave it out with `skip({title})`"
+            ),
+        );
+    }
+    for unordered in found.unordered {
+        faults.on(
+            unordered,
+            format!(
+                "a map or set in random order cannot be part of a key: take a `BTreeMap` or `BTreeSet`, or leave \
+                 it out with `skip({title})`"
+            ),
+        );
+    }
+    for borrow in found.borrows {
+        faults.on(
+            borrow,
+            format!(
+                "`{title}` borrows inside its type, and a key is kept after the call: take `&T`, `&[T]`, `&str`, \
+                 `Option<&T>` or an owned value, or leave it out with `skip({title})`"
+            ),
+        );
+    }
+}
+
+/// What a type is made of, as far as a rule cares.
+#[derive(Default)]
+struct Found {
+    borrows: Vec<proc_macro2::TokenStream>,
+    abstracted: Vec<syn::TypeImplTrait>,
+    floats: Vec<proc_macro2::Ident>,
+    unordered: Vec<proc_macro2::Ident>,
+}
+
+impl Found {
+    fn borrow(&mut self, tokens: impl quote::ToTokens) {
+        self.borrows.push(tokens.into_token_stream());
+    }
+}
+
+impl<'ast> Visit<'ast> for Found {
+    fn visit_type_reference(&mut self, ty: &'ast syn::TypeReference) {
+        match &ty.lifetime {
+            Some(lifetime) => self.visit_lifetime(lifetime),
+            None => self.borrow(ty.and_token),
+        }
+        self.visit_type(&ty.elem);
+    }
+
+    fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
+        if lifetime.ident != "static" {
+            self.borrow(lifetime);
+        }
+    }
+
+    fn visit_type_impl_trait(&mut self, ty: &'ast syn::TypeImplTrait) {
+        self.abstracted.push(ty.clone());
+    }
+
+    // The references in the signature of a function pointer or of `dyn Fn(&T)` borrow nothing.
+    fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {}
+
+    fn visit_trait_bound(&mut self, bound: &'ast TraitBound) {
+        if bound.lifetimes.is_none() {
+            visit::visit_trait_bound(self, bound);
+        }
+    }
+
+    fn visit_path_segment(&mut self, segment: &'ast syn::PathSegment) {
+        match segment.ident.to_string().as_str() {
+            "f32" | "f64" => self.floats.push(segment.ident.clone()),
+            "HashMap" | "HashSet" => self.unordered.push(segment.ident.clone()),
+            _ => {}
+        }
+        if let PathArguments::AngleBracketed(arguments) = &segment.arguments {
+            for argument in &arguments.args {
+                match argument {
+                    GenericArgument::Lifetime(lifetime) => self.visit_lifetime(lifetime),
+                    GenericArgument::Type(ty) => self.visit_type(ty),
+                    _ => {}
+                }
+            }
+        }
+    }
+}

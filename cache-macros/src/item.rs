@@ -1,0 +1,182 @@
+//! The function an attribute stands on: its arguments, receiver and return type, described and not judged.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::visit::Visit;
+use syn::{FnArg, GenericArgument, ItemFn, Pat, PatIdent, PathArguments, Receiver, ReturnType, Type};
+
+/// Where the function stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// In a module or a function body.
+    Free,
+    /// In an annotated impl block.
+    Impl,
+}
+
+/// A function to be cached.
+pub(crate) struct Function {
+    pub(crate) item: ItemFn,
+    pub(crate) home: Home,
+    pub(crate) receiver: Option<Receiver>,
+    pub(crate) args: Vec<Argument>,
+}
+
+/// One argument.
+pub(crate) struct Argument {
+    /// The user's name, or a made one where the user wrote a pattern.
+    pub(crate) name: Ident,
+    /// The pattern, where it is more than a name.
+    pub(crate) pattern: Option<Pat>,
+    /// What the pattern, or the name, binds.
+    pub(crate) bindings: Vec<Ident>,
+    pub(crate) ty: Type,
+    pub(crate) attrs: Vec<syn::Attribute>,
+}
+
+/// How an argument is borrowed for the look-up.
+pub(crate) enum Shape<'a> {
+    /// `T`, with no, one or more references before it.
+    Plain { depth: usize, target: &'a Type },
+    /// `Option<&T>`.
+    Optional { target: &'a Type },
+    /// `&mut T`.
+    Exclusive,
+}
+
+impl Function {
+    pub(crate) fn new(item: ItemFn, home: Home) -> Self {
+        let mut receiver = None;
+        let mut args = Vec::new();
+        for input in &item.sig.inputs {
+            match input {
+                FnArg::Receiver(found) => receiver = Some(found.clone()),
+                FnArg::Typed(typed) => args.push(Argument::new(args.len() + 1, typed)),
+            }
+        }
+        Self {
+            item,
+            home,
+            receiver,
+            args,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &Ident {
+        &self.item.sig.ident
+    }
+
+    /// The return type; `None` if none is written.
+    pub(crate) fn returned(&self) -> Option<&Type> {
+        match &self.item.sig.output {
+            ReturnType::Default => None,
+            ReturnType::Type(_, ty) => Some(ty),
+        }
+    }
+
+    pub(crate) fn is_async(&self) -> bool {
+        self.item.sig.asyncness.is_some()
+    }
+}
+
+impl Argument {
+    fn new(number: usize, typed: &syn::PatType) -> Self {
+        let (name, pattern) = match &*typed.pat {
+            Pat::Ident(PatIdent {
+                by_ref: None,
+                subpat: None,
+                ident,
+                ..
+            }) => (ident.clone(), None),
+            other => (
+                Ident::new(&format!("arg{number}"), Span::mixed_site()),
+                Some(other.clone()),
+            ),
+        };
+        let mut bindings = Bindings(Vec::new());
+        bindings.visit_pat(&typed.pat);
+        Self {
+            name,
+            pattern,
+            bindings: bindings.0,
+            ty: (*typed.ty).clone(),
+            attrs: typed.attrs.clone(),
+        }
+    }
+
+    /// How it is borrowed for the look-up.
+    pub(crate) fn shape(&self) -> Shape<'_> {
+        let (mut ty, mut depth) = (bare(&self.ty), 0);
+        while let Type::Reference(reference) = ty {
+            if reference.mutability.is_some() {
+                return Shape::Exclusive;
+            }
+            (ty, depth) = (bare(&reference.elem), depth + 1);
+        }
+        match optional(ty) {
+            Some(target) if depth == 0 => Shape::Optional { target },
+            _ => Shape::Plain { depth, target: ty },
+        }
+    }
+
+    /// The name for messages: the user's, or that of the pattern's bindings.
+    pub(crate) fn title(&self) -> String {
+        match &self.pattern {
+            None => self.name.unraw().to_string(),
+            Some(_) => self
+                .bindings
+                .iter()
+                .map(|name| name.unraw().to_string())
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    }
+}
+
+/// The `T` of `Option<&T>`, by its spelling: an alias is keyed by value, which is as right and only costs a clone
+/// on a miss.
+fn optional(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Option")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    match arguments.args.first() {
+        Some(GenericArgument::Type(ty)) if arguments.args.len() == 1 => match bare(ty) {
+            Type::Reference(reference) if reference.mutability.is_none() => Some(bare(&reference.elem)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The type without parentheses and invisible groups.
+pub(crate) fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Paren(inner) => bare(&inner.elem),
+        Type::Group(inner) => bare(&inner.elem),
+        _ => ty,
+    }
+}
+
+/// Whether tokens name an identifier, at any depth.
+pub(crate) fn mentions(tokens: impl ToTokens, name: &Ident) -> bool {
+    fn search(tokens: TokenStream, name: &Ident) -> Option<Span> {
+        tokens.into_iter().find_map(|token| match token {
+            TokenTree::Ident(ident) if ident == *name => Some(ident.span()),
+            TokenTree::Group(group) => search(group.stream(), name),
+            _ => None,
+        })
+    }
+    search(tokens.into_token_stream(), name).is_some()
+}
+
+struct Bindings(Vec<Ident>);
+
+impl<'ast> Visit<'ast> for Bindings {
+    fn visit_pat_ident(&mut self, pat: &'ast PatIdent) {
+        self.0.push(pat.ident.clone());
+        syn::visit::visit_pat_ident(self, pat);
+    }
+}
