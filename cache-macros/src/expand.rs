@@ -211,7 +211,10 @@ fn at(plan: &Plan<'_>, name: &Ident, owner: TokenStream) -> TokenStream {
             let (seconds, nanos) = (time.as_secs(), time.subsec_nanos());
             quote!(#private::Ttl::After(::core::time::Duration::new(#seconds, #nanos)))
         }
-        Some(Ttl::Given(time)) => quote!(#private::Ttl::After(#time)),
+        Some(Ttl::Given(time)) => quote!({
+            let __strata_ttl: ::core::time::Duration = #time;
+            #private::Ttl::After(__strata_ttl)
+        }),
     };
     let max = match &plan.max {
         None => quote!(::core::option::Option::None),
@@ -256,11 +259,25 @@ fn private(plan: &Plan<'_>) -> TokenStream {
 /// The traits whose methods `kind` and `view` call.
 fn traits(plan: &Plan<'_>) -> TokenStream {
     let private = private(plan);
-    let peel = plan
-        .receiver
-        .iter()
-        .map(|_| quote!(PeelReference as _, PeelValue as _));
-    quote!(use #private::probe::{ProbeFallible as _, ProbePlain as _, ProbeShared as _, #(#peel)*};)
+    let mut needed = vec![
+        "KindFallible",
+        "KindPlain",
+        "KindRefused",
+        "KindShared",
+        "StoresAll",
+        "StoresOk",
+    ];
+    if plan.receiver.is_some() {
+        needed.extend(["PeelReference", "PeelValue"]);
+    }
+    if plan.receiver.is_some() || !plan.key.is_empty() {
+        needed.extend(["Keyed", "Unkeyed"]);
+    }
+    if plan.without_scope == WithoutScope::Error {
+        needed.extend(["CanRefuse", "CannotRefuse"]);
+    }
+    let needed = needed.into_iter().map(|name| Ident::new(name, Span::call_site()));
+    quote!(#[allow(unused_imports)] use #private::probe::{#(#needed as _),*};)
 }
 
 fn place(plan: &Plan<'_>) -> TokenStream {
@@ -318,13 +335,19 @@ fn view(plan: &Plan<'_>) -> TokenStream {
     let private = private(plan);
     let receiver = plan.receiver.iter().map(|receiver| {
         let here = located(receiver.span());
-        quote_spanned!(here=> .and(#private::part((&&#private::probe::Peel(&(#receiver))).peel())))
+        quote_spanned! {here=>
+            .and((&&#private::probe::Argument(#private::probe::keyed(
+                (&&#private::probe::Peel(&(#receiver))).peel()
+            ))).part())
+        }
     });
     let arguments = plan.key.iter().map(|at| {
         let argument = &plan.function.args[*at];
         let name = &argument.name;
         match argument.shape() {
-            Shape::Optional { target } => quote!(.and(#private::optional::<#target>(#name))),
+            Shape::Optional { target } => quote! {
+                .and((&&#private::probe::OptionalArgument(#private::probe::keyed_option::<#target>(#name))).part())
+            },
             Shape::Plain { depth, target } => {
                 let borrowed = match depth {
                     0 => quote!(&#name),
@@ -334,7 +357,7 @@ fn view(plan: &Plan<'_>) -> TokenStream {
                         quote!(#(#stars)*#name)
                     }
                 };
-                quote!(.and(#private::part::<#target>(#borrowed)))
+                quote!(.and((&&#private::probe::Argument(#private::probe::keyed::<#target>(#borrowed))).part()))
             }
             Shape::Exclusive => TokenStream::new(),
         }
@@ -346,11 +369,17 @@ fn view(plan: &Plan<'_>) -> TokenStream {
 fn kind(plan: &Plan<'_>) -> TokenStream {
     let (private, returned) = (private(plan), &plan.returned);
     let here = located(returned.span());
-    let kind = quote_spanned!(here=> (&&&#private::probe::Probe::<#returned>::new()).kind());
+    let kind = quote_spanned! {here=> {
+        #private::probe::storable((&&#private::probe::Returned::<#returned>::new()).stored());
+        (&&&&#private::probe::Returned::<#returned>::new()).kind()
+    }};
     match plan.without_scope {
         WithoutScope::Error => {
             let here = located(plan.without_scope_span);
-            quote_spanned!(here=> #private::Refusing(#kind))
+            quote_spanned! {here=> {
+                #private::probe::refusable::<#returned>();
+                (&&#private::probe::Returned::<#returned>::new()).refusing(#kind)
+            }}
         }
         _ => kind,
     }

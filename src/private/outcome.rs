@@ -1,15 +1,13 @@
 //! How a cached function's return type is split into the value that is stored and the error that is not.
 //!
-//! (1) `Ok` is stored, `Err` is not, whatever alias the return type hides behind: the kind is found by method
-//! resolution on `&&&Probe<R>`, on the type and never on its spelling. (2) Any other return type is stored whole;
+//! (1) `Ok` is stored, `Err` is not, whatever alias the return type hides behind: the kind is found by `probe`, on the
+//! type and never on its spelling. (2) Any other return type is stored whole;
 //! `None` is a value. (3) The leader of a load gets its own `E`; others share it only where `E: Clone` was seen.
 //!
 //! Cost: none at run time; kinds are unit structs and everything here inlines.
-//! Method resolution as a choice: David Tolnay, "Autoref-based stable specialization" (case study), 2019.
 
 use std::any::Any;
 use std::convert::Infallible;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use strata_cache_core::error::Error;
@@ -182,53 +180,10 @@ impl<R: Refuse, O: Outcome<R>> Outcome<R> for Refusing<O> {
     }
 }
 
-/// Finds the kind of `R`: `(&&&Probe::<R>::new()).kind()` with the three traits below in scope.
-pub struct Probe<R>(PhantomData<fn() -> R>);
-
-impl<R> Probe<R> {
-    /// Asks about `R`.
-    #[expect(clippy::new_without_default, reason = "named by expansions only")]
-    pub const fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
-/// Answers for a `Result` whose error can be cloned.
-pub trait ProbeShared {
-    /// The kind.
-    fn kind(&self) -> Shared {
-        Shared
-    }
-}
-
-impl<T, E: Clone + Send + Sync + 'static> ProbeShared for &&Probe<Result<T, E>> {}
-
-/// Answers for any other `Result`.
-pub trait ProbeFallible {
-    /// The kind.
-    fn kind(&self) -> Fallible {
-        Fallible
-    }
-}
-
-impl<T, E> ProbeFallible for &Probe<Result<T, E>> {}
-
-/// Answers for everything else.
-pub trait ProbePlain {
-    /// The kind.
-    fn kind(&self) -> Plain {
-        Plain
-    }
-}
-
-impl<R> ProbePlain for Probe<R> {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use strata_cache_core::error::ErrorKind;
-
-    type Hidden<T> = std::result::Result<T, std::io::Error>;
 
     #[derive(Debug, Clone, PartialEq)]
     struct Missing;
@@ -243,42 +198,33 @@ mod tests {
     }
 
     #[test]
-    fn kind_of_an_alias_of_result_is_fallible() {
-        let Fallible = (&&&Probe::<Hidden<u8>>::new()).kind();
-        let Shared = (&&&Probe::<Result<u8, Missing>>::new()).kind();
-        let Plain = (&&&Probe::<Option<u8>>::new()).kind();
-        let Plain = (&&&Probe::<u8>::new()).kind();
-    }
-
-    #[test]
     fn error_that_clones_is_shared_and_given_back() {
-        let kind = (&&&Probe::<Result<u8, Missing>>::new()).kind();
-        let shared = Outcome::<Result<u8, Missing>>::share(kind, &Missing).expect("`Missing` clones");
-        assert_eq!(Outcome::<Result<u8, Missing>>::unshare(kind, &shared), Some(Missing));
+        let shared = Outcome::<Result<u8, Missing>>::share(Shared, &Missing).expect("`Missing` clones");
+        assert_eq!(
+            Outcome::<Result<u8, Missing>>::unshare(Shared, &shared),
+            Some(Missing)
+        );
         let foreign: SharedError = Arc::new(3_u8);
-        assert_eq!(Outcome::<Result<u8, Missing>>::unshare(kind, &foreign), None);
+        assert_eq!(Outcome::<Result<u8, Missing>>::unshare(Shared, &foreign), None);
     }
 
     #[test]
     fn error_that_does_not_clone_is_not_shared() {
-        let kind = (&&&Probe::<Hidden<u8>>::new()).kind();
         let error = std::io::Error::other("down");
-        assert!(Outcome::<Hidden<u8>>::share(kind, &error).is_none());
-        assert!(Outcome::<Hidden<u8>>::split(kind, Err(error)).is_err());
+        assert!(Outcome::<std::io::Result<u8>>::share(Fallible, &error).is_none());
+        assert!(Outcome::<std::io::Result<u8>>::split(Fallible, Err(error)).is_err());
     }
 
     #[test]
     fn none_is_a_value() {
-        let kind = (&&&Probe::<Option<u8>>::new()).kind();
-        assert_eq!(kind.split(None::<u8>), Ok(None));
+        assert_eq!(Plain.split(None::<u8>), Ok(None));
     }
 
     #[test]
     fn refusing_kind_turns_an_error_of_the_cache_into_the_functions_own() {
-        let kind = Refusing((&&&Probe::<Result<u8, Failed>>::new()).kind());
-        let refused: Option<Result<u8, Failed>> = kind.no_scope(Error::new(ErrorKind::NoScope, "call"));
+        let error = || Error::new(ErrorKind::NoScope, "call");
+        let refused: Option<Result<u8, Failed>> = Refusing(Fallible).no_scope(error());
         assert!(matches!(refused, Some(Err(Failed(ErrorKind::NoScope)))));
-        let plain: Option<u8> = (&&&Probe::<u8>::new()).kind().no_scope(Error::new(ErrorKind::NoScope, "call"));
-        assert_eq!(plain, None);
+        assert_eq!(Outcome::<u8>::no_scope(Plain, error()), None);
     }
 }

@@ -101,7 +101,7 @@ fn main() {
             "g".into(), BTreeMap::new(), [0; 4], (1, "h".into()), "i", Some(vec![]),
         )
     };
-    assert_eq!((call(), call()), (16, 16));
+    assert_eq!((call(), call()), (17, 17));
     assert_eq!(names(1, 1, 2, 3, 4, 5, 6, 7, 8), [1, 2, 3, 4, 5, 6, 7, 8]);
     assert!(names::peek(1, 1, 2, 3, 4, 5, 6, 7, 8).is_some());
 

@@ -39,7 +39,7 @@ async fn coerced(org_id: u64, text: &str) -> Result<u64, Box<dyn std::error::Err
         return Err(Box::new(std::fmt::Error));
     }
     let parsed = text.parse::<u64>()?;
-    Ok(parsed + org_id + "1".parse()?)
+    Ok(org_id + parsed + u64::from("1".parse::<u8>()?))
 }
 
 #[cached(scope = "org")]

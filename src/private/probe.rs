@@ -1,0 +1,317 @@
+//! Choices by type that the macro cannot see: method resolution on references to the structs below takes the first
+//! trait that fits, the one with the most `&` before it. The traits must be in scope where it is asked.
+//!
+//! (1) A choice depends on the type and never on its spelling, so aliases change nothing. (2) What does not fit at
+//! all is answered by a stand-in, [`Refused`], so that the compiler complains once, in the place and words of
+//! [`keyed`], [`keyed_option`], [`storable`] or [`refusable`], and says nothing about what follows. These are always
+//! called beside the probe, so a stand-in never runs.
+//!
+//! Cost: none at run time. After David Tolnay, "Autoref-based stable specialization" (case study), 2019.
+
+use std::marker::PhantomData;
+
+use super::key::{Empty, KeyPart, One, Optional, Part, optional, part};
+use super::outcome::{Fallible, Outcome, Plain, Refuse, Refusing, Shared, Value};
+
+/// Asks that an argument `T` or `&T` can be part of a key.
+#[inline]
+pub fn keyed<T: KeyPart + ?Sized>(argument: &T) -> &T {
+    argument
+}
+
+/// Asks that an argument `Option<&T>` can be part of a key.
+#[inline]
+pub fn keyed_option<T: KeyPart + ?Sized>(argument: Option<&T>) -> Option<&T> {
+    argument
+}
+
+/// Asks that what a return type stores can be stored.
+#[inline]
+pub fn storable<T: Value>(_: PhantomData<T>) {}
+
+/// Asks that a return type can carry an error of the cache.
+#[inline]
+pub fn refusable<R: Refuse>() {}
+
+/// The stand-in part and kind of what was refused.
+#[derive(Debug, Clone, Copy, Hash)]
+pub struct Refused;
+
+impl Part for Refused {
+    type Key = Empty;
+
+    fn matches(&self, _: &Empty) -> bool {
+        false
+    }
+
+    fn to_key(&self) -> Empty {
+        Empty
+    }
+}
+
+impl<R> Outcome<R> for Refused {
+    type Value = ();
+    type Error = R;
+
+    fn split(self, returned: R) -> Result<(), R> {
+        Err(returned)
+    }
+
+    fn ok(self, (): ()) -> R {
+        unreachable!("nothing is stored for a type that the compiler refused")
+    }
+
+    fn err(self, error: R) -> R {
+        error
+    }
+}
+
+/// An argument: `(&&Argument(keyed::<T>(x))).part()`.
+#[derive(Debug)]
+pub struct Argument<'a, T: ?Sized>(pub &'a T);
+
+/// An argument that may be absent: `(&&OptionalArgument(keyed_option::<T>(x))).part()`.
+#[derive(Debug)]
+pub struct OptionalArgument<'a, T: ?Sized>(pub Option<&'a T>);
+
+/// Answers for what can be part of a key.
+pub trait Keyed {
+    /// The part.
+    type Part;
+
+    /// The part.
+    fn part(&self) -> Self::Part;
+}
+
+impl<'a, T: KeyPart + ?Sized> Keyed for &Argument<'a, T> {
+    type Part = One<'a, T>;
+
+    #[inline]
+    fn part(&self) -> One<'a, T> {
+        part(self.0)
+    }
+}
+
+impl<'a, T: KeyPart + ?Sized> Keyed for &OptionalArgument<'a, T> {
+    type Part = Optional<'a, T>;
+
+    #[inline]
+    fn part(&self) -> Optional<'a, T> {
+        optional(self.0)
+    }
+}
+
+/// Answers for what cannot.
+pub trait Unkeyed {
+    /// The stand-in.
+    fn part(&self) -> Refused {
+        Refused
+    }
+}
+
+impl<T: ?Sized> Unkeyed for Argument<'_, T> {}
+
+impl<T: ?Sized> Unkeyed for OptionalArgument<'_, T> {}
+
+/// Takes one reference off what a `receiver` expression gives, so that `self.name()` of type `&str` is a key as
+/// `self.name` of type `String` is: `(&&Peel(&receiver)).peel()`.
+#[derive(Debug)]
+pub struct Peel<'a, T: ?Sized>(pub &'a T);
+
+/// Answers for a reference.
+pub trait PeelReference<'a> {
+    /// What the reference points to.
+    type Target: ?Sized;
+
+    /// The reference itself.
+    fn peel(&self) -> &'a Self::Target;
+}
+
+impl<'a, T: ?Sized> PeelReference<'a> for &Peel<'_, &'a T> {
+    type Target = T;
+
+    #[inline]
+    fn peel(&self) -> &'a T {
+        self.0
+    }
+}
+
+/// Answers for anything else.
+pub trait PeelValue<'a> {
+    /// The value's type.
+    type Target: ?Sized;
+
+    /// The value, borrowed.
+    fn peel(&self) -> &'a Self::Target;
+}
+
+impl<'a, T: ?Sized> PeelValue<'a> for Peel<'a, T> {
+    type Target = T;
+
+    #[inline]
+    fn peel(&self) -> &'a T {
+        self.0
+    }
+}
+
+/// A return type: `(&&&&Returned::<R>::new()).kind()`, `(&&&Returned::<R>::new()).stored()`,
+/// `(&&Returned::<R>::new()).refusing(kind)`.
+pub struct Returned<R>(PhantomData<fn() -> R>);
+
+impl<R> Returned<R> {
+    /// Asks about `R`.
+    #[expect(clippy::new_without_default, reason = "named by expansions only")]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// Answers for a `Result` whose error can be cloned.
+pub trait KindShared {
+    /// The kind.
+    fn kind(&self) -> Shared {
+        Shared
+    }
+}
+
+impl<T: Value, E: Clone + Send + Sync + 'static> KindShared for &&&Returned<Result<T, E>> {}
+
+/// Answers for any other `Result`.
+pub trait KindFallible {
+    /// The kind.
+    fn kind(&self) -> Fallible {
+        Fallible
+    }
+}
+
+impl<T: Value, E> KindFallible for &&Returned<Result<T, E>> {}
+
+/// Answers for everything else that can be stored.
+pub trait KindPlain {
+    /// The kind.
+    fn kind(&self) -> Plain {
+        Plain
+    }
+}
+
+impl<R: Value> KindPlain for &Returned<R> {}
+
+/// Answers for what cannot.
+pub trait KindRefused {
+    /// The stand-in.
+    fn kind(&self) -> Refused {
+        Refused
+    }
+}
+
+impl<R> KindRefused for Returned<R> {}
+
+/// Answers what a `Result` stores.
+pub trait StoresOk {
+    /// What `Ok` holds.
+    type Stored;
+
+    /// Its type.
+    fn stored(&self) -> PhantomData<Self::Stored> {
+        PhantomData
+    }
+}
+
+impl<T, E> StoresOk for &Returned<Result<T, E>> {
+    type Stored = T;
+}
+
+/// Answers what anything else stores.
+pub trait StoresAll {
+    /// The whole.
+    type Stored;
+
+    /// Its type.
+    fn stored(&self) -> PhantomData<Self::Stored> {
+        PhantomData
+    }
+}
+
+impl<R> StoresAll for Returned<R> {
+    type Stored = R;
+}
+
+/// Answers for a return type that can carry an error of the cache.
+pub trait CanRefuse {
+    /// The kind that does.
+    fn refusing<O>(&self, kind: O) -> Refusing<O> {
+        Refusing(kind)
+    }
+}
+
+impl<R: Refuse> CanRefuse for &Returned<R> {}
+
+/// Answers for one that cannot.
+pub trait CannotRefuse {
+    /// The kind as it was.
+    fn refusing<O>(&self, kind: O) -> O {
+        kind
+    }
+}
+
+impl<R> CannotRefuse for Returned<R> {}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::{View, view};
+    use super::*;
+    use equivalent::Equivalent;
+
+    type Hidden<T> = std::result::Result<T, std::io::Error>;
+
+    struct NotClone;
+
+    #[test]
+    fn kind_is_that_of_the_type_behind_an_alias() {
+        let Fallible = (&&&&Returned::<Hidden<u8>>::new()).kind();
+        let Shared = (&&&&Returned::<Result<u8, String>>::new()).kind();
+        let Plain = (&&&&Returned::<Option<u8>>::new()).kind();
+        let Plain = (&&&&Returned::<u8>::new()).kind();
+        let Refused = (&&&&Returned::<NotClone>::new()).kind();
+        let Refused = (&&&&Returned::<Result<NotClone, String>>::new()).kind();
+    }
+
+    #[test]
+    fn what_is_stored_is_seen_through_an_alias() {
+        let PhantomData::<u8> = (&&Returned::<Hidden<u8>>::new()).stored();
+        let PhantomData::<Option<u8>> = (&&Returned::<Option<u8>>::new()).stored();
+    }
+
+    #[test]
+    fn return_type_without_a_conversion_does_not_refuse() {
+        let Refusing(Plain) =
+            (&&Returned::<Result<u8, strata_cache_core::error::Error>>::new()).refusing(Plain);
+        let Plain = (&&Returned::<Result<u8, String>>::new()).refusing(Plain);
+    }
+
+    #[test]
+    fn argument_that_is_no_key_has_a_stand_in_that_equals_nothing() {
+        let refused = view().and((&&Argument(&NotClone)).part());
+        assert!(!refused.equivalent(&refused.to_key()));
+        let keyed = view()
+            .and((&&Argument("a")).part())
+            .and((&&OptionalArgument(Some("b"))).part());
+        assert!(keyed.equivalent(&keyed.to_key()));
+    }
+
+    #[test]
+    fn receiver_given_as_value_or_reference_makes_the_same_key() {
+        struct Named(String);
+        impl Named {
+            fn name(&self) -> &str {
+                &self.0
+            }
+        }
+        let named = Named("eu".into());
+        let by_reference = view().and(part((&&Peel(&named.name())).peel())).to_key();
+        let by_value = view().and(part((&&Peel(&*named.0)).peel())).to_key();
+        assert!(by_reference == by_value);
+        let owned: &String = (&&Peel(&named.0)).peel();
+        assert_eq!(owned, "eu");
+    }
+}

@@ -1,0 +1,21 @@
+//! `max` is greater than zero.
+#![allow(unused)]
+
+use strata_cache::cached;
+
+#[cached(scope = "org", max = 0)]
+fn load(org_id: u64, name: &str) -> String {
+    format!("{org_id} {name}")
+}
+
+#[cached(scope = "org", max = -1)]
+fn load1(org_id: u64, name: &str) -> String {
+    format!("{org_id} {name}")
+}
+
+#[cached(scope = "org", max = "many")]
+fn load2(org_id: u64, name: &str) -> String {
+    format!("{org_id} {name}")
+}
+
+fn main() {}

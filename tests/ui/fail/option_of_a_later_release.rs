@@ -1,0 +1,11 @@
+//! Options of later releases are known, and refused.
+#![allow(unused)]
+
+use strata_cache::cached;
+
+#[cached(scope = "org", stale = "1m", tags("plan:{name}"), key = |name| name.len())]
+fn load(org_id: u64, name: &str) -> String {
+    format!("{org_id} {name}")
+}
+
+fn main() {}
