@@ -51,7 +51,7 @@ pub(crate) enum WithoutScope {
 impl Args {
     /// Reads an attribute's tokens; `whole` is where a missing option is reported.
     pub(crate) fn parse(tokens: TokenStream, whole: Span, faults: &mut Faults) -> Self {
-        let mut args = Self::read(tokens, faults);
+        let args = Self::read(tokens, faults);
         if !args.has(Known::Scope) {
             faults.at(
                 whole,
@@ -60,7 +60,6 @@ impl Args {
                  `scope = \"global\"`",
             );
         }
-        args.skip.dedup();
         args
     }
 

@@ -3,19 +3,21 @@
 //! (1) All rules are asked, whatever the others said. (2) A parameter that gives an id of the path by its name is
 //! not part of the key; every other is, unless skipped. (3) Nothing that borrows is stored or returned.
 
+mod ids;
 mod types;
 
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
 use syn::{Expr, GenericParam, Path, ReceiverKind, Safety, Type, parse_quote};
 
-use crate::args::{Args, Ids, Max, WithoutScope};
+use crate::args::{Args, Max, WithoutScope};
 use crate::faults::Faults;
 use crate::item::{Function, Home, Shape, mentions};
-use crate::levels::Levels;
 use crate::options::Known;
 use crate::suggest::or_known;
 use crate::ttl::Ttl;
+
+pub(crate) use ids::{Id, Place};
 
 /// A cached function that may be expanded.
 pub(crate) struct Plan<'a> {
@@ -36,21 +38,6 @@ pub(crate) struct Plan<'a> {
     pub(crate) without_scope_span: proc_macro2::Span,
 }
 
-/// Where the scope comes from.
-pub(crate) enum Place {
-    Global,
-    Ambient,
-    Ids(Vec<Id>),
-}
-
-/// One id of the path.
-pub(crate) enum Id {
-    /// The argument at this position.
-    Argument(usize),
-    /// An expression, and the name of the companion's parameter that stands for it.
-    Given(Expr, Ident),
-}
-
 /// Asks all rules; the plan is whole if no fault was added.
 pub(crate) fn check<'a>(args: Args, function: &'a Function, faults: &mut Faults) -> Option<Plan<'a>> {
     qualifiers(function, faults);
@@ -58,7 +45,7 @@ pub(crate) fn check<'a>(args: Args, function: &'a Function, faults: &mut Faults)
     receiver(&args, function, faults);
     types::returned(function, faults);
     let skipped = skipped(&args, function, faults);
-    let place = place(&args, function, faults);
+    let place = ids::place(&args, function, faults);
     let ids: Vec<usize> = place.iter().flat_map(Place::arguments).collect();
     for (i, skip) in args.skip.iter().enumerate() {
         if skipped
@@ -116,36 +103,6 @@ pub(crate) fn check<'a>(args: Args, function: &'a Function, faults: &mut Faults)
         without_scope,
         without_scope_span,
     })
-}
-
-impl Place {
-    fn arguments(&self) -> Vec<usize> {
-        let Self::Ids(ids) = self else { return Vec::new() };
-        ids.iter()
-            .filter_map(|id| {
-                if let Id::Argument(at) = id {
-                    Some(*at)
-                } else {
-                    None
-                }
-            })
-            .collect()
-    }
-
-    fn expressions(&self) -> impl Iterator<Item = &Expr> {
-        let ids = if let Self::Ids(ids) = self {
-            ids.as_slice()
-        } else {
-            &[]
-        };
-        ids.iter().filter_map(|id| {
-            if let Id::Given(expr, _) = id {
-                Some(expr)
-            } else {
-                None
-            }
-        })
-    }
 }
 
 fn qualifiers(function: &Function, faults: &mut Faults) {
@@ -279,88 +236,4 @@ fn or_names(name: &Ident, function: &Function) -> String {
         .map(|name| name.unraw().to_string())
         .collect();
     or_known(&name.to_string(), names.iter().map(String::as_str))
-}
-
-fn place(args: &Args, function: &Function, faults: &mut Faults) -> Option<Place> {
-    let levels = args.levels.as_ref()?;
-    let given = match &args.ids {
-        Some(Ids::Ambient(span)) => {
-            if levels.names.is_empty() {
-                faults.at(*span, "`global` needs no ids; leave `ids(..)` out");
-            }
-            return Some(Place::Ambient);
-        }
-        Some(Ids::Given(given)) => given.as_slice(),
-        None if args.has(Known::Ids) => return None,
-        None => &[],
-    };
-    for (level, value) in given {
-        let name = level.unraw().to_string();
-        if levels.names.is_empty() {
-            faults.at(level.span(), "`global` needs no ids; leave `ids(..)` out");
-        } else if !levels.names.contains(&name) {
-            let on_path = or_known(&name, levels.names.iter().map(String::as_str));
-            faults.at(
-                level.span(),
-                format!(
-                    "scope `{}` has no level `{name}` on its path{on_path}",
-                    levels.title
-                ),
-            );
-        }
-        for argument in function.args.iter().filter(|argument| argument.pattern.is_some()) {
-            if let Some(bound) = argument.bindings.iter().find(|bound| mentions(value, bound)) {
-                let message = "is bound by a pattern, and ids are taken before arguments are taken apart: give the \
-                               argument a name";
-                faults.on(value, format!("`{bound}` {message}"));
-            }
-        }
-    }
-    if levels.names.is_empty() {
-        return Some(Place::Global);
-    }
-    let mut ids = Vec::new();
-    for level in &levels.names {
-        let parameter = Levels::parameter(level);
-        let written = given.iter().find(|(name, _)| name.unraw() == level);
-        let by_name = |parameter: &Ident| {
-            function
-                .args
-                .iter()
-                .position(|arg| arg.pattern.is_none() && arg.name.unraw() == *parameter)
-        };
-        match (written, &parameter) {
-            (Some((_, value)), Some(parameter)) => ids.push(Id::Given(value.clone(), parameter.clone())),
-            (_, Some(parameter)) => match by_name(parameter) {
-                Some(at) => ids.push(Id::Argument(at)),
-                None => faults.at(levels.span, missing(levels, level, parameter, function)),
-            },
-            (_, None) => faults.at(
-                levels.span,
-                format!(
-                    "scope `{}` needs an id for `{level}`, which is not a Rust name: write `ids(ambient)`",
-                    levels.title
-                ),
-            ),
-        }
-    }
-    Some(Place::Ids(ids))
-}
-
-fn missing(levels: &Levels, level: &str, parameter: &Ident, function: &Function) -> String {
-    let mut message = format!(
-        "scope `{}` needs an id for `{level}`: add a parameter `{parameter}`, write `ids({level} = …)`, or \
-         `ids(ambient)`",
-        levels.title
-    );
-    if function
-        .args
-        .iter()
-        .any(|arg| arg.pattern.is_some() && arg.bindings.contains(parameter))
-    {
-        message.push_str(&format!(
-            " (the `{parameter}` inside a pattern is not a parameter)"
-        ));
-    }
-    message
 }

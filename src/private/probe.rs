@@ -5,6 +5,7 @@
 //! all is answered by a stand-in, [`Refused`], so that the compiler complains once, in the place and words of
 //! [`keyed`], [`keyed_option`], [`storable`] or [`refusable`], and says nothing about what follows. These are always
 //! called beside the probe, so a stand-in never runs.
+//! (3) The methods have names that no other trait in a user's scope has.
 //!
 //! Cost: none at run time. After David Tolnay, "Autoref-based stable specialization" (case study), 2019.
 
@@ -66,11 +67,11 @@ impl<R> Outcome<R> for Refused {
     }
 }
 
-/// An argument: `(&&Argument(keyed::<T>(x))).part()`.
+/// An argument: `(&&Argument(keyed::<T>(x))).strata_part()`.
 #[derive(Debug)]
 pub struct Argument<'a, T: ?Sized>(pub &'a T);
 
-/// An argument that may be absent: `(&&OptionalArgument(keyed_option::<T>(x))).part()`.
+/// An argument that may be absent: `(&&OptionalArgument(keyed_option::<T>(x))).strata_part()`.
 #[derive(Debug)]
 pub struct OptionalArgument<'a, T: ?Sized>(pub Option<&'a T>);
 
@@ -80,14 +81,14 @@ pub trait Keyed {
     type Part;
 
     /// The part.
-    fn part(&self) -> Self::Part;
+    fn strata_part(&self) -> Self::Part;
 }
 
 impl<'a, T: KeyPart + ?Sized> Keyed for &Argument<'a, T> {
     type Part = One<'a, T>;
 
     #[inline]
-    fn part(&self) -> One<'a, T> {
+    fn strata_part(&self) -> One<'a, T> {
         part(self.0)
     }
 }
@@ -96,7 +97,7 @@ impl<'a, T: KeyPart + ?Sized> Keyed for &OptionalArgument<'a, T> {
     type Part = Optional<'a, T>;
 
     #[inline]
-    fn part(&self) -> Optional<'a, T> {
+    fn strata_part(&self) -> Optional<'a, T> {
         optional(self.0)
     }
 }
@@ -104,7 +105,7 @@ impl<'a, T: KeyPart + ?Sized> Keyed for &OptionalArgument<'a, T> {
 /// Answers for what cannot.
 pub trait Unkeyed {
     /// The stand-in.
-    fn part(&self) -> Refused {
+    fn strata_part(&self) -> Refused {
         Refused
     }
 }
@@ -114,7 +115,7 @@ impl<T: ?Sized> Unkeyed for Argument<'_, T> {}
 impl<T: ?Sized> Unkeyed for OptionalArgument<'_, T> {}
 
 /// Takes one reference off what a `receiver` expression gives, so that `self.name()` of type `&str` is a key as
-/// `self.name` of type `String` is: `(&&Peel(&receiver)).peel()`.
+/// `self.name` of type `String` is: `(&&Peel(&receiver)).strata_peel()`.
 #[derive(Debug)]
 pub struct Peel<'a, T: ?Sized>(pub &'a T);
 
@@ -124,14 +125,14 @@ pub trait PeelReference<'a> {
     type Target: ?Sized;
 
     /// The reference itself.
-    fn peel(&self) -> &'a Self::Target;
+    fn strata_peel(&self) -> &'a Self::Target;
 }
 
 impl<'a, T: ?Sized> PeelReference<'a> for &Peel<'_, &'a T> {
     type Target = T;
 
     #[inline]
-    fn peel(&self) -> &'a T {
+    fn strata_peel(&self) -> &'a T {
         self.0
     }
 }
@@ -142,20 +143,20 @@ pub trait PeelValue<'a> {
     type Target: ?Sized;
 
     /// The value, borrowed.
-    fn peel(&self) -> &'a Self::Target;
+    fn strata_peel(&self) -> &'a Self::Target;
 }
 
 impl<'a, T: ?Sized> PeelValue<'a> for Peel<'a, T> {
     type Target = T;
 
     #[inline]
-    fn peel(&self) -> &'a T {
+    fn strata_peel(&self) -> &'a T {
         self.0
     }
 }
 
-/// A return type: `(&&&&Returned::<R>::new()).kind()`, `(&&&Returned::<R>::new()).stored()`,
-/// `(&&Returned::<R>::new()).refusing(kind)`.
+/// A return type: `(&&&&Returned::<R>::new()).strata_kind()`, `(&&&Returned::<R>::new()).strata_stored()`,
+/// `(&&Returned::<R>::new()).strata_refusing(kind)`.
 pub struct Returned<R>(PhantomData<fn() -> R>);
 
 impl<R> Returned<R> {
@@ -169,7 +170,7 @@ impl<R> Returned<R> {
 /// Answers for a `Result` whose error can be cloned.
 pub trait KindShared {
     /// The kind.
-    fn kind(&self) -> Shared {
+    fn strata_kind(&self) -> Shared {
         Shared
     }
 }
@@ -179,7 +180,7 @@ impl<T: Value, E: Clone + Send + Sync + 'static> KindShared for &&&Returned<Resu
 /// Answers for any other `Result`.
 pub trait KindFallible {
     /// The kind.
-    fn kind(&self) -> Fallible {
+    fn strata_kind(&self) -> Fallible {
         Fallible
     }
 }
@@ -189,7 +190,7 @@ impl<T: Value, E> KindFallible for &&Returned<Result<T, E>> {}
 /// Answers for everything else that can be stored.
 pub trait KindPlain {
     /// The kind.
-    fn kind(&self) -> Plain {
+    fn strata_kind(&self) -> Plain {
         Plain
     }
 }
@@ -199,7 +200,7 @@ impl<R: Value> KindPlain for &Returned<R> {}
 /// Answers for what cannot.
 pub trait KindRefused {
     /// The stand-in.
-    fn kind(&self) -> Refused {
+    fn strata_kind(&self) -> Refused {
         Refused
     }
 }
@@ -212,7 +213,7 @@ pub trait StoresOk {
     type Stored;
 
     /// Its type.
-    fn stored(&self) -> PhantomData<Self::Stored> {
+    fn strata_stored(&self) -> PhantomData<Self::Stored> {
         PhantomData
     }
 }
@@ -227,7 +228,7 @@ pub trait StoresAll {
     type Stored;
 
     /// Its type.
-    fn stored(&self) -> PhantomData<Self::Stored> {
+    fn strata_stored(&self) -> PhantomData<Self::Stored> {
         PhantomData
     }
 }
@@ -239,7 +240,7 @@ impl<R> StoresAll for Returned<R> {
 /// Answers for a return type that can carry an error of the cache.
 pub trait CanRefuse {
     /// The kind that does.
-    fn refusing<O>(&self, kind: O) -> Refusing<O> {
+    fn strata_refusing<O>(&self, kind: O) -> Refusing<O> {
         Refusing(kind)
     }
 }
@@ -249,7 +250,7 @@ impl<R: Refuse> CanRefuse for &Returned<R> {}
 /// Answers for one that cannot.
 pub trait CannotRefuse {
     /// The kind as it was.
-    fn refusing<O>(&self, kind: O) -> O {
+    fn strata_refusing<O>(&self, kind: O) -> O {
         kind
     }
 }
@@ -268,34 +269,34 @@ mod tests {
 
     #[test]
     fn kind_is_that_of_the_type_behind_an_alias() {
-        let Fallible = (&&&&Returned::<Hidden<u8>>::new()).kind();
-        let Shared = (&&&&Returned::<Result<u8, String>>::new()).kind();
-        let Plain = (&&&&Returned::<Option<u8>>::new()).kind();
-        let Plain = (&&&&Returned::<u8>::new()).kind();
-        let Refused = (&&&&Returned::<NotClone>::new()).kind();
-        let Refused = (&&&&Returned::<Result<NotClone, String>>::new()).kind();
+        let Fallible = (&&&&Returned::<Hidden<u8>>::new()).strata_kind();
+        let Shared = (&&&&Returned::<Result<u8, String>>::new()).strata_kind();
+        let Plain = (&&&&Returned::<Option<u8>>::new()).strata_kind();
+        let Plain = (&&&&Returned::<u8>::new()).strata_kind();
+        let Refused = (&&&&Returned::<NotClone>::new()).strata_kind();
+        let Refused = (&&&&Returned::<Result<NotClone, String>>::new()).strata_kind();
     }
 
     #[test]
     fn what_is_stored_is_seen_through_an_alias() {
-        let PhantomData::<u8> = (&&Returned::<Hidden<u8>>::new()).stored();
-        let PhantomData::<Option<u8>> = (&&Returned::<Option<u8>>::new()).stored();
+        let PhantomData::<u8> = (&&Returned::<Hidden<u8>>::new()).strata_stored();
+        let PhantomData::<Option<u8>> = (&&Returned::<Option<u8>>::new()).strata_stored();
     }
 
     #[test]
     fn return_type_without_a_conversion_does_not_refuse() {
         let Refusing(Plain) =
-            (&&Returned::<Result<u8, strata_cache_core::error::Error>>::new()).refusing(Plain);
-        let Plain = (&&Returned::<Result<u8, String>>::new()).refusing(Plain);
+            (&&Returned::<Result<u8, strata_cache_core::error::Error>>::new()).strata_refusing(Plain);
+        let Plain = (&&Returned::<Result<u8, String>>::new()).strata_refusing(Plain);
     }
 
     #[test]
     fn argument_that_is_no_key_has_a_stand_in_that_equals_nothing() {
-        let refused = view().and((&&Argument(&NotClone)).part());
+        let refused = view().and((&&Argument(&NotClone)).strata_part());
         assert!(!refused.equivalent(&refused.to_key()));
         let keyed = view()
-            .and((&&Argument("a")).part())
-            .and((&&OptionalArgument(Some("b"))).part());
+            .and((&&Argument("a")).strata_part())
+            .and((&&OptionalArgument(Some("b"))).strata_part());
         assert!(keyed.equivalent(&keyed.to_key()));
     }
 
@@ -308,10 +309,10 @@ mod tests {
             }
         }
         let named = Named("eu".into());
-        let by_reference = view().and(part((&&Peel(&named.name())).peel())).to_key();
-        let by_value = view().and(part((&&Peel(&*named.0)).peel())).to_key();
+        let by_reference = view().and(part((&&Peel(&named.name())).strata_peel())).to_key();
+        let by_value = view().and(part((&&Peel(&*named.0)).strata_peel())).to_key();
         assert!(by_reference == by_value);
-        let owned: &String = (&&Peel(&named.0)).peel();
+        let owned: &String = (&&Peel(&named.0)).strata_peel();
         assert_eq!(owned, "eu");
     }
 }

@@ -82,7 +82,28 @@ macro_rules! made {
 
 made!(made, &str);
 
+mod blanket {
+    //! A trait for everything, with the names of methods that an expansion might call.
+    pub(crate) trait Everything {
+        fn kind(&self) {}
+        fn part(&self) {}
+        fn and(&self) {}
+        fn stored(&self) {}
+        fn run(&self) {}
+        fn start(&self) {}
+    }
+    impl<T: ?Sized> Everything for T {}
+}
+use blanket::Everything;
+
+#[strata_cache::cached(scope = "global")]
+fn beside_a_blanket(a: u8, b: Option<&str>) -> Result<u8, String> {
+    ((a.kind(), a.part()), (a.and(), a.stored()), (a.run(), a.start()));
+    Ok(a + b.map_or(0, |b| b.len() as u8))
+}
+
 fn main() {
+    assert_eq!((beside_a_blanket(1, Some("a")), beside_a_blanket::peek(1, Some("a"))), (Ok(2), Some(Ok(2))));
     assert_eq!((one::same(), two::same(), one::same(), two::same()), (1, 2, 1, 2));
     assert_eq!((nested(true), nested(false), nested(true)), (4, 5, 4));
     assert_eq!((through_a_name(), fibonacci(80)), (3, 23_416_728_348_467_685));

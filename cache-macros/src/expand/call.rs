@@ -1,0 +1,156 @@
+//! The arguments of the one call: where, what key, and how the return type is taken apart.
+//!
+//! (1) All of them borrow, and none is evaluated twice in one call. (2) What the compiler may complain about is placed
+//! where the user wrote it, and still counts as written by the macro for lints.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use crate::args::WithoutScope;
+use crate::check::{Id, Place, Plan};
+use crate::item::{Argument, Shape};
+
+pub(super) fn private(plan: &Plan<'_>) -> TokenStream {
+    let krate = &plan.krate;
+    quote!(#krate::private)
+}
+
+/// The traits whose methods `kind` and `view` call.
+pub(super) fn traits(plan: &Plan<'_>) -> TokenStream {
+    let private = private(plan);
+    let mut needed = vec![
+        "KindFallible",
+        "KindPlain",
+        "KindRefused",
+        "KindShared",
+        "StoresAll",
+        "StoresOk",
+    ];
+    if plan.receiver.is_some() {
+        needed.extend(["PeelReference", "PeelValue"]);
+    }
+    if plan.receiver.is_some() || !plan.key.is_empty() {
+        needed.extend(["Keyed", "Unkeyed"]);
+    }
+    if plan.without_scope == WithoutScope::Error {
+        needed.extend(["CanRefuse", "CannotRefuse"]);
+    }
+    let needed = needed.into_iter().map(|name| Ident::new(name, Span::call_site()));
+    quote!(#[allow(unused_imports)] use #private::probe::{#(#needed as _),*};)
+}
+
+pub(super) fn place(plan: &Plan<'_>) -> TokenStream {
+    let ids = |ids: &[Id]| -> Vec<TokenStream> {
+        let id = |id: &Id| match id {
+            Id::Argument(at) => plan.function.args[*at].name.to_token_stream(),
+            Id::Given(value, _) => quote!((#value)),
+        };
+        ids.iter().map(id).collect()
+    };
+    match &plan.place {
+        Place::Ids(given) => of_ids(plan, &ids(given)),
+        other => without_ids(plan, other),
+    }
+}
+
+/// The parameters of `invalidate_scope`, and the place they say.
+pub(super) fn scope(plan: &Plan<'_>) -> (Vec<TokenStream>, TokenStream) {
+    let Place::Ids(ids) = &plan.place else {
+        return (Vec::new(), without_ids(plan, &plan.place));
+    };
+    let private = private(plan);
+    let (mut parameters, mut names) = (Vec::new(), Vec::new());
+    for id in ids {
+        match id {
+            Id::Argument(at) => {
+                let argument = &plan.function.args[*at];
+                parameters.push(parameter(argument));
+                names.push(argument.name.to_token_stream());
+            }
+            Id::Given(_, name) => {
+                parameters.push(quote!(#name: impl #private::ScopeId));
+                names.push(name.to_token_stream());
+            }
+        }
+    }
+    (parameters, of_ids(plan, &names))
+}
+
+fn of_ids(plan: &Plan<'_>, ids: &[TokenStream]) -> TokenStream {
+    let (private, levels) = (private(plan), &plan.levels);
+    quote!(#private::Place::ids(&[#(#levels),*], [#(#private::id(&#ids)),*]))
+}
+
+fn without_ids(plan: &Plan<'_>, place: &Place) -> TokenStream {
+    let (private, levels) = (private(plan), &plan.levels);
+    match place {
+        Place::Ambient => quote!(#private::Place::ambient(&[#(#levels),*])),
+        _ => quote!(#private::Place::global()),
+    }
+}
+
+/// The borrowed key, receiver first.
+pub(super) fn view(plan: &Plan<'_>) -> TokenStream {
+    let private = private(plan);
+    let receiver = plan.receiver.iter().map(|receiver| {
+        let here = located(receiver.span());
+        quote_spanned! {here=>
+            .and((&&#private::probe::Argument(#private::probe::keyed(
+                (&&#private::probe::Peel(&(#receiver))).strata_peel()
+            ))).strata_part())
+        }
+    });
+    let arguments = plan.key.iter().map(|at| {
+        let argument = &plan.function.args[*at];
+        let name = &argument.name;
+        match argument.shape() {
+            Shape::Optional { target } => quote! {
+                .and((&&#private::probe::OptionalArgument(#private::probe::keyed_option::<#target>(#name))).strata_part())
+            },
+            Shape::Plain { depth, target } => {
+                let borrowed = match depth {
+                    0 => quote!(&#name),
+                    1 => quote!(#name),
+                    more => {
+                        let stars = (1..more).map(|_| quote!(*));
+                        quote!(#(#stars)*#name)
+                    }
+                };
+                quote!(.and((&&#private::probe::Argument(#private::probe::keyed::<#target>(#borrowed))).strata_part()))
+            }
+            Shape::Exclusive => TokenStream::new(),
+        }
+    });
+    quote!(#private::view() #(#receiver)* #(#arguments)*)
+}
+
+/// How the return type is taken apart, found under the return type itself.
+pub(super) fn kind(plan: &Plan<'_>) -> TokenStream {
+    let (private, returned) = (private(plan), &plan.returned);
+    let here = located(returned.span());
+    let kind = quote_spanned! {here=> {
+        #private::probe::storable((&&#private::probe::Returned::<#returned>::new()).strata_stored());
+        (&&&&#private::probe::Returned::<#returned>::new()).strata_kind()
+    }};
+    match plan.without_scope {
+        WithoutScope::Error => {
+            let here = located(plan.without_scope_span);
+            quote_spanned! {here=> {
+                #private::probe::refusable::<#returned>();
+                (&&#private::probe::Returned::<#returned>::new()).strata_refusing(#kind)
+            }}
+        }
+        _ => kind,
+    }
+}
+
+/// A place for messages that still counts as written by the macro, for lints.
+fn located(span: Span) -> Span {
+    Span::call_site().located_at(span)
+}
+
+pub(super) fn parameter(argument: &Argument) -> TokenStream {
+    let (name, ty) = (&argument.name, &argument.ty);
+    quote!(#name: #ty)
+}
