@@ -39,5 +39,5 @@ pub use strata_cache_core::scope::{Ids, ScopeId, ScopeIds, ScopePath, ScopeTree,
 pub use strata_cache_core::scope;
 pub use strata_cache_core::stats::Stats;
 
-// #[cfg(feature = "macros")]
-// pub use strata_cache_macros::cached;
+#[cfg(feature = "macros")]
+pub use strata_cache_macros::cached;
