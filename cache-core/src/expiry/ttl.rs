@@ -257,3 +257,6 @@ fn read(text: &str) -> Result<u64, Fault> {
     }
     Ok(sum)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+//! Policies that misbehave in every way, behind the guard.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use proptest::prelude::*;
+
+use super::super::guard::{Fault, Guarded};
+use super::super::{Fifo, Lfu, Lru, Order, Policy, Weight, contract};
+use super::{Bed, EvictionPolicy, Heads, Heat, SlotId};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Call {
+    Insert,
+    Touch,
+    Remove,
+    Victim,
+    Wants,
+}
+
+/// What a policy does at the call it fails at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Panics,
+    NamesStranger,
+    NamesNone,
+}
+
+/// First in, first out, until it fails at one kind of call, after so many of them. Counts its calls.
+struct Failing {
+    at: Call,
+    way: Way,
+    after: u32,
+    links: bool,
+    calls: Arc<AtomicU32>,
+}
+
+impl Failing {
+    fn new(at: Call, way: Way, after: u32) -> Self {
+        Self {
+            at,
+            way,
+            after,
+            links: true,
+            calls: Arc::default(),
+        }
+    }
+
+    /// Whether this call is the one to fail at.
+    fn met(&mut self, call: Call) -> bool {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if call != self.at {
+            return false;
+        }
+        let due = self.after == 0;
+        self.after = self.after.saturating_sub(1);
+        assert!(!(due && self.way == Way::Panics), "the policy panics");
+        due
+    }
+}
+
+impl EvictionPolicy for Failing {
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u64, weight: Weight) {
+        self.met(Call::Insert);
+        if self.links {
+            Fifo.on_insert(order, slot, hash, weight);
+        }
+    }
+
+    fn wants_touches(&self) -> bool {
+        assert!(self.at != Call::Wants, "the policy panics");
+        true
+    }
+
+    fn on_touch(&mut self, _order: &mut Order<'_>, _batch: &[SlotId]) {
+        self.met(Call::Touch);
+    }
+
+    fn on_remove(&mut self, order: &mut Order<'_>, slot: SlotId) {
+        self.met(Call::Remove);
+        Fifo.on_remove(order, slot);
+    }
+
+    fn victim(&mut self, order: &mut Order<'_>, heat: &Heat<'_>) -> Option<SlotId> {
+        match (self.met(Call::Victim), self.way) {
+            (true, Way::NamesStranger) => Some(SlotId(99)),
+            (true, Way::NamesNone) => None,
+            _ => Fifo.victim(order, heat),
+        }
+    }
+}
+
+fn guarded(policy: impl EvictionPolicy + 'static) -> Guarded {
+    Guarded::new(Box::new(policy))
+}
+
+#[test]
+fn policy_that_panics_anywhere_leaves_its_domain_first_in_first_out() {
+    for at in [Call::Insert, Call::Touch, Call::Remove, Call::Victim, Call::Wants] {
+        let mut bed = Bed::with(guarded(Failing::new(at, Way::Panics, 1)), [1, 2, 3, 4]);
+        bed.touch(&[1]);
+        bed.touch(&[1]);
+        assert_eq!(bed.evict(), Some(1), "{at:?}");
+        assert_eq!(bed.evict(), Some(2), "{at:?}");
+        assert!(bed.policy.panicked(), "{at:?}");
+        bed.insert(5);
+        assert_eq!(bed.drain(), [3, 4, 5], "{at:?}");
+        assert!(bed.orders.of(&mut bed.heads).is_empty(), "{at:?}");
+    }
+}
+
+#[test]
+fn policy_that_was_set_aside_is_not_called_again() {
+    let policy = Failing::new(Call::Victim, Way::Panics, 0);
+    let calls = policy.calls.clone();
+    let mut bed = Bed::with(guarded(policy), [1, 2]);
+    assert!(bed.policy.wants_touches());
+    assert_eq!(bed.victim(), Some(1));
+    assert!(!bed.policy.wants_touches());
+    let before = calls.load(Ordering::Relaxed);
+    bed.insert(3);
+    bed.touch(&[1]);
+    bed.drain();
+    assert_eq!(calls.load(Ordering::Relaxed), before);
+}
+
+#[test]
+fn policy_that_names_a_stranger_or_nobody_is_set_aside() {
+    for (way, fault) in [
+        (Way::NamesStranger, Fault::Stranger),
+        (Way::NamesNone, Fault::Silent),
+    ] {
+        let mut bed = Bed::with(guarded(Failing::new(Call::Victim, way, 1)), [1, 2, 3]);
+        assert_eq!((bed.victim(), bed.policy.fault()), (Some(1), None));
+        assert_eq!((bed.victim(), bed.policy.fault()), (Some(1), Some(fault)));
+        assert!(!bed.policy.panicked());
+        assert_eq!(bed.drain(), [1, 2, 3]);
+    }
+}
+
+#[test]
+fn empty_domain_without_a_victim_is_no_fault() {
+    let mut bed = Bed::new(guarded(Lru));
+    assert_eq!((bed.victim(), bed.policy.fault()), (None, None));
+}
+
+#[test]
+fn members_that_the_policy_never_linked_are_found() {
+    let mut policy = Failing::new(Call::Victim, Way::Panics, 0);
+    policy.links = false;
+    let mut bed = Bed::with(guarded(policy), [3, 1, 2]);
+    assert_eq!(bed.drain(), [1, 2, 3]);
+}
+
+#[test]
+fn setting_aside_leaves_the_other_domain_alone() {
+    let mut bed = Bed::new(guarded(Failing::new(Call::Victim, Way::Panics, 0)));
+    // A second domain of the same arena, with one member in a list and one in none.
+    let mut other = Heads::new(1);
+    assert!(bed.orders.adopt(&mut other, SlotId(1)) && bed.orders.adopt(&mut other, SlotId(3)));
+    assert!(bed.orders.of(&mut other).push_front(2, SlotId(1)));
+    assert!(bed.insert(0) && bed.insert(2));
+    assert_eq!(bed.drain(), [0, 2]);
+    let order = bed.orders.of(&mut other);
+    assert_eq!(
+        (order.members(), order.back(2), order.list_of(SlotId(3))),
+        (2, Some(SlotId(1)), None)
+    );
+}
+
+/// Links by frequency like LFU, then panics: what it left in its lists must go all the same.
+#[test]
+fn members_left_in_any_list_go_before_new_ones() {
+    struct Then(Lfu);
+    impl EvictionPolicy for Then {
+        fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u64, weight: Weight) {
+            self.0.on_insert(order, slot, hash, weight);
+        }
+        fn on_touch(&mut self, order: &mut Order<'_>, batch: &[SlotId]) {
+            assert!(!batch.is_empty(), "the policy panics");
+            self.0.on_touch(order, batch);
+        }
+        fn on_remove(&mut self, order: &mut Order<'_>, slot: SlotId) {
+            self.0.on_remove(order, slot);
+        }
+        fn victim(&mut self, order: &mut Order<'_>, heat: &Heat<'_>) -> Option<SlotId> {
+            self.0.victim(order, heat)
+        }
+    }
+    let mut bed = Bed::with(guarded(Then(Lfu::default())), [1, 2]);
+    bed.touch(&[1, 1]);
+    bed.touch(&[]);
+    bed.insert(3);
+    assert_eq!(bed.drain(), [1, 2, 3]);
+}
+
+#[test]
+fn panic_while_made_or_dropped_stays_behind_the_guard() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    impl EvictionPolicy for Bomb {
+        fn on_insert(&mut self, _: &mut Order<'_>, _: SlotId, _: u64, _: Weight) {
+            // The payload, too, panics when it is dropped.
+            std::panic::panic_any(Bomb);
+        }
+        fn on_remove(&mut self, _: &mut Order<'_>, _: SlotId) {}
+        fn victim(&mut self, _: &mut Order<'_>, _: &Heat<'_>) -> Option<SlotId> {
+            None
+        }
+    }
+    drop(guarded(Bomb));
+    assert_eq!(Bed::with(guarded(Bomb), [1, 2]).drain(), [1, 2]);
+
+    let never = Guarded::build(&Policy::custom("never", || panic!("not made")));
+    assert!(never.panicked());
+    assert_eq!(Bed::with(never, [1, 2]).drain(), [1, 2]);
+    assert_eq!(Bed::with(Guarded::build(&Policy::Lru), [1, 2]).drain(), [1, 2]);
+}
+
+/// Does whatever the numbers say with the lists, names any slot, panics now and then.
+struct Chaos {
+    numbers: Vec<u8>,
+    at: usize,
+}
+
+impl Chaos {
+    fn draw(&mut self) -> u8 {
+        self.at += 1;
+        self.numbers[self.at % self.numbers.len()]
+    }
+
+    fn act(&mut self, order: &mut Order<'_>) {
+        let (slot, list) = (SlotId(u32::from(self.draw() % 50)), self.draw() % 20);
+        match self.draw() % 32 {
+            0..=7 => order.push_front(list, slot),
+            8..=15 => order.push_back(list, slot),
+            16..=19 => order.move_to_front(list, slot),
+            20..=30 => order.remove(slot),
+            _ => panic!("chaos"),
+        };
+    }
+}
+
+impl EvictionPolicy for Chaos {
+    fn on_insert(&mut self, order: &mut Order<'_>, _slot: SlotId, _hash: u64, _weight: Weight) {
+        self.act(order);
+    }
+    fn wants_touches(&self) -> bool {
+        self.numbers[0].is_multiple_of(2)
+    }
+    fn on_touch(&mut self, order: &mut Order<'_>, _batch: &[SlotId]) {
+        self.act(order);
+    }
+    fn on_remove(&mut self, order: &mut Order<'_>, slot: SlotId) {
+        self.act(order);
+        order.remove(slot);
+    }
+    fn victim(&mut self, order: &mut Order<'_>, _heat: &Heat<'_>) -> Option<SlotId> {
+        self.act(order);
+        order
+            .back(self.draw() % 3)
+            .or_else(|| order.back(0))
+            .or_else(|| order.front(1))
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_policy_behind_the_guard_passes_the_contract(numbers in prop::collection::vec(any::<u8>(), 1..64)) {
+        contract::check(|| Box::new(guarded(Chaos { numbers: numbers.clone(), at: 0 })));
+    }
+}
+
+#[test]
+fn good_policies_pass_the_contract_behind_the_guard() {
+    for policy in [Policy::Lru, Policy::Lfu, Policy::Fifo] {
+        contract::check(|| Box::new(Guarded::build(&policy)));
+    }
+}
+
+#[test]
+fn guard_shows_its_fault() {
+    let mut bed = Bed::with(guarded(Failing::new(Call::Victim, Way::NamesNone, 0)), [1]);
+    bed.victim();
+    assert_eq!(format!("{:?}", bed.policy), "Guarded { fault: Some(Silent), .. }");
+    let names = [Fault::Panicked, Fault::Stranger, Fault::Silent].map(Fault::name);
+    assert_eq!(names, ["panicked", "stranger", "silent"]);
+}
