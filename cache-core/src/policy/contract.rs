@@ -156,10 +156,12 @@ impl Run {
 
     /// Lets all members leave as victims. Each leaves `members` when it is named, so none is named twice.
     fn drain(&mut self, at: usize) {
-        while !self.domains[at].members.is_empty() {
+        for _ in 0..self.domains[at].members.len() {
             self.step += 1;
             self.evict(at);
         }
+        let gone = self.domains[at].members.is_empty();
+        self.claim(gone, "members that leave only as victims are each named");
         let named = self.victim(at);
         self.claim(named.is_none(), "an empty domain has no victim");
         let order: Order<'_> = self.orders.of(&mut self.domains[at].heads);

@@ -256,9 +256,9 @@ impl Order<'_> {
     /// Puts every member that is in no list at the front of one, by rising number. Reads every link of the
     /// shard: for repair only.
     pub(super) fn gather(&mut self, list: u8) {
-        for at in 0..self.links.len() {
-            let stray = self.links[at].domain == self.heads.domain && self.links[at].list == UNLISTED;
-            if let (true, Ok(at)) = (stray, u32::try_from(at)) {
+        for at in (0..NONE).take(self.links.len()) {
+            // Numbers of other domains and of none are refused by the push.
+            if self.list_of(SlotId(at)).is_none() {
                 self.push_front(list, SlotId(at));
             }
         }

@@ -62,8 +62,9 @@ impl<P: EvictionPolicy> Bed<P> {
         victim
     }
 
-    /// The order in which members go if nothing else happens.
+    /// The order in which members go if nothing else happens; cut off where members would go twice.
     fn drain(&mut self) -> Vec<u32> {
-        std::iter::from_fn(|| self.evict()).collect()
+        let most = self.heads.members() + 1;
+        std::iter::from_fn(|| self.evict()).take(most).collect()
     }
 }

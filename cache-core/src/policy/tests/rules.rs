@@ -20,6 +20,8 @@ enum Fault {
     KeepsRemoved,
     /// Takes slots in by a touch alone, whoever they belong to.
     TrustsTouches,
+    /// Takes slots of touches to be in the range it has seen.
+    TrustsRange,
     /// Walks until it finds a slot it could cool.
     WaitsForCold,
     /// Names the member it named last as long as it can.
@@ -34,14 +36,17 @@ impl EvictionPolicy for Faulty {
     }
 
     fn wants_touches(&self) -> bool {
-        self.0 == Fault::TrustsTouches
+        matches!(self.0, Fault::TrustsTouches | Fault::TrustsRange)
     }
 
     fn on_touch(&mut self, order: &mut Order<'_>, batch: &[SlotId]) {
-        assert!(
-            batch.iter().all(|slot| order.owns(*slot)),
-            "a touch of a slot that is no member"
-        );
+        match self.0 {
+            Fault::TrustsRange => assert!(batch.iter().all(|slot| slot.0 < 40), "a touch out of range"),
+            _ => assert!(
+                batch.iter().all(|slot| order.owns(*slot)),
+                "a touch of a stranger"
+            ),
+        }
     }
 
     fn on_remove(&mut self, order: &mut Order<'_>, slot: SlotId) {
@@ -87,7 +92,8 @@ fn contract_catches_a_policy_that_breaks_a_rule() {
         (Fault::NamesNone, "a domain with members has a victim"),
         (Fault::Loses, "a domain with members has a victim"),
         (Fault::KeepsRemoved, "a removed slot is taken out of its list"),
-        (Fault::TrustsTouches, "a touch of a slot that is no member"),
+        (Fault::TrustsTouches, "a touch of a stranger"),
+        (Fault::TrustsRange, "a touch out of range"),
         (Fault::WaitsForCold, "naming a victim ends, hot or not"),
         (Fault::Remembers(None), "a victim is a member of the domain"),
     ] {
