@@ -96,7 +96,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::suite::block_on;
+    use crate::wait::block_on;
 
     /// Notes each verb that reaches it, batches included.
     #[derive(Default)]

@@ -22,6 +22,8 @@ pub mod reference;
 pub mod storage;
 #[cfg(any(test, feature = "testing"))]
 pub mod suite;
+#[cfg(any(test, feature = "testing"))]
+mod wait;
 
 pub use capability::Capability;
 pub use erased::{BoxFuture, DynStorage};

@@ -6,14 +6,12 @@
 //! skipped, never silently passed. (3) An error where the trait demands an answer is a failure of the behaviour.
 //! (4) Each behaviour has a broken backend in `suite/tests.rs` that it catches.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 
 use crate::capability::Capability;
 use crate::erased::{BoxFuture, DynStorage};
 use crate::storage::Storage;
+pub use crate::wait::block_on;
 
 mod batches;
 mod entries;
@@ -99,22 +97,4 @@ pub async fn check<S: Storage + 'static>(make: impl AsyncFn() -> S) -> Report {
         }
     }
     report
-}
-
-/// Polls a future on this thread until it is done, sleeping in between. For backends that need no runtime.
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = std::pin::pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => std::thread::park(),
-        }
-    }
 }
