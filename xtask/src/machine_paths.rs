@@ -14,7 +14,11 @@ const HOMES: &[&str] = &["work", "root", "home", "Users"];
 
 /// Checks every file of the workspace.
 pub(crate) fn task(_: &[String]) -> Outcome {
-    let faults: Vec<_> = files::below(&root(), ENDINGS)?.iter().flat_map(faults).collect();
+    let files = files::below(&root(), ENDINGS)?;
+    if files.is_empty() {
+        return Err(Failure("no files in the workspace's folder".into()));
+    }
+    let faults: Vec<_> = files.iter().flat_map(faults).collect();
     if faults.is_empty() {
         Ok(())
     } else {

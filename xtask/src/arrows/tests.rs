@@ -247,3 +247,37 @@ fn tokens_keep_their_lines() {
 fn workspace_arrows_point_down() {
     task(&[]).unwrap();
 }
+
+#[test]
+fn workspace_with_an_arrow_upwards_fails_and_one_without_sources_too() {
+    let root = std::env::temp_dir().join(format!("strata-arrows-{}", std::process::id()));
+    let write = |path: &str, text: &str| {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let empty = check_workspace(&root).unwrap_err();
+    write("cache-core/src/engine/mod.rs", "use crate::scope::Node;");
+    write("cache-core/src/scope/node/deep.rs", "");
+    let good = check_workspace(&root).map_err(|failure| failure.to_string());
+    write("cache-core/src/scope/node/deep.rs", "\nuse crate::engine::Shard;");
+    write(
+        "cache-core/Cargo.toml",
+        "[dependencies]\nstrata-cache-storage.workspace = true\n",
+    );
+    write("cache-core/src/.hidden/x.rs", "use crate::nowhere;");
+    let bad = check_workspace(&root).unwrap_err().to_string();
+    fs::remove_dir_all(&root).unwrap();
+
+    assert!(empty.to_string().starts_with("no sources"), "{empty}");
+    assert_eq!(good, Ok(2));
+    assert!(
+        bad.contains("cache-core/src/scope/node/deep.rs:2: `crate::engine::Shard`: scope lies below engine"),
+        "{bad}"
+    );
+    assert!(
+        bad.contains("strata_cache_core: its manifest depends on strata-cache-storage"),
+        "{bad}"
+    );
+    assert!(!bad.contains("hidden"), "{bad}");
+}
