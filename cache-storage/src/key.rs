@@ -100,6 +100,11 @@ mod tests {
             Segment::new("team", "a"),
         ] {
             assert!(!key.is_within(&[other]), "{}", other.id);
+            assert!(
+                !StorageKey::new(&[other], "r", b"k").is_within(&path[..1]),
+                "{}",
+                other.id
+            );
         }
     }
 

@@ -129,3 +129,26 @@ pub(super) async fn together<T>(mut futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
     .await;
     outputs.into_iter().flatten().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wait::block_on;
+
+    #[test]
+    fn together_waits_for_the_slowest_and_keeps_the_order() {
+        let slow = |polls: usize| -> BoxFuture<'static, usize> {
+            Box::pin(async move {
+                let mut left = polls;
+                poll_fn(|context| {
+                    context.waker().wake_by_ref();
+                    left = left.saturating_sub(1);
+                    if left == 0 { Poll::Ready(()) } else { Poll::Pending }
+                })
+                .await;
+                polls
+            })
+        };
+        assert_eq!(block_on(together(vec![slow(3), slow(1), slow(7)])), [3, 1, 7]);
+    }
+}
