@@ -36,8 +36,9 @@ fn walk(top: &Path, folder: &Path, endings: &[&str], files: &mut Vec<File>) -> R
         if path.is_dir() {
             walk(top, &path, endings, files)?;
         } else if endings.iter().any(|ending| name.ends_with(ending)) {
-            let text = fs::read_to_string(&path)
+            let bytes = fs::read(&path)
                 .map_err(|error| Failure(format!("cannot read {}: {error}", path.display())))?;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
             let path = path.strip_prefix(top).map(Path::to_path_buf).unwrap_or(path);
             files.push(File { path, text });
         }
