@@ -55,7 +55,7 @@ pub(super) fn faults(rule: &CrateRule, all: &[CrateRule], files: &[File]) -> Vec
                     if let Some(what) = room_fault(rule, own, other) {
                         fault(what);
                     }
-                    if !named.in_tests {
+                    if !named.in_tests && !rule.circles {
                         edges
                             .entry(own.clone())
                             .or_default()
@@ -143,7 +143,7 @@ fn room_named<'a>(
         _ if first == "*" => Err("a glob of the root hides where names come from"),
         Some(Origin::Room(room)) => Ok(Some(room)),
         Some(Origin::OtherCrate) => Ok(None),
-        None => Err("not found in the crate's root by name: name the module"),
+        None => Err("not found in the crate's root by name: put it into a module and name that"),
     }
 }
 

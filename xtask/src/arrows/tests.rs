@@ -113,6 +113,14 @@ fn strangers_and_circles_within_a_layer_are_caught() {
         &circle,
         &["rooms in a circle: clock → event (low/src/clock.rs:1), event → clock"],
     );
+    expect(
+        &CrateRule {
+            circles: true,
+            ..RULE
+        },
+        &circle,
+        &[],
+    );
     let in_tests = [
         ("clock.rs", "mod tests { use crate::event::E; }"),
         ("event/tests.rs", "use crate::clock::C;"),
