@@ -277,14 +277,15 @@ impl Registry {
         Node::new(&self.shared, None, seed)
     }
 
-    fn replace(&self, node: &Node, fresh: Arc<Node>) {
-        let hash = self.hash_of(node);
+    fn replace(&self, dead: &Node, mut fresh: Arc<Node>) {
+        let hash = self.hash_of(dead);
         let mut shard = self.shard(hash).write();
-        let old = shard
-            .find_mut(hash, |held| held.id() == node.id())
-            .map(|held| std::mem::replace(held, fresh));
+        if let Some(held) = shard.find_mut(hash, |held| held.id() == dead.id()) {
+            std::mem::swap(held, &mut fresh);
+        }
         drop(shard);
-        drop(old);
+        // The dead node, or a successor that was not needed, goes here, outside the lock.
+        drop(fresh);
     }
 
     fn hash(&self, parent: u64, level: LevelId, text: &str) -> u64 {
