@@ -308,5 +308,4 @@ impl fmt::Debug for Ids {
 }
 
 #[cfg(test)]
-#[path = "id/tests.rs"]
 mod tests;

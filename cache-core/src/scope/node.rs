@@ -304,6 +304,12 @@ impl Node {
         self.shared.stir();
     }
 
+    /// Entries and weight as they stand in the ledgers, negative where a charge is missing.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (i64, i64) {
+        (self.entries.count(), self.weight.count())
+    }
+
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -355,5 +361,4 @@ impl fmt::Debug for Node {
 }
 
 #[cfg(all(test, not(shuttle)))]
-#[path = "node/tests.rs"]
 mod tests;

@@ -272,5 +272,4 @@ macro_rules! scope {
 }
 
 #[cfg(test)]
-#[path = "path/tests.rs"]
 mod tests;

@@ -323,5 +323,4 @@ impl std::fmt::Debug for Registry {
 }
 
 #[cfg(all(test, not(shuttle)))]
-#[path = "registry/tests.rs"]
 mod tests;

@@ -208,5 +208,4 @@ impl fmt::Debug for ScopeTree {
 }
 
 #[cfg(test)]
-#[path = "tree/tests.rs"]
 mod tests;

@@ -1,1 +1,108 @@
+use super::*;
+use crate::scope;
+use crate::scope::{Registry, ScopeCounts, TrackedLevels};
 
+fn registry(tracked: TrackedLevels) -> Registry {
+    Registry::new(ScopeTree::default(), tracked)
+}
+
+fn user(registry: &Registry) -> Arc<Node> {
+    registry
+        .find_or_create(&scope!(org = "acme", user = 42), "test")
+        .unwrap()
+}
+
+#[test]
+fn charge_counts_along_the_path_and_release_takes_it_back() {
+    let registry = registry(TrackedLevels::First);
+    let user = user(&registry);
+    assert_eq!(user.charge(5), Charge::Live);
+    assert_eq!(user.charge(u64::MAX), Charge::Live);
+    user.reweigh(2);
+    user.release(u64::MAX);
+    for node in user.chain() {
+        assert_eq!((node.entries(), node.weight()), (1, 7), "{node:?}");
+    }
+    assert_eq!(user.chain().count(), 3);
+    user.release(7);
+    assert_eq!((registry.root().entries(), registry.root().weight()), (0, 0));
+}
+
+#[test]
+fn charge_under_a_dead_ancestor_is_dead_and_leaves_nothing_above_it() {
+    let registry = registry(TrackedLevels::First);
+    let user = user(&registry);
+    registry.detach(user.parent().unwrap());
+    assert_eq!(user.charge(3), Charge::Dead);
+    assert_eq!((registry.root().entries(), registry.root().weight()), (0, 0));
+    user.release(3);
+    assert_eq!(
+        (user.entries(), user.weight(), user.parent().unwrap().entries()),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn node_prints_its_path_only() {
+    let registry = registry(TrackedLevels::First);
+    let node = registry
+        .find_or_create(&scope!(org = "a/b", user = 1), "test")
+        .unwrap();
+    assert_eq!(node.to_string(), "org:a%2Fb/user:1");
+    assert_eq!(registry.root().to_string(), "global");
+    assert_eq!(node.path().level_name(), "user");
+    assert!(format!("{node:?}").contains("live: true"));
+}
+
+#[test]
+fn same_path_holds_across_incarnations_and_not_across_paths_or_registries() {
+    let one = registry(TrackedLevels::First);
+    let old = user(&one);
+    one.detach(&one.root());
+    let new = user(&one);
+    assert!(old.id() != new.id() && old.same_path(&new) && new.same_path(&old));
+    assert_eq!(old.path_hash(), new.path_hash());
+    assert!(old.same_path(&old) && !old.same_path(old.parent().unwrap()));
+    let other = one
+        .find_or_create(&scope!(org = "acme", user = 43), "test")
+        .unwrap();
+    assert!(!old.same_path(&other));
+    let same_text = one
+        .find_or_create(&scope!(org = "umbrella", user = 42), "test")
+        .unwrap();
+    assert!(!old.same_path(&same_text));
+    let foreign = user(&registry(TrackedLevels::First));
+    assert!(!old.same_path(&foreign));
+}
+
+#[test]
+fn lookups_count_at_tracked_levels_and_the_rest_along_the_path() {
+    let tree = ScopeTree::default();
+    let users = vec![tree.level("user").unwrap()];
+    for (tracked, expected) in [
+        (TrackedLevels::First, [0, 1, 0]),
+        (TrackedLevels::Levels(users), [1, 0, 0]),
+        (TrackedLevels::None, [0, 0, 0]),
+    ] {
+        let registry = registry(tracked);
+        let user = user(&registry);
+        user.count_hit();
+        user.count_miss();
+        user.count_load();
+        user.count_load_failure();
+        user.count_removal(RemovalCause::Evicted, 3);
+        for (node, lookups) in user.chain().zip(expected) {
+            let counts = node.stats().counts();
+            let mut wanted = ScopeCounts {
+                hits: lookups,
+                misses: lookups,
+                loads: 1,
+                load_failures: 1,
+                ..Default::default()
+            };
+            wanted.removals[RemovalCause::Evicted.index()] = 3;
+            assert_eq!(counts, wanted, "{node:?}");
+            assert_eq!(counts.removed(RemovalCause::Evicted), 3);
+        }
+    }
+}

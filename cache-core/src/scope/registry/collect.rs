@@ -28,18 +28,19 @@ pub(super) struct Cursor {
 
 impl Registry {
     /// Removes idle nodes, looking at about as many places of the index as the budget says; goes on where the last call
-    /// stopped, until a pass is complete. Answers how many it removed; none while another thread is at it.
+    /// stopped. With an unlimited budget a call makes one whole pass of its own. Answers how many it removed; none while another thread is at it.
     pub fn collect_idle(&self, budget: usize) -> usize {
         let Some(mut cursor) = self.collector.try_lock() else {
             return 0;
         };
-        let (mut looked, mut removed) = (0, 0);
+        let (mut looked, mut removed, mut began) = (0, 0, false);
         while looked < budget {
             if !cursor.under_way {
                 if !self.shared.stirred.swap(false, Ordering::AcqRel) {
                     break;
                 }
                 cursor.under_way = true;
+                began = true;
             }
             let most = SLICE.min(budget - looked);
             let mut idle = Vec::new();
@@ -50,8 +51,10 @@ impl Registry {
             }
             if cursor.shard == self.shards.len() {
                 *cursor = Cursor::default();
-                // One pass a call at most, or nodes that are held would be looked at again and again.
-                break;
+                // One whole pass a call, or nodes that are held would be looked at again and again.
+                if began {
+                    break;
+                }
             }
         }
         removed
