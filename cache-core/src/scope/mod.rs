@@ -17,12 +17,15 @@ pub mod registry;
 pub mod stats;
 pub mod tree;
 
+#[cfg(all(test, shuttle))]
+mod explored;
+
 pub use anchor::Anchor;
 pub use id::{IdText, Ids, MAX_ID_BYTES, ScopeId, ScopeIds};
-pub use node::{Charge, Node};
+pub use node::{Charge, Detached, Node};
 pub use path::{ExactPath, Locate, PathIds, ScopePath, exact};
 #[doc(hidden)]
 pub use path::{owned_text, plain};
-pub use registry::{Detached, Registry, TrackedLevels};
+pub use registry::{Registry, TrackedLevels};
 pub use stats::{ScopeCounts, ScopeStats};
 pub use tree::{LevelId, ScopeTree, ScopeTreeBuilder};

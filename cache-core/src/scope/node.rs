@@ -34,6 +34,16 @@ impl Shared {
     }
 }
 
+/// What a detachment took from the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Detached {
+    /// Entries that were charged to the node or below it and that no other detachment reports.
+    pub entries: u64,
+    /// Their weight; that of a charge still under way may be in it. Of two detachments inside one another that meet, each
+    /// may report a part.
+    pub weight: u64,
+}
+
 /// Whether a charge counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a dead charge has to be released again"]
@@ -260,16 +270,27 @@ impl Node {
         ScopePath::from_checked(&self.shared.tree, self.level, ids)
     }
 
-    /// Kills the node and takes its counts from those above. `None` if it was dead, or if a dead node was met above:
-    /// then that one's detachment counted these entries (ledger (6)).
-    pub(super) fn kill(&self) -> Option<(u64, u64)> {
+    /// Kills the node and takes its counts from those above. A count whose subtraction met a dead node was taken by that
+    /// node's own detachment (ledger (6)) and is none here; `None` if both were, or if the node was dead before.
+    pub(super) fn kill(&self) -> Option<Detached> {
         let entries = self.entries.kill()?;
         let weight = self.weight.kill().unwrap_or(0);
-        let Some(parent) = &self.parent else {
-            return Some(clamped(entries, weight));
-        };
-        parent.add_weight(weight.wrapping_neg());
-        parent.add_entries(-entries).then_some(clamped(entries, weight))
+        let above = self.parent.as_deref();
+        let weight = above
+            .is_none_or(|above| above.add_weight(weight.wrapping_neg()))
+            .then_some(weight);
+        let entries = above
+            .is_none_or(|above| above.add_entries(-entries))
+            .then_some(entries);
+        if entries.is_none() && weight.is_none() {
+            return None;
+        }
+        // Charges under way can make a count negative: then it is none.
+        let count = |taken: Option<i64>| u64::try_from(taken.unwrap_or(0)).unwrap_or(0);
+        Some(Detached {
+            entries: count(entries),
+            weight: count(weight),
+        })
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -332,14 +353,6 @@ impl Drop for Node {
 /// Weights above what a ledger holds wrap, the same way in a charge and in its release.
 fn signed(weight: u64) -> i64 {
     weight.cast_signed()
-}
-
-/// What a detachment reports: counts that charges under way made negative are none.
-fn clamped(entries: i64, weight: i64) -> (u64, u64) {
-    (
-        u64::try_from(entries).unwrap_or(0),
-        u64::try_from(weight).unwrap_or(0),
-    )
 }
 
 impl fmt::Display for Node {

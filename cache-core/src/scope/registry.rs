@@ -14,7 +14,7 @@ use ahash::RandomState;
 use arc_swap::ArcSwap;
 use hashbrown::HashTable;
 
-use super::node::{Node, Seed, Shared};
+use super::node::{Detached, Node, Seed, Shared};
 use super::path::Locate;
 use super::stats::ScopeStats;
 use super::tree::{LevelId, ScopeTree};
@@ -35,15 +35,6 @@ pub enum TrackedLevels {
     Levels(Vec<LevelId>),
     /// No level.
     None,
-}
-
-/// What a detachment took from the tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Detached {
-    /// Entries that were charged to the node or below it and to no node detached before.
-    pub entries: u64,
-    /// Their weight; that of a charge still under way may be in it.
-    pub weight: u64,
 }
 
 type Shard = HashTable<Arc<Node>>;
@@ -197,7 +188,7 @@ impl Registry {
         if let Some(highest) = node.chain().filter(|node| node.is_dead()).last() {
             self.announce(highest);
         }
-        taken.map(|(entries, weight)| Detached { entries, weight })
+        taken
     }
 
     /// Carries a detachment from the kill to its end, unless that is done. Several threads may, each from the start.
