@@ -17,7 +17,8 @@ pub mod registry;
 pub mod stats;
 pub mod tree;
 
-#[cfg(all(test, shuttle))]
+#[cfg(test)]
+#[cfg(shuttle)]
 mod explored;
 
 pub use anchor::Anchor;

@@ -373,5 +373,6 @@ impl fmt::Debug for Node {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;

@@ -313,5 +313,6 @@ impl std::fmt::Debug for Registry {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
+#[cfg(not(shuttle))]
 mod tests;

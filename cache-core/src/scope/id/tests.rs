@@ -12,7 +12,7 @@ fn ids_of_equal_text_are_one_id_whatever_their_type() {
     assert_eq!(text(Box::<str>::from("a")), "a");
     assert_eq!(text(Arc::<str>::from("a")), "a");
     assert_eq!(text(std::num::NonZeroU8::MAX), "255");
-    assert_eq!(text(&&-7i8), "-7");
+    assert_eq!(text(-7i8), "-7");
 }
 
 #[test]

@@ -34,7 +34,8 @@ fn exact_path_resolves_and_prints() {
     assert_eq!(shown(scope!(global)), "global");
     assert_eq!(shown(scope!(tenant = 1, type = 3)), "tenant:1/type:3");
     assert_eq!(shown(scope!(tenant = 1, r#type = 3)), "tenant:1/type:3");
-    assert_eq!(shown(&&scope!(org = 1)), "org:1");
+    let place = scope!(org = 1);
+    assert_eq!(shown(&place), shown(place.clone()));
 }
 
 #[test]
@@ -130,11 +131,8 @@ fn destructive_verb_refuses_surplus_ids_of_the_same_tree() {
     assert!(error.to_string().contains("surplus: user_id"), "{error}");
     assert!(scope!(org = 1).refuse_surplus(&tree, "evict").is_ok());
     // A reference to a place is as strict as the place.
-    assert!(
-        (&("org", &[("user_id", 2)]))
-            .refuse_surplus(&tree, "evict")
-            .is_err()
-    );
+    let place = &("org", &[("user_id", 2)]);
+    assert!(<&_ as Locate>::refuse_surplus(&place, &tree, "evict").is_err());
 }
 
 #[test]

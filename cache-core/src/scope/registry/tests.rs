@@ -92,7 +92,7 @@ fn hostile_ids_stay_on_their_own_path() {
         "1,2",
         "../1",
         "1\0",
-        "1\0user\02",
+        "1\0user\x002",
         " 1",
         "1 ",
         "01",
