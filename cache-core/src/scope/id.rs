@@ -36,6 +36,7 @@ enum Repr<'a> {
 
 impl<'a> IdText<'a> {
     /// Borrows a text.
+    #[inline]
     pub const fn borrowed(text: &'a str) -> Self {
         Self(Repr::Borrowed(text))
     }
@@ -68,6 +69,29 @@ impl<'a> IdText<'a> {
         }
     }
 
+    /// The text's bytes: what identities are compared by, without a look at whether they are UTF-8.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Borrowed(text) => text.as_bytes(),
+            Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Repr::Owned(text) => text.as_bytes(),
+        }
+    }
+
+    /// The same text, borrowed from this one where it is not on the stack.
+    #[inline]
+    pub(super) fn reborrow(&self) -> IdText<'_> {
+        IdText(match &self.0 {
+            Repr::Borrowed(text) => Repr::Borrowed(text),
+            Repr::Inline { len, bytes } => Repr::Inline {
+                len: *len,
+                bytes: *bytes,
+            },
+            Repr::Owned(text) => Repr::Borrowed(text),
+        })
+    }
+
     /// The same text without a borrow; no allocation up to 40 bytes.
     pub fn into_owned(self) -> IdText<'static> {
         match self.0 {
@@ -88,7 +112,7 @@ impl<'a> IdText<'a> {
 
 impl PartialEq<IdText<'_>> for IdText<'_> {
     fn eq(&self, other: &IdText<'_>) -> bool {
-        self.as_str() == other.as_str()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -157,6 +181,7 @@ pub trait ScopeId {
 macro_rules! text_ids {
     ($($type:ty),+) => {$(
         impl ScopeId for $type {
+            #[inline]
             fn id_text(&self) -> IdText<'_> {
                 IdText::borrowed(self)
             }
@@ -189,7 +214,7 @@ integer_ids!(
 
 impl ScopeId for IdText<'_> {
     fn id_text(&self) -> IdText<'_> {
-        IdText::borrowed(self.as_str())
+        self.reborrow()
     }
 }
 
@@ -201,11 +226,16 @@ impl<T: ScopeId + ?Sized> ScopeId for &T {
 
 /// Checks (3) for an id of a level; the error says how long it was, not what.
 pub(super) fn check<'a>(id: IdText<'a>, level: &str, operation: &'static str) -> Result<IdText<'a>> {
-    let length = id.as_str().len();
+    let length = id.as_bytes().len();
     if (1..=MAX_ID_BYTES).contains(&length) {
         return Ok(id);
     }
-    Err(Error::new(ErrorKind::InvalidId, operation)
+    Err(refused(length, level, operation))
+}
+
+#[cold]
+fn refused(length: usize, level: &str, operation: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidId, operation)
         .with("level", level)
         .with("length", length)
         .with("longest", MAX_ID_BYTES)
@@ -213,7 +243,7 @@ pub(super) fn check<'a>(id: IdText<'a>, level: &str, operation: &'static str) ->
             "an id cannot be empty"
         } else {
             "the id is too long"
-        }))
+        })
 }
 
 /// A bag of ids by id name (`org_id`, `user_id`), from a request for example.

@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use super::id::IdText;
 use super::ledger::Ledger;
 use super::path::ScopePath;
 use super::stats::ScopeStats;
@@ -58,8 +59,10 @@ pub enum Charge {
 pub struct Node {
     id: u64,
     parent: Option<Arc<Node>>,
+    /// The parent's id, so that a look-up need not go there.
+    above: u64,
     level: Option<LevelId>,
-    text: Box<str>,
+    text: IdText<'static>,
     path_hash: u64,
     /// Its dead bit is the node's.
     entries: Ledger,
@@ -78,7 +81,7 @@ pub struct Node {
 pub(super) struct Seed {
     pub(super) id: u64,
     pub(super) level: Option<LevelId>,
-    pub(super) text: Box<str>,
+    pub(super) text: IdText<'static>,
     pub(super) path_hash: u64,
     pub(super) stats: Arc<ScopeStats>,
     /// Whether the level counts look-ups.
@@ -101,11 +104,13 @@ impl Node {
             .into_iter()
             .chain(above.iter().cloned())
             .collect();
+        let above = parent.as_ref().map_or(0, |parent| parent.id);
         shared.nodes.fetch_add(1, Ordering::Relaxed);
         shared.stir();
         Arc::new(Self {
             id,
             parent,
+            above,
             level,
             text,
             path_hash,
@@ -122,11 +127,13 @@ impl Node {
     }
 
     /// A number that no other node of the registry has or will have.
+    #[inline]
     pub fn id(&self) -> u64 {
         self.id
     }
 
     /// The node above; none for the root.
+    #[inline]
     pub fn parent(&self) -> Option<&Arc<Node>> {
         self.parent.as_ref()
     }
@@ -138,6 +145,22 @@ impl Node {
 
     /// The id on its level; empty for the root.
     pub fn text(&self) -> &str {
+        self.text.as_str()
+    }
+
+    /// Whether this is the child of that id on that level. The root, which is nobody's child, has no level.
+    #[inline]
+    pub(super) fn is_child(&self, above: u64, level: LevelId, text: &[u8]) -> bool {
+        self.above == above && self.level == Some(level) && self.text.as_bytes() == text
+    }
+
+    /// The parent's id, the level and the text: what the index is keyed by. None for the root.
+    pub(super) fn key(&self) -> Option<(u64, LevelId, &[u8])> {
+        self.level.map(|level| (self.above, level, self.text.as_bytes()))
+    }
+
+    /// The id on its level, for a successor.
+    pub(super) fn id_text(&self) -> &IdText<'static> {
         &self.text
     }
 
@@ -168,6 +191,7 @@ impl Node {
 
     /// As [`is_live`](Self::is_live), but walks only if the registry's word moved since the last walk. The word must
     /// have been read before this call.
+    #[inline]
     pub fn is_live_at(&self, word: u64) -> bool {
         if self.verified.load(Ordering::Acquire) == word {
             return true;
@@ -264,7 +288,7 @@ impl Node {
         let mut ids: Vec<Box<str>> = self
             .chain()
             .filter(|node| node.level.is_some())
-            .map(|node| node.text.clone())
+            .map(|node| Box::from(node.text()))
             .collect();
         ids.reverse();
         ScopePath::from_checked(&self.shared.tree, self.level, ids)

@@ -93,7 +93,7 @@ impl<const N: usize> Locate for ExactPath<N> {
             .0
             .get(position)
             .ok_or_else(|| missing(tree, level, operation))?;
-        check(IdText::borrowed(id.as_str()), tree.name(level), operation)
+        check(id.reborrow(), tree.name(level), operation)
     }
 }
 
@@ -127,7 +127,7 @@ impl<const N: usize> Locate for PathIds<'_, N> {
             .ids
             .get(position)
             .ok_or_else(|| missing(tree, level, operation))?;
-        check(IdText::borrowed(id.as_str()), tree.name(level), operation)
+        check(id.reborrow(), tree.name(level), operation)
     }
 }
 

@@ -14,6 +14,7 @@ use ahash::RandomState;
 use arc_swap::ArcSwap;
 use hashbrown::HashTable;
 
+use super::id::IdText;
 use super::node::{Detached, Node, Seed, Shared};
 use super::path::Locate;
 use super::stats::ScopeStats;
@@ -47,6 +48,8 @@ pub struct Registry {
     state: RandomState,
     shards: Box<[RwLock<Shard>]>,
     root: ArcSwap<Node>,
+    /// The id of `root`, or of one that came before while a detachment of it is under way.
+    root_id: AtomicU64,
     next_id: AtomicU64,
     word: AtomicU64,
     collector: Mutex<collect::Cursor>,
@@ -75,7 +78,7 @@ impl Registry {
         let root = Seed {
             id: 0,
             level: None,
-            text: Box::from(""),
+            text: IdText::borrowed(""),
             path_hash: state.hash_one(()),
             stats: Arc::new(ScopeStats::new()),
             is_tracked: false,
@@ -89,6 +92,7 @@ impl Registry {
             state,
             shards: (0..SHARDS).map(|_| RwLock::new(Shard::new())).collect(),
             root: ArcSwap::new(root),
+            root_id: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
             word: AtomicU64::new(0),
             collector: Mutex::new(collect::Cursor::default()),
@@ -96,6 +100,7 @@ impl Registry {
     }
 
     /// The tree of levels.
+    #[inline]
     pub fn tree(&self) -> &ScopeTree {
         &self.shared.tree
     }
@@ -106,6 +111,7 @@ impl Registry {
     }
 
     /// Moves whenever a detachment completes. What was found live after this was read stays live while it does not move.
+    #[inline]
     pub fn word(&self) -> u64 {
         self.word.load(Ordering::Acquire)
     }
@@ -138,13 +144,13 @@ impl Registry {
             return Ok(None);
         };
         // The root's id alone: nothing below needs to hold the nodes it passes.
-        let mut parent = Some(self.root.load().id());
+        let mut parent = Some(self.root_id.load(Ordering::Acquire));
         for (position, &level) in above.iter().enumerate() {
             let id = place.id(tree, level, position, operation)?;
-            parent = parent.and_then(|parent| self.look(parent, level, id.as_str(), |node| node.id()));
+            parent = parent.and_then(|parent| self.look(parent, level, id.as_bytes(), |node| node.id()));
         }
         let id = place.id(tree, last, above.len(), operation)?;
-        Ok(parent.and_then(|parent| self.look(parent, last, id.as_str(), Arc::clone)))
+        Ok(parent.and_then(|parent| self.look(parent, last, id.as_bytes(), Arc::clone)))
     }
 
     /// The node of a place, made if it has none. Under a concurrent detachment it may be dead: its charges say so.
@@ -156,21 +162,20 @@ impl Registry {
         place: &(impl Locate + ?Sized),
         operation: &'static str,
     ) -> Result<Arc<Node>> {
-        let tree = self.tree();
-        let Some(level) = place.level(tree, operation)? else {
-            return Ok(self.root());
-        };
-        let path = tree.path(level);
-        // All ids first, so that a path with a bad one leaves no nodes behind.
-        for (position, &level) in path.iter().enumerate() {
-            place.id(tree, level, position, operation)?;
+        // This also checks every id, so that a path with a bad one leaves no nodes behind.
+        if let Some(found) = self.find(place, operation)? {
+            return Ok(found);
         }
+        let tree = self.tree();
         let mut node = self.root();
+        let path = place
+            .level(tree, operation)?
+            .map_or(&[][..], |level| tree.path(level));
         for (position, &level) in path.iter().enumerate() {
             let id = place.id(tree, level, position, operation)?;
-            node = match self.look(node.id(), level, id.as_str(), Arc::clone) {
+            node = match self.look(node.id(), level, id.as_bytes(), Arc::clone) {
                 Some(found) => found,
-                None => self.create(node, level, id.as_str()),
+                None => self.create(node, level, id),
             };
         }
         Ok(node)
@@ -204,34 +209,38 @@ impl Registry {
             if present.id() == dead.id() {
                 self.root.compare_and_swap(&*present, fresh);
             }
+            // Ids rise, so this also waits for nobody: whoever swapped, the word moves after the id did.
+            self.root_id.fetch_max(self.root.load().id(), Ordering::AcqRel);
         }
         self.word.fetch_add(1, Ordering::AcqRel);
         dead.set_announced();
     }
 
     /// Finds a child and answers something about it, under the shard's lock.
+    #[inline]
     fn look<R>(
         &self,
         parent: u64,
         level: LevelId,
-        text: &str,
+        text: &[u8],
         answer: impl FnOnce(&Arc<Node>) -> R,
     ) -> Option<R> {
-        let hash = self.hash(parent, level, text);
+        let hash = self.hash((parent, level, text));
         let shard = self.shard(hash).read();
         shard
-            .find(hash, |node| is_child(node, parent, level, text))
+            .find(hash, |node| node.is_child(parent, level, text))
             .map(answer)
     }
 
-    fn create(&self, parent: Arc<Node>, level: LevelId, text: &str) -> Arc<Node> {
+    fn create(&self, parent: Arc<Node>, level: LevelId, text: IdText<'_>) -> Arc<Node> {
         let above = parent.id();
-        let fresh = self.make(parent, level, text, Arc::new(ScopeStats::new()));
-        let hash = self.hash(above, level, text);
+        let fresh = self.make(parent, level, text.into_owned(), Arc::new(ScopeStats::new()));
+        let text = fresh.id_text().as_bytes();
+        let hash = self.hash((above, level, text));
         let mut shard = self.shard(hash).write();
         let entry = shard.entry(
             hash,
-            |node| is_child(node, above, level, text),
+            |node| node.is_child(above, level, text),
             |node| self.hash_of(node),
         );
         let node = Arc::clone(entry.or_insert_with(|| Arc::clone(&fresh)).get());
@@ -240,12 +249,18 @@ impl Registry {
         node
     }
 
-    fn make(&self, parent: Arc<Node>, level: LevelId, text: &str, stats: Arc<ScopeStats>) -> Arc<Node> {
+    fn make(
+        &self,
+        parent: Arc<Node>,
+        level: LevelId,
+        text: IdText<'static>,
+        stats: Arc<ScopeStats>,
+    ) -> Arc<Node> {
         let seed = Seed {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             level: Some(level),
-            text: Box::from(text),
-            path_hash: self.state.hash_one((parent.path_hash(), level, text)),
+            path_hash: self.state.hash_one((parent.path_hash(), level, text.as_bytes())),
+            text,
             stats,
             is_tracked: self.tracked[level.index()],
         };
@@ -255,12 +270,12 @@ impl Registry {
     fn successor(&self, node: &Node) -> Arc<Node> {
         let stats = Arc::clone(node.stats());
         if let (Some(parent), Some(level)) = (node.parent(), node.level()) {
-            return self.make(Arc::clone(parent), level, node.text(), stats);
+            return self.make(Arc::clone(parent), level, node.id_text().clone(), stats);
         }
         let seed = Seed {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             level: None,
-            text: Box::from(""),
+            text: IdText::borrowed(""),
             path_hash: node.path_hash(),
             stats,
             is_tracked: false,
@@ -279,28 +294,21 @@ impl Registry {
         drop(fresh);
     }
 
-    fn hash(&self, parent: u64, level: LevelId, text: &str) -> u64 {
-        self.state.hash_one((parent, level, text))
+    #[inline]
+    fn hash(&self, key: (u64, LevelId, &[u8])) -> u64 {
+        self.state.hash_one(key)
     }
 
     fn hash_of(&self, node: &Node) -> u64 {
-        // The root is not in the index; every other node has both.
-        match (node.parent(), node.level()) {
-            (Some(parent), Some(level)) => self.hash(parent.id(), level, node.text()),
-            _ => 0,
-        }
+        // The root is not in the index; every other node has a key.
+        node.key().map_or(0, |key| self.hash(key))
     }
 
+    #[inline]
     fn shard(&self, hash: u64) -> &RwLock<Shard> {
         // The table uses the lowest and the highest bits.
         &self.shards[(hash >> 32) as usize % SHARDS]
     }
-}
-
-fn is_child(node: &Node, parent: u64, level: LevelId, text: &str) -> bool {
-    node.parent().is_some_and(|above| above.id() == parent)
-        && node.level() == Some(level)
-        && node.text() == text
 }
 
 impl std::fmt::Debug for Registry {

@@ -97,6 +97,7 @@ impl ScopeTree {
     }
 
     /// The level of this name.
+    #[inline]
     pub fn level(&self, name: &str) -> Option<LevelId> {
         // The length is below `MAX_LEVELS`, so the place fits.
         self.0
@@ -117,16 +118,19 @@ impl ScopeTree {
     ///
     /// # Panics
     /// Here and below, if the level is of another, larger tree.
+    #[inline]
     pub fn name(&self, level: LevelId) -> &str {
         &self.0[level.index()].name
     }
 
     /// What ids of a level are called in a bag of ids: `org_id` for example.
+    #[inline]
     pub fn id_name(&self, level: LevelId) -> &str {
         &self.0[level.index()].id_name
     }
 
     /// The levels from the first one down to this one, itself the last.
+    #[inline]
     pub fn path(&self, level: LevelId) -> &[LevelId] {
         &self.0[level.index()].path
     }
