@@ -51,10 +51,13 @@ impl Anchor {
         {
             return f(Some(node));
         }
+        let had_one = held.is_some();
         drop(held);
         // The path has been checked against the tree; one of another tree has no node here.
         let found = registry.find(&self.path, "scope").ok().flatten();
-        self.keep(found.clone());
+        if had_one || found.is_some() {
+            self.keep(found.clone());
+        }
         f(found.as_ref())
     }
 

@@ -7,7 +7,7 @@ use super::*;
 use crate::scope;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering, thread};
 
-const RUNS: usize = 3_000;
+const RUNS: usize = 1_000;
 
 fn explore(test: fn()) {
     check_random(test, RUNS);
@@ -88,6 +88,20 @@ fn live_charge_counts_above_a_detachment_beside_it() {
             (world.org.counts(), world.registry.root().counts()),
             ((1, 7), (1, 7))
         );
+    });
+}
+
+/// Weight is charged first and taken last.
+#[test]
+fn detachment_that_counts_a_concurrent_charge_weighs_it() {
+    explore(|| {
+        let world = world();
+        let charging = world.clone();
+        let charge = thread::spawn(move || charging.user.charge(7));
+        let taken = world.registry.detach(&world.user).expect("only one detaches");
+        assert!(taken.entries == 0 || taken.weight == 7, "{taken:?}");
+        // An entry that the detachment did not count is not charged either.
+        assert_eq!(charge.join().unwrap() == Charge::Live, taken.entries == 1);
     });
 }
 

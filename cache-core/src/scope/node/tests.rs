@@ -106,3 +106,17 @@ fn lookups_count_at_tracked_levels_and_the_rest_along_the_path() {
         }
     }
 }
+
+/// The index compares keys in full; a hash that collides must not matter.
+#[test]
+fn child_is_recognised_by_parent_level_and_text_together() {
+    let registry = registry(TrackedLevels::First);
+    let user = user(&registry);
+    let (above, level) = (user.parent().unwrap().id(), user.level().unwrap());
+    assert!(user.is_child(above, level, b"42"));
+    let org = user.parent().unwrap().level().unwrap();
+    assert!(!user.is_child(above + 1, level, b"42"));
+    assert!(!user.is_child(above, org, b"42"));
+    assert!(!user.is_child(above, level, b"4") && !user.is_child(above, level, b"420"));
+    assert!(!registry.root().is_child(0, org, b""));
+}

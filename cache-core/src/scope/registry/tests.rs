@@ -136,6 +136,26 @@ fn hostile_ids_stay_on_their_own_path() {
 }
 
 #[test]
+fn siblings_and_other_trees_do_not_share_nodes_for_equal_ids() {
+    let tree = ScopeTree::builder()
+        .level("org", "org_id")
+        .child("org", "user", "user_id")
+        .child("org", "team", "team_id")
+        .level("tenant", "tenant_id")
+        .build()
+        .unwrap();
+    let registry = Registry::new(tree, TrackedLevels::First);
+    let user = create(&registry, scope!(org = 1, user = 1));
+    let team = create(&registry, scope!(org = 1, team = 1));
+    let tenant = create(&registry, scope!(tenant = 1));
+    assert_eq!(registry.len(), 4);
+    assert!(!user.same_path(&team) && !tenant.same_path(user.parent().unwrap()));
+    registry.detach(&team);
+    registry.detach(&tenant);
+    assert!(user.is_live() && !team.is_live() && !tenant.is_live());
+}
+
+#[test]
 fn detached_scope_is_gone_at_once_with_all_below_it_and_nothing_else() {
     let registry = registry();
     let kept = create(&registry, scope!(org = 2, user = 2));
