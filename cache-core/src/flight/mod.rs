@@ -21,12 +21,13 @@
 
 mod after;
 mod chain;
-mod flight;
+
 mod place;
 mod queue;
 mod record;
 mod solo;
 mod stall;
+mod state;
 mod table;
 mod ticket;
 mod waiter;

@@ -113,11 +113,7 @@ impl<T> Queue<T> {
         while let Some(at) = self.front() {
             wakers.extend(self.unlink(at));
         }
-        *self = Self {
-            told: self.told,
-            slots: std::mem::take(&mut self.slots),
-            ..Self::new()
-        };
+        *self = Self::new();
         wakers
     }
 

@@ -7,10 +7,10 @@
 
 use super::FlightId;
 use super::after::Wakes;
-use super::flight::Flight;
 use super::place::Line;
 use super::solo::Solos;
 use super::stall::Pulse;
+use super::state::Flight;
 use crate::clock::Moment;
 use crate::sync::Arc;
 
@@ -105,7 +105,7 @@ impl<N, K, V> Record<N, K, V> {
 
     /// Removes what was dropped without being ended.
     pub(super) fn reap(&mut self, wakes: &mut Wakes) {
-        if self.current.as_ref().is_some_and(|flight| flight.is_closed()) {
+        if self.current.as_ref().is_some_and(|flight| flight.is_over()) {
             self.current = None;
         }
         let before = self.detached.len();

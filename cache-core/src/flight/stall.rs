@@ -56,12 +56,13 @@ impl Pulse {
             beat.woken = None;
             !beat.leader.as_ref().is_some_and(|known| known.will_wake(leader))
         };
+        let polling = Polling(Arc::clone(self));
         if fresh {
             let leader = Some(Arc::new(leader.clone()));
             let old = std::mem::replace(&mut self.state.lock().leader, leader);
             drop(old);
         }
-        Polling(Arc::clone(self))
+        polling
     }
 
     /// Whether a waiter may take the lease over.
@@ -76,19 +77,25 @@ impl Pulse {
                 .is_some_and(|woken| now.since(woken) >= self.setup.times.patience)
     }
 
-    /// When to look next, if it is not stalled now: leaders that can be woken are looked at in every patience.
+    /// When to look next: in a patience, or at the end of its time if that comes first.
     pub(super) fn next_look(&self, now: Moment) -> Moment {
-        let wakeable = self.state.lock().leader.is_some();
-        if wakeable {
-            self.until.min(soon(now, self.setup.times))
+        let soon = soon(now, self.setup.times);
+        if self.until > now {
+            self.until.min(soon)
         } else {
-            self.until
+            soon
         }
     }
 
-    /// Notes that the ticket was dropped without being ended.
+    /// Notes that the lease is over although nobody ended it in the table.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
+    }
+
+    /// Lets the leader's waker go: the lease is over, and whoever lets the pulse go may hold a lock.
+    pub(super) fn silence(&self) {
+        let leader = self.state.lock().leader.take();
+        drop(leader);
     }
 
     pub(super) fn is_retired(&self) -> bool {
@@ -144,13 +151,18 @@ pub struct Watch(Mutex<Watched>);
 struct Watched {
     list: Vec<Weak<dyn Stalling>>,
     due: Moment,
+    /// The length at which the list is cleared of what ended.
+    limit: usize,
 }
+
+const ROOM: usize = 64;
 
 impl Default for Watched {
     fn default() -> Self {
         Self {
             list: Vec::new(),
             due: Moment::NEVER,
+            limit: ROOM,
         }
     }
 }
@@ -206,6 +218,11 @@ impl Watch {
 
     pub(super) fn add(&self, stalling: Weak<dyn Stalling>, look: Moment) {
         let mut watched = self.0.lock();
+        if watched.list.len() >= watched.limit {
+            // Nobody looks (manual maintenance): what ended must not pile up.
+            watched.list.retain(|stalling| stalling.strong_count() > 0);
+            watched.limit = watched.list.len() * 2 + ROOM;
+        }
         watched.list.push(stalling);
         watched.due = watched.due.min(look);
     }

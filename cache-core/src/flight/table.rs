@@ -12,10 +12,10 @@ use hashbrown::HashTable;
 
 use super::after::After;
 use super::chain::{Chain, Edges};
-use super::flight::{Dismissal, Flight, GivenUp};
 use super::place::{Line, PlaceWaiter};
 use super::record::{Detached, Record};
 use super::solo::{Solo, Solos};
+use super::state::{Dismissal, Flight, GivenUp};
 use super::ticket::Ticket;
 use super::waiter::Waiter;
 use super::{FlightId, Setup};
@@ -135,20 +135,21 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
     /// Detaches the current loads of all keys that `which` is true of. How many there were.
     pub fn detach_where(&mut self, mut which: impl FnMut(&N, &K) -> bool, after: &mut After<N, K>) -> usize {
         let mut count = 0;
-        for record in self.records.iter_mut() {
-            if record.current.is_some() && which(&record.node, &record.key) {
-                let before = record.running();
-                record.detach(&mut after.wakes);
-                self.running = self.running - before + record.running();
-                count += 1;
+        let (running, wakes) = (&mut self.running, &mut after.wakes);
+        let idle = self.records.extract_if(|record| {
+            if record.current.is_none() || !which(&record.node, &record.key) {
+                return false;
             }
+            let before = record.running();
+            count += usize::from(record.detach(wakes));
+            *running = *running - before + record.running();
+            record.is_idle()
+        });
+        let idle: Vec<_> = idle.collect();
+        for record in idle {
+            after.retire(record.node, record.key);
         }
-        if count > 0 {
-            for record in self.records.extract_if(|record| record.is_idle()) {
-                after.retire(record.node, record.key);
-            }
-            self.shrink();
-        }
+        self.shrink();
         count
     }
 
@@ -216,28 +217,23 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
             return TakeOver::Rejoin;
         };
         let flight = Arc::clone(waiter.flight());
-        let dismissal = match self
+        let found = self
             .records
-            .find_mut(flight.hash, |record| record.is_current(&flight))
-        {
-            Some(record) if record.detached.is_empty() => {
-                let Some((old, new)) = flight.depose(Some(slot), now) else {
-                    flight.decline(slot);
-                    return TakeOver::Wait;
-                };
-                record.detached.push(Detached {
-                    flight: flight.id,
-                    lease: old,
-                });
-                self.running += 1;
-                waiter.finish();
-                return TakeOver::Lead(Ticket::new(flight, new));
+            .find_mut(flight.hash, |record| record.is_current(&flight));
+        let dismissal = match found {
+            Some(record) => {
+                let before = record.running();
+                if let Some(ticket) = seize(record, &flight, Some(slot), now) {
+                    self.running = self.running - before + record.running();
+                    waiter.finish();
+                    return TakeOver::Lead(ticket);
+                }
+                record.is_stuck(now).then_some(Dismissal::Stuck)
             }
-            Some(record) => record.is_stuck(now).then_some(Dismissal::Stuck),
             None => flight.is_stalled(now).then_some(Dismissal::Rejoin),
         };
         let Some(dismissal) = dismissal else {
-            flight.decline(slot);
+            waiter.wait_on();
             return TakeOver::Wait;
         };
         flight.dismiss_all(dismissal, &mut after.wakes);
@@ -334,6 +330,22 @@ fn lead<N, K, V>(record: &mut Record<N, K, V>, setup: &Arc<Setup>, now: Moment) 
     Ticket::new(flight, lease)
 }
 
+/// Takes the lead of the current flight where it lies idle and there is a place for one more lease.
+fn seize<N, K, V>(
+    record: &mut Record<N, K, V>,
+    flight: &Arc<Flight<V>>,
+    slot: Option<u32>,
+    now: Moment,
+) -> Option<Ticket<V>> {
+    let seized = flight.seize(slot, record.detached.is_empty(), now)?;
+    let old = seized.old.map(|lease| Detached {
+        flight: flight.id,
+        lease,
+    });
+    record.detached.extend(old);
+    Some(Ticket::new(Arc::clone(flight), seized.new))
+}
+
 /// Joins a record that exists, whose dead and closed flights are cleared.
 fn join_record<N: Clone, K, V: Send + Sync + 'static>(
     record: &mut Record<N, K, V>,
@@ -345,17 +357,11 @@ fn join_record<N: Clone, K, V: Send + Sync + 'static>(
         if Chain::contains(flight.id) {
             return Joined::Recursion;
         }
+        if let Some(ticket) = seize(record, &flight, None, ask.now) {
+            return Joined::Lead(ticket);
+        }
         if record.is_stuck(ask.now) {
             return Joined::Stuck;
-        }
-        if record.detached.is_empty()
-            && let Some((old, new)) = flight.depose(None, ask.now)
-        {
-            record.detached.push(Detached {
-                flight: flight.id,
-                lease: old,
-            });
-            return Joined::Lead(Ticket::new(flight, new));
         }
         let Ok(edges) = Edges::announce(&[flight.id]) else {
             return Joined::Recursion;

@@ -11,8 +11,8 @@
 use std::any::Any;
 use std::fmt;
 
-use super::flight::{Closed, Flight};
 use super::stall::Pulse;
+use super::state::{Closed, Flight};
 use super::{Failure, FlightId};
 use crate::sync::Arc;
 
@@ -63,6 +63,7 @@ impl<V> Ticket<V> {
     /// Gives the value to everybody who waits. Call it after `Flights::end` and without any lock. Whether this lease
     /// still led the flight.
     pub fn complete(mut self, value: Arc<V>) -> bool {
+        self.catch();
         self.closed = true;
         self.flight.close(&self.pulse, Closed::Value(value))
     }
@@ -70,6 +71,7 @@ impl<V> Ticket<V> {
     /// Tells everybody who waits that the load failed, all at once. Call it after `Flights::end` and without any lock.
     /// Whether this lease still led the flight.
     pub fn fail(mut self, shared: Option<Arc<dyn Any + Send + Sync>>, panicked: bool) -> bool {
+        self.catch();
         self.closed = true;
         self.flight
             .close(&self.pulse, Closed::Failed(Failure { shared, panicked }))
@@ -87,17 +89,23 @@ impl<V> Ticket<V> {
     pub(super) fn set_closed(&mut self) {
         self.closed = true;
     }
+
+    /// The net: ends a lease that nobody ended in the table.
+    fn catch(&mut self) {
+        if self.set_ended() {
+            self.pulse.retire();
+            self.flight.setup.reap(self.flight.hash, self.flight.id);
+        }
+    }
 }
 
 impl<V> Drop for Ticket<V> {
     fn drop(&mut self) {
+        self.catch();
         if !self.closed {
             self.flight.close(&self.pulse, Closed::Left);
         }
-        if !self.ended {
-            self.pulse.retire();
-            self.flight.setup.reap(self.flight.hash, self.flight.id);
-        }
+        self.pulse.silence();
     }
 }
 

@@ -16,8 +16,8 @@ use std::task::{Context, Poll};
 
 use super::after::Wakes;
 use super::chain::Edges;
-use super::flight::{Closed, Dismissal, Flight};
 use super::stall::Pulse;
+use super::state::{Closed, Dismissal, Flight};
 use super::ticket::Ticket;
 use super::{FlightId, Setup};
 use crate::clock::Moment;
@@ -103,6 +103,12 @@ impl<V> Waiter<V> {
 
     pub(super) fn slot(&self) -> Option<u32> {
         (!self.done).then_some(self.slot)
+    }
+
+    /// It could not take the lead over: it waits on.
+    pub(super) fn wait_on(&mut self) {
+        self.asked = false;
+        self.flight.decline(self.slot);
     }
 
     /// The waiter holds no slot any more: it was answered.

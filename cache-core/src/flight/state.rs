@@ -11,6 +11,8 @@
 //! (5) An invitation that is not taken within the patience goes to the next waiter.
 //! (6) No user code under the lock: wakers are cloned, called and dropped outside.
 
+use std::time::Duration;
+
 use super::after::Wakes;
 use super::queue::Queue;
 use super::stall::{Pulse, Stalling, soon};
@@ -61,6 +63,13 @@ pub(super) enum Dismissal {
     Stuck,
 }
 
+/// The lead was taken.
+pub(super) struct Seized {
+    /// The lease of the leader who was deposed.
+    pub(super) old: Option<Arc<Pulse>>,
+    pub(super) new: Arc<Pulse>,
+}
+
 /// What became of a leader that gave up.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum GivenUp {
@@ -92,8 +101,10 @@ impl<V> Flight<V> {
         (Arc::new(flight), pulse)
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.state.lock().closed.is_some()
+    /// Whether it is closed, or its leader is gone without a word to the table.
+    pub(super) fn is_over(&self) -> bool {
+        let state = self.state.lock();
+        state.closed.is_some() || state.leader.as_ref().is_some_and(|leader| leader.is_retired())
     }
 
     pub(super) fn is_led_by(&self, pulse: &Arc<Pulse>) -> bool {
@@ -110,21 +121,21 @@ impl<V> Flight<V> {
         state.leader.as_ref().filter(|_| state.closed.is_none()).cloned()
     }
 
-    /// Takes the lease from a stalled leader; `slot` is the waiter who takes it, if it is one. Returns the old lease and
-    /// the new one.
-    pub(super) fn depose(&self, slot: Option<u32>, now: Moment) -> Option<(Arc<Pulse>, Arc<Pulse>)> {
+    /// Takes the lead where it lies idle: from a stalled leader if `depose`, or of a leaderless flight whose invited
+    /// waiter does not come. `slot` is the waiter who takes it, if it is one.
+    pub(super) fn seize(&self, slot: Option<u32>, depose: bool, now: Moment) -> Option<Seized> {
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        if !state.is_stalled(now) {
+        if !(depose && state.is_stalled(now) || state.is_overdue(now, self.setup.times.patience)) {
             return None;
         }
         let new = Pulse::new(Arc::clone(&self.setup), now);
-        let old = state.leader.replace(Arc::clone(&new))?;
+        let old = state.leader.replace(Arc::clone(&new));
         state.invited = None;
         let waker = slot.and_then(|slot| state.queue.remove(slot).0);
         drop(guard);
         drop(waker);
-        Some((old, new))
+        Some(Seized { old, new })
     }
 
     /// The invitation was not taken up: the next look may ask somebody else.
@@ -241,10 +252,8 @@ impl<V: Send + Sync + 'static> Flight<V> {
             return None;
         }
         let slot = state.queue.push();
-        let look = match &state.leader {
-            Some(pulse) => pulse.next_look(now),
-            None => soon(now, self.setup.times),
-        };
+        let soon = soon(now, self.setup.times);
+        let look = state.leader.as_ref().map_or(soon, |leader| leader.next_look(now));
         let unwatched = !std::mem::replace(&mut state.watched, true);
         drop(state);
         if unwatched {
@@ -275,6 +284,15 @@ impl<V> State<V> {
             && self.leader.as_ref().is_some_and(|leader| leader.is_stalled(now))
     }
 
+    /// Leaderless, and the invited waiter has not come.
+    fn is_overdue(&self, now: Moment, patience: Duration) -> bool {
+        self.closed.is_none()
+            && self.leader.is_none()
+            && self
+                .invited
+                .is_some_and(|invitation| now.since(invitation.since) >= patience)
+    }
+
     fn invite(&mut self, slot: u32, since: Moment, wakes: &mut Wakes) {
         self.invited = Some(Invitation { slot, since });
         wakes.push(self.queue.take_waker(slot));
@@ -297,7 +315,7 @@ impl<V: Send + Sync + 'static> Stalling for Flight<V> {
         }
         let idle = match &state.leader {
             Some(leader) if state.landing || !leader.is_stalled(now) => {
-                return Some(leader.next_look(now).max(soon(now, self.setup.times)));
+                return Some(leader.next_look(now));
             }
             _ => state
                 .invited
