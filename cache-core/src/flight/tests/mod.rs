@@ -2,13 +2,17 @@
 //!
 //! (1) While the harness holds the shard's lock, waking anybody and dropping a key or a value is a failure.
 
+#[cfg(not(shuttle))]
 mod cycles;
 #[cfg(shuttle)]
 mod explored;
 #[cfg(not(shuttle))]
 mod model;
+#[cfg(not(shuttle))]
 mod rules;
+#[cfg(not(shuttle))]
 mod solos;
+#[cfg(not(shuttle))]
 mod stalls;
 
 use std::any::Any;
@@ -107,7 +111,10 @@ impl Reaper for Host {
 }
 
 fn node(incarnation: usize) -> Node {
-    Node { incarnation, dead: Arc::new(AtomicBool::new(false)) }
+    Node {
+        incarnation,
+        dead: Arc::new(AtomicBool::new(false)),
+    }
 }
 
 impl Host {
@@ -121,7 +128,13 @@ impl Host {
                 reaper: host.clone() as Weak<dyn Reaper>,
             });
             let table = Mutex::new(Flights::new(Arc::clone(&setup)));
-            Self { setup, clock, table, node: Mutex::new(node(0)), published: Mutex::new(Vec::new()) }
+            Self {
+                setup,
+                clock,
+                table,
+                node: Mutex::new(node(0)),
+                published: Mutex::new(Vec::new()),
+            }
         })
     }
 
@@ -152,7 +165,12 @@ impl Host {
     pub(super) fn join(&self, key: u32) -> Joined<Value> {
         let mut owned = Some(Key(key));
         let node = self.node.lock().clone();
-        let ask = Ask { hash: u64::from(key), now: self.now(), node: &node, key: &mut owned };
+        let ask = Ask {
+            hash: u64::from(key),
+            now: self.now(),
+            node: &node,
+            key: &mut owned,
+        };
         let joined = self.with(|table, after| {
             let live = |node: &Node| !node.dead.load(Ordering::SeqCst);
             table.join(ask, |_, known| known.0 == key, live, after)
@@ -185,7 +203,12 @@ impl Host {
     pub(super) fn solo(&self, key: u32) -> Solo {
         let mut owned = Some(Key(key));
         let node = self.node.lock().clone();
-        let ask = Ask { hash: u64::from(key), now: self.now(), node: &node, key: &mut owned };
+        let ask = Ask {
+            hash: u64::from(key),
+            now: self.now(),
+            node: &node,
+            key: &mut owned,
+        };
         let solo = self.with(|table, after| table.solo(ask, |_, known| known.0 == key, after));
         drop(owned);
         solo
@@ -209,8 +232,7 @@ impl Host {
 
     pub(super) fn fail(&self, mut ticket: Ticket<Value>, shared: Option<&str>, panicked: bool) {
         self.with(|table, after| table.end(&mut ticket, after));
-        let shared =
-            shared.map(|error| Arc::new(error.to_owned()) as Arc<dyn Any + Send + Sync>);
+        let shared = shared.map(|error| Arc::new(error.to_owned()) as Arc<dyn Any + Send + Sync>);
         ticket.fail(shared, panicked);
     }
 
