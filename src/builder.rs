@@ -140,7 +140,8 @@ impl CacheBuilder {
         if let Some(error) = joined(faults) {
             return Err(error);
         }
-        let entries = entries.or_else(|| if weight.is_none() { NonZeroU64::new(DEFAULT_CAPACITY) } else { None });
+        let entries =
+            entries.or_else(|| if weight.is_none() { NonZeroU64::new(DEFAULT_CAPACITY) } else { None });
         let engine = Engine::new(EngineConfig {
             tree,
             tracked,
@@ -236,7 +237,10 @@ impl IntoBytes for &str {
             .unwrap_or((&text, 1));
         let number: Option<u64> = digits.parse().ok();
         number.and_then(|number| number.checked_mul(unit)).ok_or_else(|| {
-            invalid("capacity_bytes", "write a whole number of bytes, with KB, MB, GB, TB or KiB, MiB, GiB, TiB")
+            invalid(
+                "capacity_bytes",
+                "write a whole number of bytes, with KB, MB, GB, TB or KiB, MiB, GiB, TiB",
+            )
         })
     }
 }

@@ -16,13 +16,13 @@ use strata_cache_core::stats::Stats;
 
 use crate::builder::CacheBuilder;
 use crate::driver::LoadTerms;
+use crate::handle::{Scope, ScopeReport};
 use crate::operation::{
     Call, Convert, Done, Evicted, GetOrLoad, KeyedLoad, Lazy, Loading, Operation, Set, Started,
 };
 use crate::place::{At, ToScope};
 use crate::plan::WhenLeadersFail;
 use crate::region::{Region, RegionBuilder};
-use crate::handle::{Scope, ScopeReport};
 use crate::trace;
 
 /// What the programmatic region holds: any value, behind one pointer.
@@ -69,7 +69,9 @@ impl Cache {
     pub(crate) fn from_engine(engine: Arc<Engine>, max_key_bytes: usize) -> Result<Self> {
         let options = || StoreOptions {
             // Nobody knows how large a value behind the pointer is; its writer weighs it where that matters.
-            weigher: Arc::new(|key: &Box<str>, value: &Payload| (key.len() + size_of_val(&**value)).max(1) as u64),
+            weigher: Arc::new(|key: &Box<str>, value: &Payload| {
+                (key.len() + size_of_val(&**value)).max(1) as u64
+            }),
             ttl: None,
             max_per_scope: None,
             listener: None,
@@ -339,9 +341,8 @@ impl Cache {
     ) -> Operation<impl FnOnce() -> Result<Evicted>> {
         Operation::new(move || {
             place.check_destructive(self, "preview_evict")?;
-            let counted = place.with_node(self, "preview_evict", |node| {
-                node.map(|node| self.engine().preview(node))
-            })?;
+            let counted = place
+                .with_node(self, "preview_evict", |node| node.map(|node| self.engine().preview(node)))?;
             Ok(counted.unwrap_or_default().into())
         })
     }

@@ -10,23 +10,23 @@ mod cache;
 mod context;
 mod default;
 mod driver;
+mod handle;
 mod operation;
 mod place;
 mod plan;
 #[doc(hidden)]
 pub mod private;
 mod region;
-mod handle;
 mod trace;
 
 pub use builder::{CacheBuilder, IntoBytes, IntoPolicy};
 pub use cache::Cache;
 pub use context::{InScope, Scoped, ambient_scope};
 pub use default::{default_cache, install};
+pub use handle::{Scope, ScopeReport};
 pub use operation::{Below, Done, Evicted, GetOrLoad, LoadError, Loading, Operation, Set};
 pub use place::ToScope;
 pub use region::{Region, RegionBuilder, ToKey};
-pub use handle::{Scope, ScopeReport};
 
 pub use equivalent::Equivalent;
 pub use strata_cache_core::clock::{Clock, TestClock};
@@ -35,8 +35,8 @@ pub use strata_cache_core::error::{Error, ErrorKind, Result};
 pub use strata_cache_core::event::RemovalCause;
 pub use strata_cache_core::expiry::{IntoTtl, Ttl};
 pub use strata_cache_core::policy::{self, Policy};
-pub use strata_cache_core::scope::{Ids, ScopeId, ScopeIds, ScopePath, ScopeTree, ScopeTreeBuilder};
 pub use strata_cache_core::scope;
+pub use strata_cache_core::scope::{Ids, ScopeId, ScopeIds, ScopePath, ScopeTree, ScopeTreeBuilder};
 pub use strata_cache_core::stats::Stats;
 
 #[cfg(feature = "macros")]

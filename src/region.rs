@@ -91,13 +91,7 @@ impl<K: Key, V: Value> Region<K, V> {
         self.read(&place, key, Look::Lookup, "get_now")
     }
 
-    fn read<Q>(
-        &self,
-        place: &impl ToScope,
-        key: &Q,
-        look: Look,
-        operation: &'static str,
-    ) -> Result<Option<V>>
+    fn read<Q>(&self, place: &impl ToScope, key: &Q, look: Look, operation: &'static str) -> Result<Option<V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -306,7 +300,11 @@ impl<K: Key, V: Value> Region<K, V> {
 }
 
 /// Withdraws what a region, of whatever types, holds in one scope.
-pub(crate) fn invalidate_scope(cache: &Cache, region: &dyn AnyRegion, place: &impl ToScope) -> Result<Evicted> {
+pub(crate) fn invalidate_scope(
+    cache: &Cache,
+    region: &dyn AnyRegion,
+    place: &impl ToScope,
+) -> Result<Evicted> {
     place.check_destructive(cache, "invalidate_scope")?;
     let detached = place.with_node(cache, "invalidate_scope", |node| {
         node.map(|node| region.invalidate_scope(cache.engine(), node))
@@ -361,10 +359,7 @@ impl<K: Key, V: Value> RegionBuilder<K, V> {
     }
 
     /// Told of each entry that leaves, and why, outside of locks.
-    pub fn on_removal(
-        mut self,
-        listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn on_removal(mut self, listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
         self
     }
@@ -387,7 +382,8 @@ impl<K: Key, V: Value> RegionBuilder<K, V> {
         let ttl = ttl?;
         let max_per_scope = max.map(|max| crate::builder::positive(max, "max_per_scope")).transpose()?;
         let options = || StoreOptions {
-            weigher: weigher.unwrap_or_else(|| Arc::new(|_, _| (size_of::<K>() + size_of::<V>()).max(1) as u64)),
+            weigher: weigher
+                .unwrap_or_else(|| Arc::new(|_, _| (size_of::<K>() + size_of::<V>()).max(1) as u64)),
             ttl,
             max_per_scope: max_per_scope.map(std::num::NonZeroU64::get),
             listener,

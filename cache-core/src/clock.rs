@@ -65,11 +65,7 @@ impl TimeSource {
             Self::System(origin) => origin.elapsed(),
             Self::Custom(clock) => clock.now(),
         };
-        Moment(
-            u64::try_from(elapsed.as_nanos())
-                .unwrap_or(u64::MAX - 1)
-                .min(u64::MAX - 1),
-        )
+        Moment(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX - 1).min(u64::MAX - 1))
     }
 }
 
@@ -123,25 +119,16 @@ mod tests {
     #[test]
     fn moment_addition_refuses_what_is_no_deadline() {
         let now = Moment::from_nanos(5);
-        assert_eq!(
-            now.checked_add(Duration::from_nanos(7)),
-            Some(Moment::from_nanos(12))
-        );
+        assert_eq!(now.checked_add(Duration::from_nanos(7)), Some(Moment::from_nanos(12)));
         assert_eq!(now.checked_add(Duration::MAX), None);
-        assert_eq!(
-            Moment::from_nanos(u64::MAX - 2).checked_add(Duration::from_nanos(2)),
-            None
-        );
+        assert_eq!(Moment::from_nanos(u64::MAX - 2).checked_add(Duration::from_nanos(2)), None);
     }
 
     #[test]
     fn test_clock_advances_and_never_wraps() {
         let clock = TestClock::new();
         clock.advance(Duration::from_secs(1));
-        assert_eq!(
-            TimeSource::Custom(Arc::new(clock.clone())).now().nanos(),
-            1_000_000_000
-        );
+        assert_eq!(TimeSource::Custom(Arc::new(clock.clone())).now().nanos(), 1_000_000_000);
         clock.advance(Duration::MAX);
         clock.advance(Duration::MAX);
         assert_eq!(clock.now(), Duration::from_nanos(u64::MAX - 1));

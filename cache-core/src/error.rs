@@ -87,13 +87,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Makes an error of a kind, met during an operation.
     pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            operation,
-            context: Vec::new(),
-            message: None,
-            source: None,
-        }))
+        Self(Box::new(Inner { kind, operation, context: Vec::new(), message: None, source: None }))
     }
 
     /// Adds a named fact. Never a key or a value.

@@ -20,13 +20,8 @@ pub enum RemovalCause {
 
 impl RemovalCause {
     /// All causes, each at its [`index`](Self::index).
-    pub const ALL: [Self; 5] = [
-        Self::Expired,
-        Self::Evicted,
-        Self::Invalidated,
-        Self::Removed,
-        Self::Replaced,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Expired, Self::Evicted, Self::Invalidated, Self::Removed, Self::Replaced];
 
     /// The place of this cause in arrays of counters, below the length of [`ALL`](Self::ALL).
     pub const fn index(self) -> usize {

@@ -55,25 +55,15 @@ fn look_ups_and_resolved_anchors_do_not_allocate() {
     let registry = Registry::new(ScopeTree::default(), TrackedLevels::First);
     let forty = "x".repeat(40);
     let long = "y".repeat(1000);
-    let user = registry
-        .find_or_create(&scope!(org = forty, user = 42), "test")
-        .unwrap();
-    registry
-        .find_or_create(
-            &PathIds::new(&["org", "user"], [long.id_text(), 7.id_text()]),
-            "test",
-        )
-        .unwrap();
+    let user = registry.find_or_create(&scope!(org = forty, user = 42), "test").unwrap();
+    registry.find_or_create(&PathIds::new(&["org", "user"], [long.id_text(), 7.id_text()]), "test").unwrap();
     let anchor = Anchor::at(&registry, &scope!(org = forty, user = 42), "test").unwrap();
 
     allocates_nothing(|| registry.find(&scope!(org = forty, user = 42), "test"));
     allocates_nothing(|| registry.find(&scope!(org = "absent", user = u64::MAX), "test"));
     allocates_nothing(|| registry.find_or_create(&scope!(org = forty, user = 42), "test"));
     allocates_nothing(|| {
-        registry.find(
-            &PathIds::new(&["org", "user"], [long.id_text(), 7.id_text()]),
-            "test",
-        )
+        registry.find(&PathIds::new(&["org", "user"], [long.id_text(), 7.id_text()]), "test")
     });
     allocates_nothing(|| registry.find(&("user", &[("org_id", &forty[..]), ("user_id", "42")]), "test"));
     allocates_nothing(|| anchor.with(&registry, |node| node.is_some()));

@@ -114,26 +114,16 @@ impl Args {
             ));
         };
         if option.known == Known::Later {
-            return Err(syn::Error::new(
-                name.span(),
-                format!("`{text}` is not yet available"),
-            ));
+            return Err(syn::Error::new(name.span(), format!("`{text}` is not yet available")));
         }
         let again = self.has(option.known);
         if again {
             faults.at(name.span(), format!("`{text}` is written twice"));
         }
         self.written.push((option.known, name.span()));
-        let form = if input.peek(Token![=]) {
-            Form::Value
-        } else {
-            Form::List
-        };
+        let form = if input.peek(Token![=]) { Form::Value } else { Form::List };
         if form != option.form || (form == Form::List && !input.peek(syn::token::Paren)) {
-            return Err(syn::Error::new(
-                name.span(),
-                format!("write `{}`", option.example),
-            ));
+            return Err(syn::Error::new(name.span(), format!("write `{}`", option.example)));
         }
         if form == Form::Value {
             input.parse::<Token![=]>()?;
@@ -196,10 +186,7 @@ impl Ids {
             } else if level == "ambient" {
                 ambient = Some(level);
             } else {
-                faults.at(
-                    level.span(),
-                    format!("write `{level} = …`, or `ids(ambient)` for all levels"),
-                );
+                faults.at(level.span(), format!("write `{level} = …`, or `ids(ambient)` for all levels"));
             }
             if !content.is_empty() {
                 content.parse::<Token![,]>()?;
@@ -222,9 +209,7 @@ impl Ids {
 impl Max {
     fn of(value: Expr) -> syn::Result<Self> {
         let refused = match &value {
-            Expr::Lit(ExprLit {
-                lit: Lit::Int(count), ..
-            }) => match count.base10_parse::<u64>() {
+            Expr::Lit(ExprLit { lit: Lit::Int(count), .. }) => match count.base10_parse::<u64>() {
                 Ok(0) => "`max` must be greater than zero",
                 Ok(count) => return Ok(Self::Count(count)),
                 Err(_) => "`max` does not fit into a `u64`",

@@ -19,10 +19,8 @@ pub(crate) fn expand(args: TokenStream, item: ItemImpl) -> TokenStream {
     let mut faults = Faults::new();
     let krate = outer(args, &mut faults);
     if let Some((path, _)) = &item.trait_ {
-        faults.on(
-            path,
-            "cached functions in an impl of a trait are not yet available; cache an inherent one",
-        );
+        faults
+            .on(path, "cached functions in an impl of a trait are not yet available; cache an inherent one");
     }
     check::generics(&item.generics, "impl blocks", &mut faults);
     let mut expanded = item.clone();
@@ -42,19 +40,12 @@ pub(crate) fn expand(args: TokenStream, item: ItemImpl) -> TokenStream {
             "no function of this impl block is cached: write `#[cached(scope = …)]` on those that should be",
         );
     }
-    if faults.is_empty() {
-        expanded.into_token_stream()
-    } else {
-        faults.beside(fallback::block(item))
-    }
+    if faults.is_empty() { expanded.into_token_stream() } else { faults.beside(fallback::block(item)) }
 }
 
 /// Whether an attribute is ours, by the last name of its path.
 pub(crate) fn is_cached(attr: &Attribute) -> bool {
-    attr.path()
-        .segments
-        .last()
-        .is_some_and(|last| last.ident == "cached")
+    attr.path().segments.last().is_some_and(|last| last.ident == "cached")
 }
 
 /// The outer attribute's options: a path to the crate, and no other.
@@ -62,33 +53,15 @@ fn outer(args: TokenStream, faults: &mut Faults) -> Option<Path> {
     let args = Args::read(args, faults);
     for (option, span) in &args.written {
         if *option != Known::Crate {
-            faults.at(
-                *span,
-                "options belong on the functions of the block; here stands `#[cached]` alone",
-            );
+            faults.at(*span, "options belong on the functions of the block; here stands `#[cached]` alone");
         }
     }
     args.krate
 }
 
 fn method(attr: &Attribute, method: ImplItemFn, krate: Option<&Path>, faults: &mut Faults) -> TokenStream {
-    let ImplItemFn {
-        attrs,
-        vis,
-        modifiers,
-        sig,
-        block,
-    } = method;
-    let function = Function::new(
-        ItemFn {
-            attrs,
-            vis,
-            modifiers,
-            sig,
-            block: Box::new(block),
-        },
-        Home::Impl,
-    );
+    let ImplItemFn { attrs, vis, modifiers, sig, block } = method;
+    let function = Function::new(ItemFn { attrs, vis, modifiers, sig, block: Box::new(block) }, Home::Impl);
     if let Some(again) = function.item.attrs.iter().find(|attr| is_cached(attr)) {
         faults.on(again, "`#[cached]` is written twice");
     }

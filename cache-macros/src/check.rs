@@ -48,45 +48,26 @@ pub(crate) fn check<'a>(args: Args, function: &'a Function, faults: &mut Faults)
     let place = ids::place(&args, function, faults);
     let ids: Vec<usize> = place.iter().flat_map(Place::arguments).collect();
     for (i, skip) in args.skip.iter().enumerate() {
-        if skipped
-            .get(i)
-            .is_some_and(|at| at.is_some_and(|at| ids.contains(&at)))
-        {
-            faults.at(
-                skip.span(),
-                format!("`{skip}` is an id of the scope and not part of the key anyway"),
-            );
+        if skipped.get(i).is_some_and(|at| at.is_some_and(|at| ids.contains(&at))) {
+            faults.at(skip.span(), format!("`{skip}` is an id of the scope and not part of the key anyway"));
         }
     }
     let is_skipped = |at: &usize| skipped.contains(&Some(*at));
-    let key: Vec<_> = (0..function.args.len())
-        .filter(|at| !is_skipped(at) && !ids.contains(at))
-        .collect();
+    let key: Vec<_> = (0..function.args.len()).filter(|at| !is_skipped(at) && !ids.contains(at)).collect();
     for (at, argument) in function.args.iter().enumerate() {
         if let Some(attr) = argument.attrs.iter().find(|attr| attr.path().is_ident("cfg")) {
-            faults.on(
-                attr,
-                "a cached function has the same arguments everywhere: no `#[cfg]` on one of them",
-            );
+            faults
+                .on(attr, "a cached function has the same arguments everywhere: no `#[cfg]` on one of them");
         }
         if key.contains(&at) {
             types::argument(argument, faults);
         } else if ids.contains(&at) && matches!(argument.shape(), Shape::Exclusive) {
-            faults.on(
-                &argument.ty,
-                "an id of the scope is read only: take it by value or `&`",
-            );
+            faults.on(&argument.ty, "an id of the scope is read only: take it by value or `&`");
         }
     }
     let (levels, place, returned) = (args.levels?, place?, function.returned()?.clone());
-    let used = |at: &usize| {
-        place
-            .expressions()
-            .any(|id| mentions(id, &function.args[*at].name))
-    };
-    let asked = (0..function.args.len())
-        .filter(|at| !is_skipped(at) || used(at))
-        .collect();
+    let used = |at: &usize| place.expressions().any(|id| mentions(id, &function.args[*at].name));
+    let asked = (0..function.args.len()).filter(|at| !is_skipped(at) || used(at)).collect();
     let (without_scope, without_scope_span) =
         args.without_scope.unwrap_or((WithoutScope::Bypass, levels.span));
     Some(Plan {
@@ -108,10 +89,7 @@ pub(crate) fn check<'a>(args: Args, function: &'a Function, faults: &mut Faults)
 fn qualifiers(function: &Function, faults: &mut Faults) {
     let sig = &function.item.sig;
     if let Some(token) = &sig.constness {
-        faults.on(
-            token,
-            "a `const fn` cannot be cached: a cache is not there at compile time",
-        );
+        faults.on(token, "a `const fn` cannot be cached: a cache is not there at compile time");
     }
     if let Safety::Unsafe(token) = &sig.safety {
         faults.on(
@@ -121,10 +99,7 @@ fn qualifiers(function: &Function, faults: &mut Faults) {
         );
     }
     if let Some(abi) = &sig.abi {
-        faults.on(
-            abi,
-            "an `extern fn` cannot be cached; cache a Rust function and call that",
-        );
+        faults.on(abi, "an `extern fn` cannot be cached; cache a Rust function and call that");
     }
     if let Some(variadic) = &sig.variadic {
         faults.on(variadic, "a variadic function cannot be cached");
@@ -151,19 +126,13 @@ fn receiver(args: &Args, function: &Function, faults: &mut Faults) {
                             above `impl`, and keep this attribute on the method";
     let Some(receiver) = &function.receiver else {
         if let Some((span, _)) = &args.receiver {
-            faults.at(
-                *span,
-                "`receiver` says what identifies `self`, and this function has no `self`",
-            );
+            faults.at(*span, "`receiver` says what identifies `self`, and this function has no `self`");
         }
         let item = &function.item;
         let body = &item.block;
         let of_type = Ident::new("Self", proc_macro2::Span::call_site());
         if function.home == Home::Free && (mentions(&item.sig, &of_type) || mentions(body, &of_type)) {
-            faults.at(
-                function.name().span(),
-                ANNOTATE.replace("a method", "an associated function"),
-            );
+            faults.at(function.name().span(), ANNOTATE.replace("a method", "an associated function"));
         }
         return;
     };
@@ -198,23 +167,15 @@ fn skipped(args: &Args, function: &Function, faults: &mut Faults) -> Vec<Option<
             found.push(None);
             continue;
         }
-        let at = function
-            .args
-            .iter()
-            .position(|argument| argument.bindings.contains(skip));
+        let at = function.args.iter().position(|argument| argument.bindings.contains(skip));
         match at {
             None => {
                 let name = skip.unraw();
-                faults.at(
-                    skip.span(),
-                    format!("no parameter is called `{name}`{}", or_names(&name, function)),
-                );
+                faults
+                    .at(skip.span(), format!("no parameter is called `{name}`{}", or_names(&name, function)));
             }
             Some(at) => {
-                let left = function.args[at]
-                    .bindings
-                    .iter()
-                    .find(|binding| !args.skip.contains(binding));
+                let left = function.args[at].bindings.iter().find(|binding| !args.skip.contains(binding));
                 if let Some(left) = left {
                     faults.at(
                         skip.span(),
@@ -229,11 +190,7 @@ fn skipped(args: &Args, function: &Function, faults: &mut Faults) -> Vec<Option<
 }
 
 fn or_names(name: &Ident, function: &Function) -> String {
-    let names: Vec<_> = function
-        .args
-        .iter()
-        .flat_map(|arg| &arg.bindings)
-        .map(|name| name.unraw().to_string())
-        .collect();
+    let names: Vec<_> =
+        function.args.iter().flat_map(|arg| &arg.bindings).map(|name| name.unraw().to_string()).collect();
     or_known(&name.to_string(), names.iter().map(String::as_str))
 }

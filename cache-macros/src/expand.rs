@@ -25,11 +25,7 @@ pub(crate) fn function(plan: &Plan<'_>) -> TokenStream {
     let doc = format!("Companions of [`{name}()`]: what can be asked of its cache.");
     let site = quote!(#name::__strata_at());
     let function = outer(plan, &site);
-    let at = at(
-        plan,
-        &format_ident!("__strata_at"),
-        quote!(::core::option::Option::None),
-    );
+    let at = at(plan, &format_ident!("__strata_at"), quote!(::core::option::Option::None));
     let companions = companions(plan, &site, |verb| format_ident!("{verb}"));
     let lints = lints();
     quote! {
@@ -68,9 +64,7 @@ pub(crate) fn of_companion(attrs: &[Attribute]) -> impl Iterator<Item = &Attribu
     let hidden = |attr: &Attribute| {
         attr.path().is_ident("doc") && attr.parse_args::<Ident>().is_ok_and(|word| word == "hidden")
     };
-    attrs
-        .iter()
-        .filter(move |attr| attr.path().is_ident("cfg") || hidden(attr))
+    attrs.iter().filter(move |attr| attr.path().is_ident("cfg") || hidden(attr))
 }
 
 fn lints() -> TokenStream {
@@ -120,11 +114,7 @@ fn outer(plan: &Plan<'_>, site: &TokenStream) -> TokenStream {
     let mut arguments = function.args.iter();
     for input in &mut item.sig.inputs {
         if let FnArg::Typed(typed) = input
-            && let Some(Argument {
-                name,
-                pattern: Some(_),
-                ..
-            }) = arguments.next()
+            && let Some(Argument { name, pattern: Some(_), .. }) = arguments.next()
         {
             *typed.pat = Pat::Verbatim(name.to_token_stream());
         }

@@ -38,9 +38,7 @@ impl Faults {
 
     /// The faults as tokens, beside the item that stands in.
     pub(crate) fn beside(self, item: TokenStream) -> TokenStream {
-        let mut tokens = self
-            .0
-            .map_or_else(TokenStream::new, syn::Error::into_compile_error);
+        let mut tokens = self.0.map_or_else(TokenStream::new, syn::Error::into_compile_error);
         tokens.extend(item);
         tokens
     }

@@ -55,12 +55,7 @@ impl Function {
                 FnArg::Typed(typed) => args.push(Argument::new(args.len() + 1, typed)),
             }
         }
-        Self {
-            item,
-            home,
-            receiver,
-            args,
-        }
+        Self { item, home, receiver, args }
     }
 
     pub(crate) fn name(&self) -> &Ident {
@@ -83,26 +78,12 @@ impl Function {
 impl Argument {
     fn new(number: usize, typed: &syn::PatType) -> Self {
         let (name, pattern) = match &*typed.pat {
-            Pat::Ident(PatIdent {
-                by_ref: None,
-                subpat: None,
-                ident,
-                ..
-            }) => (ident.clone(), None),
-            other => (
-                Ident::new(&format!("arg{number}"), Span::mixed_site()),
-                Some(other.clone()),
-            ),
+            Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) => (ident.clone(), None),
+            other => (Ident::new(&format!("arg{number}"), Span::mixed_site()), Some(other.clone())),
         };
         let mut bindings = Bindings(Vec::new());
         bindings.visit_pat(&typed.pat);
-        Self {
-            name,
-            pattern,
-            bindings: bindings.0,
-            ty: (*typed.ty).clone(),
-            attrs: typed.attrs.clone(),
-        }
+        Self { name, pattern, bindings: bindings.0, ty: (*typed.ty).clone(), attrs: typed.attrs.clone() }
     }
 
     /// How it is borrowed for the look-up.
@@ -124,12 +105,9 @@ impl Argument {
     pub(crate) fn title(&self) -> String {
         match &self.pattern {
             None => self.name.unraw().to_string(),
-            Some(_) => self
-                .bindings
-                .iter()
-                .map(|name| name.unraw().to_string())
-                .collect::<Vec<_>>()
-                .join(", "),
+            Some(_) => {
+                self.bindings.iter().map(|name| name.unraw().to_string()).collect::<Vec<_>>().join(", ")
+            }
         }
     }
 }

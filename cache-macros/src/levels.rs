@@ -73,12 +73,7 @@ fn single(name: &str) -> Result<Vec<String>, String> {
 }
 
 fn whole_path(text: &str) -> Result<Vec<String>, String> {
-    let names: Vec<_> = text
-        .strip_prefix('/')
-        .unwrap_or(text)
-        .split('/')
-        .map(str::to_owned)
-        .collect();
+    let names: Vec<_> = text.strip_prefix('/').unwrap_or(text).split('/').map(str::to_owned).collect();
     for (i, name) in names.iter().enumerate() {
         let message = if name.is_empty() {
             format!("the path `{text}` has an empty level")
@@ -94,10 +89,7 @@ fn whole_path(text: &str) -> Result<Vec<String>, String> {
         return Err(message);
     }
     if names.len() > DEEPEST {
-        return Err(format!(
-            "a path has at most {DEEPEST} levels; this one has {}",
-            names.len()
-        ));
+        return Err(format!("a path has at most {DEEPEST} levels; this one has {}", names.len()));
     }
     Ok(names)
 }

@@ -44,10 +44,8 @@ fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
         Ok(Item::Impl(item)) => block::expand(args, item),
         Ok(other) => {
             let mut faults = Faults::new();
-            faults.on(
-                &other,
-                "`#[cached]` goes on a function with a body, or on an impl block that has some",
-            );
+            faults
+                .on(&other, "`#[cached]` goes on a function with a body, or on an impl block that has some");
             faults.beside(item)
         }
         Err(fault) => Faults::from(fault).beside(item),

@@ -30,12 +30,7 @@ pub(crate) struct Entry {
 }
 
 const fn entry(name: &'static str, known: Known, form: Form, example: &'static str) -> Entry {
-    Entry {
-        name,
-        known,
-        form,
-        example,
-    }
+    Entry { name, known, form, example }
 }
 
 const OPTIONS: [Entry; 24] = [
@@ -45,12 +40,7 @@ const OPTIONS: [Entry; 24] = [
     entry("max", Known::Max, Form::Value, "max = 1000"),
     entry("skip", Known::Skip, Form::List, "skip(db)"),
     entry("receiver", Known::Receiver, Form::Value, "receiver = self.id"),
-    entry(
-        "without_scope",
-        Known::WithoutScope,
-        Form::Value,
-        "without_scope = bypass",
-    ),
+    entry("without_scope", Known::WithoutScope, Form::Value, "without_scope = bypass"),
     entry("crate", Known::Crate, Form::Value, "crate = ::renamed"),
     later("stale"),
     later("refresh"),
@@ -81,8 +71,5 @@ pub(crate) fn find(name: &str) -> Option<&'static Entry> {
 
 /// The names of the options that work.
 pub(crate) fn usable() -> impl Iterator<Item = &'static str> + Clone {
-    OPTIONS
-        .iter()
-        .filter(|option| option.known != Known::Later)
-        .map(|option| option.name)
+    OPTIONS.iter().filter(|option| option.known != Known::Later).map(|option| option.name)
 }

@@ -6,10 +6,7 @@
 /// The nearest of the known words, the first of equals.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let reach = (word.chars().count().div_ceil(3)).min(2);
-    let near = known
-        .into_iter()
-        .map(|known| (distance(word, known), known))
-        .filter(|(far, _)| *far <= reach);
+    let near = known.into_iter().map(|known| (distance(word, known), known)).filter(|(far, _)| *far <= reach);
     near.min_by_key(|(far, _)| *far).map(|(_, known)| known)
 }
 
@@ -19,11 +16,7 @@ pub(crate) fn or_known<'a>(word: &str, known: impl IntoIterator<Item = &'a str> 
         Some(near) => format!("; did you mean `{near}`?"),
         None => {
             let known: Vec<_> = known.into_iter().map(|known| format!("`{known}`")).collect();
-            if known.is_empty() {
-                String::new()
-            } else {
-                format!("; known: {}", known.join(", "))
-            }
+            if known.is_empty() { String::new() } else { format!("; known: {}", known.join(", ")) }
         }
     }
 }

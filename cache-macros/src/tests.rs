@@ -57,15 +57,8 @@ fn attribute_without_a_scope_asks_for_one() {
 
 #[test]
 fn faults_of_all_options_and_arguments_come_at_once() {
-    let args = quote!(
-        scope = "usr",
-        tll = 5,
-        ttl = 0,
-        max = 0,
-        skip(dbb),
-        stale = "1m",
-        without_scope = globl
-    );
+    let args =
+        quote!(scope = "usr", tll = 5, ttl = 0, max = 0, skip(dbb), stale = "1m", without_scope = globl);
     let item = quote!(
         const fn load(x: f64, y: &mut u8) {}
     );
@@ -93,47 +86,20 @@ fn options_in_the_wrong_form_show_the_right_one() {
     says(options(quote!(scope = org)), &["`scope` is text"]);
     says(options(quote!(scope = "org", skip = db)), &["write `skip(db)`"]);
     says(options(quote!(scope = "org", ttl)), &["write `ttl = \"5m\"`"]);
-    says(
-        options(quote!(scope = "org", skip())),
-        &["`skip()` names nothing"],
-    );
+    says(options(quote!(scope = "org", skip())), &["`skip()` names nothing"]);
     says(options(quote!(scope = "org", ids())), &["`ids()` names nothing"]);
-    says(
-        options(quote!(scope = "org", crate = "renamed")),
-        &["`crate` is a path"],
-    );
-    says(
-        options(quote!(scope = "org", without_scope = "panic")),
-        &["without quotes"],
-    );
-    says(
-        options(quote!(scope = "org", 5, skip(db))),
-        &["expected the name of an option"],
-    );
-    says(
-        options(quote!(scope = "org" ttl = 5, tll = 5)),
-        &["expected `,`", "unknown option `tll`"],
-    );
+    says(options(quote!(scope = "org", crate = "renamed")), &["`crate` is a path"]);
+    says(options(quote!(scope = "org", without_scope = "panic")), &["without quotes"]);
+    says(options(quote!(scope = "org", 5, skip(db))), &["expected the name of an option"]);
+    says(options(quote!(scope = "org" ttl = 5, tll = 5)), &["expected `,`", "unknown option `tll`"]);
 }
 
 #[test]
 fn option_written_twice_is_refused_at_the_second() {
-    says(
-        options(quote!(scope = "org", ttl = 5, ttl = "never")),
-        &["`ttl` is written twice"],
-    );
-    says(
-        options(quote!(scope = "org", scope = "user")),
-        &["`scope` is written twice"],
-    );
-    says(
-        options(quote!(scope = "org", skip(db), skip(name))),
-        &["`skip` is written twice"],
-    );
-    says(
-        options(quote!(scope = "org", skip(db, db))),
-        &["`db` is skipped twice"],
-    );
+    says(options(quote!(scope = "org", ttl = 5, ttl = "never")), &["`ttl` is written twice"]);
+    says(options(quote!(scope = "org", scope = "user")), &["`scope` is written twice"]);
+    says(options(quote!(scope = "org", skip(db), skip(name))), &["`skip` is written twice"]);
+    says(options(quote!(scope = "org", skip(db, db))), &["`db` is skipped twice"]);
 }
 
 #[test]
@@ -143,14 +109,8 @@ fn every_option_of_a_later_release_is_named_as_such() {
         "jitter", "idle", "coalesce", "wait", "cache",
     ] {
         let name = quote::format_ident!("{later}");
-        says(
-            options(quote!(scope = "org", #name = "x")),
-            &[&format!("`{later}` is not yet available")],
-        );
-        says(
-            options(quote!(scope = "org", #name("x", y))),
-            &[&format!("`{later}` is not yet available")],
-        );
+        says(options(quote!(scope = "org", #name = "x")), &[&format!("`{later}` is not yet available")]);
+        says(options(quote!(scope = "org", #name("x", y))), &[&format!("`{later}` is not yet available")]);
     }
 }
 
@@ -168,25 +128,12 @@ fn ttl_that_is_no_time_is_refused() {
     says(options(quote!(scope = "org", ttl = -5)), &["greater than zero"]);
     says(options(quote!(scope = "org", ttl = "0s")), &["greater than zero"]);
     says(options(quote!(scope = "org", ttl = 0.5)), &["whole seconds"]);
-    says(
-        options(quote!(scope = "org", ttl = "soon")),
-        &["cannot read `soon` as a time"],
-    );
-    says(
-        options(quote!(scope = "org", ttl = never)),
-        &["write `ttl = \"never\"`"],
-    );
-    says(
-        options(quote!(scope = "org", ttl = 99999999999)),
-        &["longer than 500 years"],
-    );
-    for good in [
-        quote!(600),
-        quote!("5m"),
-        quote!("never"),
-        quote!(config::TTL),
-        quote!(Duration::from_secs(5)),
-    ] {
+    says(options(quote!(scope = "org", ttl = "soon")), &["cannot read `soon` as a time"]);
+    says(options(quote!(scope = "org", ttl = never)), &["write `ttl = \"never\"`"]);
+    says(options(quote!(scope = "org", ttl = 99999999999)), &["longer than 500 years"]);
+    for good in
+        [quote!(600), quote!("5m"), quote!("never"), quote!(config::TTL), quote!(Duration::from_secs(5))]
+    {
         says(options(quote!(scope = "org", ttl = #good)), &[]);
     }
 }
@@ -195,14 +142,8 @@ fn ttl_that_is_no_time_is_refused() {
 fn max_that_is_no_count_is_refused() {
     says(options(quote!(scope = "org", max = 0)), &["greater than zero"]);
     says(options(quote!(scope = "org", max = -1)), &["greater than zero"]);
-    says(
-        options(quote!(scope = "org", max = "1000")),
-        &["`max` is a number"],
-    );
-    says(
-        options(quote!(scope = "org", max = 99999999999999999999)),
-        &["does not fit"],
-    );
+    says(options(quote!(scope = "org", max = "1000")), &["`max` is a number"]);
+    says(options(quote!(scope = "org", max = 99999999999999999999)), &["does not fit"]);
     says(options(quote!(scope = "org", max = LIMIT * 2)), &[]);
 }
 
@@ -213,14 +154,8 @@ fn scope_that_is_no_path_is_refused() {
         &["unknown scope `tenant`; a single name is a level of the default tree"],
     );
     says(options(quote!(scope = "")), &["unknown scope ``"]);
-    says(
-        options(quote!(scope = "tenant//project")),
-        &["has an empty level"],
-    );
-    says(
-        options(quote!(scope = "tenant/global")),
-        &["not written in a path"],
-    );
+    says(options(quote!(scope = "tenant//project")), &["has an empty level"]);
+    says(options(quote!(scope = "tenant/global")), &["not written in a path"]);
     says(options(quote!(scope = "tenant/tenant")), &["written twice"]);
     says(options(quote!(scope = "tenant/a b")), &["has a separator"]);
     let deep = (0..17).map(|i| format!("l{i}")).collect::<Vec<_>>().join("/");
@@ -248,10 +183,7 @@ fn level_without_an_id_is_named_with_all_ways_to_give_one() {
             body()
         }
     );
-    says(
-        function(pattern),
-        &["the `org_id` inside a pattern is not a parameter"],
-    );
+    says(function(pattern), &["the `org_id` inside a pattern is not a parameter"]);
 }
 
 #[test]
@@ -264,49 +196,25 @@ fn ids_that_are_not_on_the_path_are_refused() {
         options(quote!(scope = "org", ids(ogr = db.org))),
         &["has no level `ogr` on its path; did you mean `org`?"],
     );
-    says(
-        options(quote!(scope = "org", ids(org = 1u64, org = 2u64))),
-        &["the id of `org` is written twice"],
-    );
-    says(
-        options(quote!(scope = "org", ids(ambient, org = 2u64))),
-        &["cannot be mixed"],
-    );
+    says(options(quote!(scope = "org", ids(org = 1u64, org = 2u64))), &["the id of `org` is written twice"]);
+    says(options(quote!(scope = "org", ids(ambient, org = 2u64))), &["cannot be mixed"]);
     says(options(quote!(scope = "org", ids(name))), &["write `name = …`"]);
-    says(
-        options(quote!(scope = "global", ids(org = 1u64))),
-        &["`global` needs no ids"],
-    );
-    says(
-        options(quote!(scope = "global", ids(ambient))),
-        &["`global` needs no ids"],
-    );
+    says(options(quote!(scope = "global", ids(org = 1u64))), &["`global` needs no ids"]);
+    says(options(quote!(scope = "global", ids(ambient))), &["`global` needs no ids"]);
     let pattern = quote!(
         fn load((a, b): (u64, u64)) -> String {
             body()
         }
     );
-    says(
-        faults(attribute(quote!(scope = "org", ids(org = a)), pattern)),
-        &["`a` is bound by a pattern"],
-    );
+    says(faults(attribute(quote!(scope = "org", ids(org = a)), pattern)), &["`a` is bound by a pattern"]);
     let hyphen = quote!(scope = "my-team/project", ids(project = 1u64));
-    says(
-        options(hyphen),
-        &["which is not a Rust name: write `ids(ambient)`"],
-    );
+    says(options(hyphen), &["which is not a Rust name: write `ids(ambient)`"]);
 }
 
 #[test]
 fn skip_of_what_is_not_there_or_not_needed_is_refused() {
-    says(
-        options(quote!(scope = "org", skip(nam))),
-        &["no parameter is called `nam`; did you mean `name`?"],
-    );
-    says(
-        options(quote!(scope = "org", skip(org_id))),
-        &["`org_id` is an id of the scope"],
-    );
+    says(options(quote!(scope = "org", skip(nam))), &["no parameter is called `nam`; did you mean `name`?"]);
+    says(options(quote!(scope = "org", skip(org_id))), &["`org_id` is an id of the scope"]);
     let pattern = quote!(
         fn load(org_id: u64, (a, b): (u64, u64)) -> String {
             body()
@@ -458,23 +366,12 @@ fn argument_that_cannot_be_a_key_is_refused_with_a_way_out() {
         (quote!((&str, u8)), "`x` borrows inside its type"),
         (quote!(Name<'_>), "`x` borrows inside its type"),
     ] {
-        says(
-            function(quote!(fn f(org_id: u64, x: #ty) -> u8 { 1 })),
-            &[message],
-        );
-        let skipped = attribute(
-            quote!(scope = "org", skip(x)),
-            quote!(fn f(org_id: u64, x: #ty) -> u8 { 1 }),
-        );
+        says(function(quote!(fn f(org_id: u64, x: #ty) -> u8 { 1 })), &[message]);
+        let skipped =
+            attribute(quote!(scope = "org", skip(x)), quote!(fn f(org_id: u64, x: #ty) -> u8 { 1 }));
         says(faults(skipped), &[]);
     }
-    for ty in [
-        quote!(&str),
-        quote!(&[u8]),
-        quote!(Option<&str>),
-        quote!(&&str),
-        quote!(Vec<&'static str>),
-    ] {
+    for ty in [quote!(&str), quote!(&[u8]), quote!(Option<&str>), quote!(&&str), quote!(Vec<&'static str>)] {
         says(function(quote!(fn f(org_id: u64, x: #ty) -> u8 { 1 })), &[]);
     }
 }
@@ -583,26 +480,17 @@ fn impl_block_that_cannot_be_cached_is_refused() {
         faults(attribute(quote!(), quote!(impl<T> Reports<T> { #cached }))),
         &["impl blocks with type or const"],
     );
-    says(
-        faults(attribute(quote!(), quote!(impl Load for Reports { #cached }))),
-        &["in an impl of a trait"],
-    );
+    says(faults(attribute(quote!(), quote!(impl Load for Reports { #cached }))), &["in an impl of a trait"]);
     says(
         faults(attribute(quote!(scope = "org"), quote!(impl Reports { #cached }))),
         &["options belong on the functions"],
     );
-    says(
-        faults(attribute(quote!(crate = x), quote!(impl Reports { #cached }))),
-        &[],
-    );
+    says(faults(attribute(quote!(crate = x), quote!(impl Reports { #cached }))), &[]);
     let two = quote!(impl Reports {
         #[cached] fn f(org_id: u64) -> u8 { 1 }
         #[cached(scope = "org")] #[cached(scope = "org")] fn g(org_id: u64) -> u8 { 1 }
     });
-    says(
-        faults(attribute(quote!(), two)),
-        &["needs a scope", "is written twice"],
-    );
+    says(faults(attribute(quote!(), two)), &["needs a scope", "is written twice"]);
 }
 
 #[test]
@@ -617,10 +505,7 @@ fn stand_in_keeps_the_function_and_the_name_of_its_companion() {
     assert!(text.contains("pub (crate) enum load { }"), "{text}");
     let block = quote!(impl Reports { #[cached] fn f(&self) -> u8 { 1 } });
     let text = attribute(quote!(), block).to_string();
-    assert!(
-        text.ends_with(&quote!(impl Reports { fn f(&self) -> u8 { 1 } }).to_string()),
-        "{text}"
-    );
+    assert!(text.ends_with(&quote!(impl Reports { fn f(&self) -> u8 { 1 } }).to_string()), "{text}");
 }
 
 #[test]
@@ -633,11 +518,6 @@ fn expansion_names_private_only_and_differs_for_async_by_one_call() {
             assert!(used.starts_with(" private ::"), "{used}");
         }
     }
-    let head = |text: &str| {
-        text.split("__strata_pending . run")
-            .next()
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let head = |text: &str| text.split("__strata_pending . run").next().unwrap_or_default().to_owned();
     assert_eq!(head(&sync), head(&asynchronous).replace("async fn", "fn"));
 }

@@ -10,13 +10,7 @@ use syn::{Expr, ExprLit, ExprUnary, Lit, UnOp};
 /// Longer than this a deadline in nanoseconds might overflow; `"never"` says what is meant.
 const LONGEST: Duration = Duration::from_secs(500 * 365 * 86_400);
 
-const UNITS: [(&str, u64); 5] = [
-    ("ms", 1),
-    ("s", 1_000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
-];
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// A time-to-live as written.
 pub(crate) enum Ttl {
@@ -31,11 +25,7 @@ impl Ttl {
         let refuse = |message: String| Err(syn::Error::new_spanned(&value, message));
         let lit = match &value {
             Expr::Lit(ExprLit { lit, .. }) => lit,
-            Expr::Unary(ExprUnary {
-                op: UnOp::Neg(_),
-                expr,
-                ..
-            }) if matches!(**expr, Expr::Lit(_)) => {
+            Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) if matches!(**expr, Expr::Lit(_)) => {
                 return refuse(positive());
             }
             Expr::Path(path) if path.path.is_ident("never") => {
@@ -79,14 +69,8 @@ fn read(text: &str) -> Result<Duration, String> {
     let (mut rest, mut millis) = (text, 0_u64);
     while !rest.is_empty() {
         let (number, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
-        let (unit, tail) = tail.split_at(
-            tail.find(|c: char| !c.is_ascii_alphabetic())
-                .unwrap_or(tail.len()),
-        );
-        let (_, factor) = UNITS
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .ok_or_else(unreadable)?;
+        let (unit, tail) = tail.split_at(tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len()));
+        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(unreadable)?;
         if number.is_empty() {
             return Err(unreadable());
         }
@@ -95,11 +79,7 @@ fn read(text: &str) -> Result<Duration, String> {
         millis = millis.checked_add(part).ok_or_else(too_long)?;
         rest = tail;
     }
-    if text.is_empty() {
-        Err(unreadable())
-    } else {
-        Ok(Duration::from_millis(millis))
-    }
+    if text.is_empty() { Err(unreadable()) } else { Ok(Duration::from_millis(millis)) }
 }
 
 #[cfg(test)]
@@ -125,15 +105,8 @@ mod tests {
     fn time_that_overflows_is_refused() {
         assert!(read("99999999999999999999d").is_err());
         assert!(read("18446744073709551615d").is_err());
-        for long in [
-            "ttl = 999999d",
-            "99999999999999999999",
-            "15768000001",
-            "\"182501d\"",
-        ] {
-            let long = long
-                .trim_start_matches("ttl = ")
-                .replace("999999d", "\"999999d\"");
+        for long in ["ttl = 999999d", "99999999999999999999", "15768000001", "\"182501d\""] {
+            let long = long.trim_start_matches("ttl = ").replace("999999d", "\"999999d\"");
             let value: Expr = syn::parse_str(&long).unwrap();
             assert!(Ttl::of(value).is_err(), "{long}");
         }

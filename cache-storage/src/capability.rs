@@ -20,11 +20,7 @@ pub struct Capability {
 impl Capability {
     /// No promise beyond what [`Storage`](crate::Storage) demands of all.
     pub const fn new() -> Self {
-        Self {
-            counts: false,
-            keeps: false,
-            largest_value: None,
-        }
+        Self { counts: false, keeps: false, largest_value: None }
     }
 
     /// Promises that removals report [`Count::Known`](crate::Count::Known), and exactly.

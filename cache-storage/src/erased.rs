@@ -159,16 +159,7 @@ mod tests {
             twice.get_many(&[key]).await.unwrap();
             twice.put_many(&[]).await.unwrap();
         });
-        let verbs = [
-            "capability",
-            "get",
-            "put",
-            "remove",
-            "evict_scope",
-            "clear",
-            "get_many",
-            "put_many",
-        ];
+        let verbs = ["capability", "get", "put", "remove", "evict_scope", "clear", "get_many", "put_many"];
         assert_eq!(*backend.0.lock().unwrap(), verbs);
     }
 }

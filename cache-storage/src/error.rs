@@ -56,12 +56,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Makes an error of a kind, met during an operation.
     pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            operation,
-            context: Vec::new(),
-            source: None,
-        }))
+        Self(Box::new(Inner { kind, operation, context: Vec::new(), source: None }))
     }
 
     /// Adds a named fact. Never an id, a key or a value.
@@ -136,13 +131,9 @@ mod tests {
 
     #[test]
     fn error_prints_operation_kind_facts_and_source_in_one_word() {
-        let error = Error::new(ErrorKind::Unavailable, "get")
-            .with("tier", "disk")
-            .because("connection reset");
-        assert_eq!(
-            error.to_string(),
-            "get: unavailable (retryable) { tier: disk }: connection reset"
-        );
+        let error =
+            Error::new(ErrorKind::Unavailable, "get").with("tier", "disk").because("connection reset");
+        assert_eq!(error.to_string(), "get: unavailable (retryable) { tier: disk }: connection reset");
         assert!(std::error::Error::source(&error).is_some());
         assert_eq!(size_of::<Error>(), size_of::<usize>());
     }

@@ -94,17 +94,9 @@ mod tests {
         assert!(key.is_within(&[]) && key.is_within(&path[..1]) && key.is_within(&path));
         let below = [path[0], path[1], Segment::new("session", "c")];
         assert!(!key.is_within(&below));
-        for other in [
-            Segment::new("org", "ab"),
-            Segment::new("org", "a/user:b"),
-            Segment::new("team", "a"),
-        ] {
+        for other in [Segment::new("org", "ab"), Segment::new("org", "a/user:b"), Segment::new("team", "a")] {
             assert!(!key.is_within(&[other]), "{}", other.id);
-            assert!(
-                !StorageKey::new(&[other], "r", b"k").is_within(&path[..1]),
-                "{}",
-                other.id
-            );
+            assert!(!StorageKey::new(&[other], "r", b"k").is_within(&path[..1]), "{}", other.id);
         }
     }
 

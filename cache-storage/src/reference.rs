@@ -56,13 +56,7 @@ impl std::fmt::Debug for Reference {
 impl Node {
     fn count(&self) -> u64 {
         let own: usize = self.regions.values().map(BTreeMap::len).sum();
-        own as u64
-            + self
-                .below
-                .values()
-                .flat_map(BTreeMap::values)
-                .map(Self::count)
-                .sum::<u64>()
+        own as u64 + self.below.values().flat_map(BTreeMap::values).map(Self::count).sum::<u64>()
     }
 
     fn is_empty(&self) -> bool {
@@ -70,17 +64,12 @@ impl Node {
     }
 
     fn find(&self, path: &[Segment<'_>]) -> Option<&Self> {
-        path.iter()
-            .try_fold(self, |node, step| node.below.get(step.level)?.get(step.id))
+        path.iter().try_fold(self, |node, step| node.below.get(step.level)?.get(step.id))
     }
 
     fn find_or_create(&mut self, path: &[Segment<'_>]) -> &mut Self {
         path.iter().fold(self, |node, step| {
-            node.below
-                .entry(step.level.into())
-                .or_default()
-                .entry(step.id.into())
-                .or_default()
+            node.below.entry(step.level.into()).or_default().entry(step.id.into()).or_default()
         })
     }
 
@@ -127,19 +116,14 @@ impl Storage for Reference {
         check_path(key.scope, "put")?;
         let mut root = self.lock();
         let node = root.find_or_create(key.scope);
-        node.regions
-            .entry(key.region.into())
-            .or_default()
-            .insert(key.key.into(), value);
+        node.regions.entry(key.region.into()).or_default().insert(key.key.into(), value);
         Ok(())
     }
 
     async fn remove(&self, key: StorageKey<'_>) -> Result<Count> {
         check_path(key.scope, "remove")?;
-        let removed = self
-            .lock()
-            .removing(key.scope, |node| node.remove_entry(key.region, key.key))
-            .flatten();
+        let removed =
+            self.lock().removing(key.scope, |node| node.remove_entry(key.region, key.key)).flatten();
         Ok(Count::Known(removed.is_some().into()))
     }
 
@@ -172,10 +156,7 @@ mod tests {
             for n in 0..100u32 {
                 let (org, user) = ((n % 7).to_string(), n.to_string());
                 let path = [Segment::new("org", &org), Segment::new("user", &user)];
-                storage
-                    .put(StorageKey::new(&path, "r", b"k"), Value::from([1]))
-                    .await
-                    .unwrap();
+                storage.put(StorageKey::new(&path, "r", b"k"), Value::from([1])).await.unwrap();
                 if n % 2 == 0 {
                     storage.remove(StorageKey::new(&path, "r", b"k")).await.unwrap();
                 } else {

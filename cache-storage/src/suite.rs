@@ -62,17 +62,8 @@ impl Report {
     /// If a behaviour failed; the message lists all of them.
     #[track_caller]
     pub fn assert_ok(&self) {
-        let failed: Vec<_> = self
-            .failed
-            .iter()
-            .map(|(name, seen)| format!("\n  {name}: {seen}"))
-            .collect();
-        assert!(
-            failed.is_empty(),
-            "{} behaviours failed:{}",
-            failed.len(),
-            failed.concat()
-        );
+        let failed: Vec<_> = self.failed.iter().map(|(name, seen)| format!("\n  {name}: {seen}")).collect();
+        assert!(failed.is_empty(), "{} behaviours failed:{}", failed.len(), failed.concat());
     }
 }
 

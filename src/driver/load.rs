@@ -247,8 +247,7 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L> {
                     let inside = id.map(Chain::enter);
                     let output = ready!(future.as_mut().poll(context));
                     drop(inside);
-                    let Stage::Alone(future, permit) = std::mem::replace(&mut this.stage, Stage::Done)
-                    else {
+                    let Stage::Alone(future, permit) = std::mem::replace(&mut this.stage, Stage::Done) else {
                         return Poll::Pending; // Not reached, as above.
                     };
                     drop(future);
@@ -275,11 +274,7 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L> {
 impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L> {
     /// What a wait came to: an answer, or the next act.
     #[expect(clippy::type_complexity, reason = "two ways on, each with what it needs")]
-    fn hear(
-        &mut self,
-        waited: Waited<K, V>,
-        node: &Node,
-    ) -> Result<Answer<V, L::Error>, (Act, Option<V>)> {
+    fn hear(&mut self, waited: Waited<K, V>, node: &Node) -> Result<Answer<V, L::Error>, (Act, Option<V>)> {
         let (reply, value) = match waited {
             Waited::Value(value) => {
                 self.count(node, true);
@@ -310,7 +305,8 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L> {
     fn poll_leading(&mut self, context: &mut Context<'_>) -> Poll<L::Output> {
         let mut guard = EndOnPanic { stage: &mut self.stage, armed: true };
         let Stage::Leading(future, lease) = &mut *guard.stage else { return Poll::Pending };
-        let _inside: Option<strata_cache_core::flight::ChainGuard> = lease.id().map(|id: FlightId| Chain::enter(id));
+        let _inside: Option<strata_cache_core::flight::ChainGuard> =
+            lease.id().map(|id: FlightId| Chain::enter(id));
         let polled = match lease.pulse() {
             Some(pulse) => {
                 let _polling = pulse.polling(context.waker());

@@ -90,10 +90,7 @@ pub struct Sharing<E> {
 
 impl<E: Clone + Send + Sync + 'static> Sharing<E> {
     pub(crate) fn by_clone() -> Self {
-        Self {
-            share: |error| Arc::new(error.clone()),
-            unshare: |shared| shared.downcast_ref::<E>().cloned(),
-        }
+        Self { share: |error| Arc::new(error.clone()), unshare: |shared| shared.downcast_ref::<E>().cloned() }
     }
 }
 
@@ -140,10 +137,9 @@ impl<L: Loading> GetOrLoad<L> {
         let write = std::mem::replace(&mut self.write, Ok(Write::default()))?;
         // Whoever parks looks after stalled leaders, so shared and mutable access must not overlap.
         let loading = std::cell::RefCell::new(self.loading);
-        park_on(
-            std::future::poll_fn(|context| loading.borrow_mut().poll_load(write, context)),
-            || loading.borrow().look_up(),
-        )
+        park_on(std::future::poll_fn(|context| loading.borrow_mut().poll_load(write, context)), || {
+            loading.borrow().look_up()
+        })
     }
 }
 

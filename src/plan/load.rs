@@ -118,10 +118,7 @@ mod tests {
     #[test]
     fn waiter_asks_again_twice_and_then_reports() {
         let failed = [Reply::Failed; 3];
-        assert_eq!(
-            acts(WhenLeadersFail::Report, &failed),
-            [Act::Join, Act::Join, Act::ReportLeaderFailed]
-        );
+        assert_eq!(acts(WhenLeadersFail::Report, &failed), [Act::Join, Act::Join, Act::ReportLeaderFailed]);
         assert_eq!(acts(WhenLeadersFail::RunAlone, &failed), [Act::Join, Act::Join, Act::RunAlone]);
     }
 

@@ -111,9 +111,7 @@ pub fn start<V: View, R, O: Outcome<R>, const N: usize>(
     let site = at.open::<V::Key, O::Value>();
     match look(site, place, view) {
         Ok(Looked::Hit(value)) => Start::Done(kind.ok(value)),
-        Ok(Looked::Miss(terms)) => {
-            Start::Load(Pending { terms: Some(terms), kind, returns: PhantomData })
-        }
+        Ok(Looked::Miss(terms)) => Start::Load(Pending { terms: Some(terms), kind, returns: PhantomData }),
         Err(error) => match site.without_scope {
             WithoutScope::Panic => panic!("{error}"),
             WithoutScope::Error => {
@@ -177,9 +175,7 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
         let kind = self.kind;
         let load = match self.terms {
             None => Err(load),
-            Some(terms) => {
-                Ok(Load::new(terms, Function { future: Some(load), kind, returns: PhantomData }))
-            }
+            Some(terms) => Ok(Load::new(terms, Function { future: Some(load), kind, returns: PhantomData })),
         };
         async move {
             match load {

@@ -231,30 +231,15 @@ mod tests {
     fn view_hashes_and_compares_like_its_key() {
         agree(view());
         agree(view().and(part::<u64>(&7)));
-        agree(
-            view()
-                .and(part::<str>("theme"))
-                .and(part::<[u32]>(&[1, 2]))
-                .and(part(&Month(2026, 1))),
-        );
+        agree(view().and(part::<str>("theme")).and(part::<[u32]>(&[1, 2])).and(part(&Month(2026, 1))));
         agree(view().and(optional::<str>(Some("a"))).and(optional::<str>(None)));
     }
 
     #[test]
     fn view_of_other_arguments_does_not_equal_the_key() {
         let key = agree(view().and(part::<str>("ab")).and(part::<str>("c")));
-        assert!(
-            !view()
-                .and(part::<str>("a"))
-                .and(part::<str>("bc"))
-                .equivalent(&key)
-        );
-        assert!(
-            !view()
-                .and(part::<str>("ab"))
-                .and(part::<str>("d"))
-                .equivalent(&key)
-        );
+        assert!(!view().and(part::<str>("a")).and(part::<str>("bc")).equivalent(&key));
+        assert!(!view().and(part::<str>("ab")).and(part::<str>("d")).equivalent(&key));
         let absent = agree(view().and(optional::<str>(None)));
         assert!(!view().and(optional::<str>(Some(""))).equivalent(&absent));
     }

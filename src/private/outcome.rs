@@ -200,10 +200,7 @@ mod tests {
     #[test]
     fn error_that_clones_is_shared_and_given_back() {
         let shared = Outcome::<Result<u8, Missing>>::share(Shared, &Missing).expect("`Missing` clones");
-        assert_eq!(
-            Outcome::<Result<u8, Missing>>::unshare(Shared, &shared),
-            Some(Missing)
-        );
+        assert_eq!(Outcome::<Result<u8, Missing>>::unshare(Shared, &shared), Some(Missing));
         let foreign: SharedError = Arc::new(3_u8);
         assert_eq!(Outcome::<Result<u8, Missing>>::unshare(Shared, &foreign), None);
     }

@@ -294,9 +294,8 @@ mod tests {
     fn argument_that_is_no_key_has_a_stand_in_that_equals_nothing() {
         let refused = view().and((&&Argument(&NotClone)).strata_part());
         assert!(!refused.equivalent(&refused.to_key()));
-        let keyed = view()
-            .and((&&Argument("a")).strata_part())
-            .and((&&OptionalArgument(Some("b"))).strata_part());
+        let keyed =
+            view().and((&&Argument("a")).strata_part()).and((&&OptionalArgument(Some("b"))).strata_part());
         assert!(keyed.equivalent(&keyed.to_key()));
     }
 

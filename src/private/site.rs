@@ -158,9 +158,9 @@ impl Opened {
                 .with("function", &self.name)
                 .because(fault.to_string())
         })?;
-        store.downcast_ref().ok_or_else(|| {
-            Error::new(ErrorKind::TypeMismatch, "cached").with("function", &self.name)
-        })
+        store
+            .downcast_ref()
+            .ok_or_else(|| Error::new(ErrorKind::TypeMismatch, "cached").with("function", &self.name))
     }
 
     /// A call runs past the cache: counted always, logged once.

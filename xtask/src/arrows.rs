@@ -115,30 +115,10 @@ pub(crate) const RULES: &[CrateRule] = &[
         circles: true,
         ..PLAIN
     },
-    CrateRule {
-        name: "strata_cache_server",
-        folder: "cache-server/src",
-        uses: &["strata_cache"],
-        ..PLAIN
-    },
-    CrateRule {
-        name: "examples",
-        folder: "examples",
-        uses: &["strata_cache"],
-        ..PLAIN
-    },
-    CrateRule {
-        name: "tests",
-        folder: "tests",
-        uses: &["strata_cache"],
-        ..PLAIN
-    },
-    CrateRule {
-        name: "xtask",
-        folder: "xtask/src",
-        only: Some(&[]),
-        ..PLAIN
-    },
+    CrateRule { name: "strata_cache_server", folder: "cache-server/src", uses: &["strata_cache"], ..PLAIN },
+    CrateRule { name: "examples", folder: "examples", uses: &["strata_cache"], ..PLAIN },
+    CrateRule { name: "tests", folder: "tests", uses: &["strata_cache"], ..PLAIN },
+    CrateRule { name: "xtask", folder: "xtask/src", only: Some(&[]), ..PLAIN },
 ];
 
 /// Checks the workspace against [`RULES`].
@@ -163,13 +143,8 @@ fn check_workspace(root: &Path) -> Result<usize, Failure> {
         }
     }
     match (faults.is_empty(), read) {
-        (true, 0) => Err(Failure(
-            "no sources where the table of arrows expects them".into(),
-        )),
+        (true, 0) => Err(Failure("no sources where the table of arrows expects them".into())),
         (true, _) => Ok(read),
-        (false, _) => Err(Failure(format!(
-            "arrows that do not point down:\n  {}",
-            faults.join("\n  ")
-        ))),
+        (false, _) => Err(Failure(format!("arrows that do not point down:\n  {}", faults.join("\n  ")))),
     }
 }

@@ -25,10 +25,7 @@ fn walk(top: &Path, folder: &Path, endings: &[&str], files: &mut Vec<File>) -> R
     let unreadable = |error| Failure(format!("cannot read {}: {error}", folder.display()));
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let hidden = name.starts_with('.') && ![".ci", ".cargo", ".gitignore"].contains(&name.as_str());
         if hidden || ["target", "wip", "node_modules"].contains(&name.as_str()) || path.is_symlink() {
             continue;

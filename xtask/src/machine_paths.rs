@@ -5,9 +5,7 @@
 use crate::files::{self, File};
 use crate::run::{Failure, Outcome, root};
 
-const ENDINGS: &[&str] = &[
-    ".md", ".rs", ".toml", ".stderr", ".sh", ".yml", ".yaml", ".json", "run",
-];
+const ENDINGS: &[&str] = &[".md", ".rs", ".toml", ".stderr", ".sh", ".yml", ".yaml", ".json", "run"];
 
 /// First folders of absolute paths that a document never needs. Written without their slash, so that this file passes.
 const HOMES: &[&str] = &["work", "root", "home", "Users"];
@@ -53,24 +51,12 @@ mod tests {
     #[test]
     fn absolute_homes_are_found_and_look_alikes_are_not() {
         for home in HOMES {
-            for line in [
-                "see /HOME/x/y.rs",
-                "`/HOME`",
-                "path=/HOME/main",
-                "\"/HOME/\"",
-                "(/HOME/a)",
-            ] {
+            for line in ["see /HOME/x/y.rs", "`/HOME`", "path=/HOME/main", "\"/HOME/\"", "(/HOME/a)"] {
                 let line = line.replace("HOME", home);
                 assert!(names_a_home(&line), "{line}");
             }
-            for line in [
-                "target/HOME/x",
-                "https://a.org/HOME/x",
-                "/HOMEspace",
-                "HOME/x",
-                "../HOME",
-                "a/HOME",
-            ] {
+            for line in ["target/HOME/x", "https://a.org/HOME/x", "/HOMEspace", "HOME/x", "../HOME", "a/HOME"]
+            {
                 let line = line.replace("HOME", home);
                 assert!(!names_a_home(&line), "{line}");
             }

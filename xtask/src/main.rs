@@ -17,44 +17,16 @@ use run::Outcome;
 type Task = fn(&[String]) -> Outcome;
 
 const TASKS: &[(&str, &str, Task)] = &[
-    (
-        "check",
-        "format, clippy, arrows, machine paths, minimum Rust, dependencies",
-        tasks::check,
-    ),
-    (
-        "test",
-        "install what the tests need, then run every test of every crate",
-        tasks::test,
-    ),
-    (
-        "model",
-        "explore interleavings with shuttle; Miri where it is installed",
-        tasks::model,
-    ),
+    ("check", "format, clippy, arrows, machine paths, minimum Rust, dependencies", tasks::check),
+    ("test", "install what the tests need, then run every test of every crate", tasks::test),
+    ("model", "explore interleavings with shuttle; Miri where it is installed", tasks::model),
     ("docs", "rustdoc with warnings denied", tasks::docs),
-    (
-        "bench",
-        "every benchmark; arguments go to the benchmarks",
-        tasks::bench,
-    ),
+    ("bench", "every benchmark; arguments go to the benchmarks", tasks::bench),
     ("examples", "run every example in release", tasks::examples),
     ("arrows", "imports point down only", arrows::task),
-    (
-        "paths",
-        "no file names a path of somebody's machine",
-        machine_paths::task,
-    ),
-    (
-        "msrv",
-        "the minimum Rust version is the same wherever it is written",
-        msrv::task,
-    ),
-    (
-        "deny",
-        "licences, banned crates, sources, advisories; `--ci` installs cargo-deny",
-        tasks::deny,
-    ),
+    ("paths", "no file names a path of somebody's machine", machine_paths::task),
+    ("msrv", "the minimum Rust version is the same wherever it is written", msrv::task),
+    ("deny", "licences, banned crates, sources, advisories; `--ci` installs cargo-deny", tasks::deny),
 ];
 
 fn main() -> ExitCode {

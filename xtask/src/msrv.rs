@@ -14,26 +14,14 @@ pub(crate) fn task(_: &[String]) -> Outcome {
         .into_iter()
         .map(|file| (file.path.display().to_string(), file.text))
         .collect();
-    agree(
-        &read("Cargo.toml")?,
-        &read("clippy.toml")?,
-        &read(".ci/run")?,
-        &manifests,
-    )
-    .map_err(Failure)
+    agree(&read("Cargo.toml")?, &read("clippy.toml")?, &read(".ci/run")?, &manifests).map_err(Failure)
 }
 
 fn agree(cargo: &str, clippy: &str, ci: &str, manifests: &[(String, String)]) -> Result<(), String> {
     let stated = value(cargo, "rust-version").ok_or("Cargo.toml states no rust-version")?;
-    for (place, found) in [
-        ("clippy.toml", value(clippy, "msrv")),
-        (".ci/run", value(ci, "MSRV")),
-    ] {
+    for (place, found) in [("clippy.toml", value(clippy, "msrv")), (".ci/run", value(ci, "MSRV"))] {
         if found != Some(stated) {
-            return Err(format!(
-                "{place} says {}, Cargo.toml {stated}",
-                found.unwrap_or("nothing")
-            ));
+            return Err(format!("{place} says {}, Cargo.toml {stated}", found.unwrap_or("nothing")));
         }
     }
     let own = |text: &str| text.contains("[package]") && !text.contains("rust-version.workspace = true");
@@ -59,10 +47,7 @@ mod tests {
 
     #[test]
     fn versions_that_differ_are_refused_with_the_place() {
-        let inherits = [(
-            "a/Cargo.toml".into(),
-            "[package]\nrust-version.workspace = true\n".into(),
-        )];
+        let inherits = [("a/Cargo.toml".into(), "[package]\nrust-version.workspace = true\n".into())];
         assert_eq!(agree(CARGO, "msrv = \"1.89\"", "MSRV=1.89", &inherits), Ok(()));
         let clippy = agree(CARGO, "msrv = \"1.88\"", "MSRV=1.89", &inherits).unwrap_err();
         assert_eq!(clippy, "clippy.toml says 1.88, Cargo.toml 1.89");
@@ -72,10 +57,7 @@ mod tests {
 
     #[test]
     fn package_with_a_version_of_its_own_is_refused() {
-        let own = [(
-            "a/Cargo.toml".into(),
-            "[package]\nrust-version = \"1.70\"\n".into(),
-        )];
+        let own = [("a/Cargo.toml".into(), "[package]\nrust-version = \"1.70\"\n".into())];
         let fault = agree(CARGO, "msrv = \"1.89\"", "MSRV=1.89", &own).unwrap_err();
         assert!(fault.starts_with("a/Cargo.toml does not say"), "{fault}");
     }

@@ -21,9 +21,7 @@ impl fmt::Display for Failure {
 /// The folder of the workspace.
 pub(crate) fn root() -> PathBuf {
     let xtask = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
-    Path::new(&xtask)
-        .parent()
-        .map_or_else(|| ".".into(), Path::to_path_buf)
+    Path::new(&xtask).parent().map_or_else(|| ".".into(), Path::to_path_buf)
 }
 
 /// A command to run in the workspace's folder.
@@ -38,11 +36,7 @@ impl Run {
     pub(crate) fn new(line: &str) -> Self {
         let mut words = line.split_whitespace().map(str::to_owned);
         let program = words.next().unwrap_or_default();
-        Self {
-            program,
-            arguments: words.collect(),
-            variables: Vec::new(),
-        }
+        Self { program, arguments: words.collect(), variables: Vec::new() }
     }
 
     /// An argument that may contain spaces.
@@ -89,12 +83,7 @@ impl Run {
 
     /// Whether it succeeds, quietly and within a time; past it the command is ended.
     pub(crate) fn succeeds_within(self, limit: Duration) -> bool {
-        let quiet = self
-            .command()
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
+        let quiet = self.command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let Ok(mut child) = quiet else { return false };
         let begun = Instant::now();
         while begun.elapsed() < limit {
@@ -125,11 +114,7 @@ impl fmt::Display for Run {
         }
         f.write_str(&self.program)?;
         self.arguments.iter().try_for_each(|argument| {
-            if argument.contains(' ') {
-                write!(f, " {argument:?}")
-            } else {
-                write!(f, " {argument}")
-            }
+            if argument.contains(' ') { write!(f, " {argument:?}") } else { write!(f, " {argument}") }
         })
     }
 }
@@ -145,23 +130,13 @@ mod tests {
 
     #[test]
     fn failure_names_the_command_that_failed() {
-        let failure = Run::new("cargo no-such-subcommand")
-            .env("LANG", "C")
-            .go()
-            .unwrap_err();
+        let failure = Run::new("cargo no-such-subcommand").env("LANG", "C").go().unwrap_err();
         assert!(
-            failure
-                .to_string()
-                .starts_with("`LANG=\"C\" cargo no-such-subcommand` ended with"),
+            failure.to_string().starts_with("`LANG=\"C\" cargo no-such-subcommand` ended with"),
             "{failure}"
         );
         let failure = Run::new("no-such-program --flag").go().unwrap_err();
-        assert!(
-            failure
-                .to_string()
-                .starts_with("`no-such-program --flag` did not start"),
-            "{failure}"
-        );
+        assert!(failure.to_string().starts_with("`no-such-program --flag` did not start"), "{failure}");
     }
 
     #[test]

@@ -7,12 +7,8 @@ use crate::run::{Failure, Outcome, Run, installed, root};
 use crate::{arrows, machine_paths, msrv};
 
 /// The crates that users depend on; each must build without its default features.
-const LIBRARIES: &[&str] = &[
-    "strata-cache-core",
-    "strata-cache-macros",
-    "strata-cache-storage",
-    "strata-cache",
-];
+const LIBRARIES: &[&str] =
+    &["strata-cache-core", "strata-cache-macros", "strata-cache-storage", "strata-cache"];
 
 /// Everything that is quick to know.
 pub(crate) fn check(arguments: &[String]) -> Outcome {
@@ -47,9 +43,7 @@ fn have_c_compiler() -> Outcome {
     }
     eprintln!("the tests need a C compiler for the bundled SQLite: installing build-essential");
     if !installed("apt-get --version") {
-        return Err(Failure(
-            "no `cc` and no apt-get: install a C compiler, then run this again".into(),
-        ));
+        return Err(Failure("no `cc` and no apt-get: install a C compiler, then run this again".into()));
     }
     let superuser = Run::new("id -u").output()?.trim() == "0";
     let prefix = if superuser { "" } else { "sudo " };
@@ -87,16 +81,12 @@ pub(crate) fn model(_: &[String]) -> Outcome {
 
 /// The documentation, as docs.rs would build it.
 pub(crate) fn docs(_: &[String]) -> Outcome {
-    Run::new("cargo doc --workspace --no-deps --all-features")
-        .env("RUSTDOCFLAGS", "-D warnings")
-        .go()
+    Run::new("cargo doc --workspace --no-deps --all-features").env("RUSTDOCFLAGS", "-D warnings").go()
 }
 
 /// Every benchmark of the facade.
 pub(crate) fn bench(arguments: &[String]) -> Outcome {
-    Run::new("cargo bench --package strata-cache --all-features --bench *")
-        .args(arguments)
-        .go()
+    Run::new("cargo bench --package strata-cache --all-features --bench *").args(arguments).go()
 }
 
 /// Every example, in release, one after the other.
@@ -122,9 +112,7 @@ fn example_names() -> Result<Vec<String>, Failure> {
     };
     let mut names = Vec::new();
     for entry in entries {
-        let path = entry
-            .map_err(|error| Failure(format!("cannot read examples/: {error}")))?
-            .path();
+        let path = entry.map_err(|error| Failure(format!("cannot read examples/: {error}")))?.path();
         let is_example =
             path.extension().is_some_and(|ending| ending == "rs") || path.join("main.rs").is_file();
         if let (true, Some(name)) = (is_example, path.file_stem()) {
@@ -147,10 +135,7 @@ pub(crate) fn deny(arguments: &[String]) -> Outcome {
     }
     Run::new("cargo deny --all-features check bans licenses sources").go()?;
     let database = Run::new("git ls-remote --exit-code https://github.com/rustsec/advisory-db HEAD");
-    if database
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .succeeds_within(Duration::from_secs(20))
-    {
+    if database.env("GIT_TERMINAL_PROMPT", "0").succeeds_within(Duration::from_secs(20)) {
         Run::new("cargo deny --all-features check advisories").go()
     } else {
         eprintln!("skipped advisories: their database cannot be reached from here");

@@ -112,9 +112,9 @@ impl Domains {
         slab: &Slab<K, V>,
         spare: Option<SlotId>,
     ) -> Option<SlotId> {
-        let payers = self.len(domain).saturating_sub(u64::from(spare.is_some_and(|slot| {
-            slab.get(slot).is_some_and(|entry| entry.domain == domain)
-        })));
+        let payers = self.len(domain).saturating_sub(u64::from(
+            spare.is_some_and(|slot| slab.get(slot).is_some_and(|entry| entry.domain == domain)),
+        ));
         if payers == 0 {
             return None;
         }

@@ -10,9 +10,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::Engine;
 use super::removal::Removals;
 use super::store::{Draft, Key, Look, Store, Value, Write};
-use super::Engine;
 use crate::flight::{
     After, Ask, Failure, Flights, Outcome, PlaceWaiter, Pulse, Reaper, Solo, TakeOver, Ticket, Waiter,
 };
@@ -145,7 +145,11 @@ impl<K: Key, V: Value> Store<K, V> {
         solo
     }
 
-    fn flights<R>(&self, hash: u64, act: impl FnOnce(&mut Flights<Arc<Node>, K, V>, &mut After<Arc<Node>, K>) -> R) -> R {
+    fn flights<R>(
+        &self,
+        hash: u64,
+        act: impl FnOnce(&mut Flights<Arc<Node>, K, V>, &mut After<Arc<Node>, K>) -> R,
+    ) -> R {
         let mut after = After::new();
         let mut shard = self.shard(hash);
         let result = act(&mut shard.flights, &mut after);
@@ -263,9 +267,8 @@ impl<K: Key, V: Value> Future for Waiting<K, V> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited<K, V>> {
         let this = self.get_mut();
-        let lead = |ticket| {
-            Waited::Lead(Lease::begin(&this.store, &this.engine, Arc::clone(&this.node), ticket))
-        };
+        let lead =
+            |ticket| Waited::Lead(Lease::begin(&this.store, &this.engine, Arc::clone(&this.node), ticket));
         loop {
             let Poll::Ready(outcome) = Pin::new(&mut this.waiter).poll(cx) else { return Poll::Pending };
             return Poll::Ready(match outcome {

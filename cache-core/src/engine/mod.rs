@@ -32,7 +32,7 @@ pub use limits::Limits;
 pub use maintenance::Maintenance;
 pub use place::Place;
 pub use regions::{RegionKey, Regions};
-pub use removal::{Listener, Removal, RegionListener};
+pub use removal::{Listener, RegionListener, Removal};
 pub use room::Spare;
 pub use store::{Key, Look, Store, StoreOptions, Taken, Value, Weigher, Write};
 

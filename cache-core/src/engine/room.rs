@@ -80,9 +80,10 @@ impl Engine {
             }
         }
         // None of the candidates could pay: ask everybody in turn.
-        self.regions().all().iter().any(|region| {
-            (0..region.shards()).any(|shard| region.evict_from(self, shard, spare))
-        })
+        self.regions()
+            .all()
+            .iter()
+            .any(|region| (0..region.shards()).any(|shard| region.evict_from(self, shard, spare)))
     }
 
     /// The newcomer's own shard, and one shard each of a few regions, chosen with a chance that grows with their size.

@@ -225,12 +225,7 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 
     /// Stores under one node. Hands the draft back if the node was evicted meanwhile.
-    fn insert_under(
-        &self,
-        engine: &Engine,
-        node: &Arc<Node>,
-        draft: Draft<K, V>,
-    ) -> Result<(), Draft<K, V>> {
+    fn insert_under(&self, engine: &Engine, node: &Arc<Node>, draft: Draft<K, V>) -> Result<(), Draft<K, V>> {
         let hash = self.hash(engine, node, &draft.key);
         let mut removals = Removals::new();
         let mut after = After::new();
@@ -257,9 +252,9 @@ impl<K: Key, V: Value> Store<K, V> {
         removals: &mut Removals<K, V>,
     ) -> Result<SlotId, Draft<K, V>> {
         if let Some(slot) = shard.find(hash, node.id(), &draft.key) {
-            let expired = shard.get(slot).is_some_and(|entry| {
-                entry.deadline != Moment::NEVER && entry.is_expired(engine.now())
-            });
+            let expired = shard
+                .get(slot)
+                .is_some_and(|entry| entry.deadline != Moment::NEVER && entry.is_expired(engine.now()));
             if expired {
                 self.take(engine, shard, slot, RemovalCause::Expired, removals);
             } else if node.is_live() {
@@ -276,16 +271,14 @@ impl<K: Key, V: Value> Store<K, V> {
         engine.note_deadline(draft.deadline);
         let Draft { key, value, weight, deadline } = draft;
         let stamp = engine.next_stamp();
-        let entry =
-            Entry { hash, node: Arc::clone(node), key, value, weight, deadline, stamp, domain: 0 };
+        let entry = Entry { hash, node: Arc::clone(node), key, value, weight, deadline, stamp, domain: 0 };
         let limit = self.options.max_per_scope;
         let slot = shard.link(entry, limit.map(|_| node.id()));
         self.entries.fetch_add(1, Relaxed);
         self.weight.fetch_add(weight.cast_signed(), Relaxed);
         self.counters.count(Counter::Inserts);
-        while let Some(victim) = limit
-            .filter(|&limit| shard.is_over(slot, limit))
-            .and_then(|_| shard.victim_beside(slot))
+        while let Some(victim) =
+            limit.filter(|&limit| shard.is_over(slot, limit)).and_then(|_| shard.victim_beside(slot))
         {
             self.take(engine, shard, victim, RemovalCause::Evicted, removals);
         }

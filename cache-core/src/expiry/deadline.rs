@@ -19,9 +19,7 @@ pub struct Deadlines {
 impl Deadlines {
     /// No deadlines.
     pub const fn new() -> Self {
-        Self {
-            pairs: BTreeSet::new(),
-        }
+        Self { pairs: BTreeSet::new() }
     }
 
     /// Adds a slot's deadline. `false` if it was there, or never is due.

@@ -66,11 +66,7 @@ impl Ttl {
 
     /// The time, or `None` for never.
     pub const fn duration(self) -> Option<Duration> {
-        if self.is_never() {
-            None
-        } else {
-            Some(Duration::from_nanos(self.0))
-        }
+        if self.is_never() { None } else { Some(Duration::from_nanos(self.0)) }
     }
 
     /// The moment after which an entry written now is expired; [`Moment::NEVER`] for never.
@@ -217,10 +213,7 @@ fn read(text: &str) -> Result<u64, Fault> {
     if text.is_empty() {
         return Err(Fault::Empty);
     }
-    if text
-        .strip_prefix('-')
-        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-    {
+    if text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
         return Err(Fault::Negative);
     }
     let (mut rest, mut sum, mut units) = (text, 0u64, UNITS.iter());
@@ -234,11 +227,7 @@ fn read(text: &str) -> Result<u64, Fault> {
             match number.len() == text.len() {
                 true => SECOND,
                 false => {
-                    return Err(if after.is_empty() {
-                        Fault::NoUnit
-                    } else {
-                        Fault::NoNumber
-                    });
+                    return Err(if after.is_empty() { Fault::NoUnit } else { Fault::NoNumber });
                 }
             }
         } else if !UNITS.iter().any(|(name, _)| *name == unit) {
@@ -249,10 +238,7 @@ fn read(text: &str) -> Result<u64, Fault> {
         };
         // All digits, so the only failure is a number too large.
         let number: u64 = number.parse().map_err(|_| Fault::Overlong)?;
-        sum = number
-            .checked_mul(nanos)
-            .and_then(|part| sum.checked_add(part))
-            .ok_or(Fault::Overlong)?;
+        sum = number.checked_mul(nanos).and_then(|part| sum.checked_add(part)).ok_or(Fault::Overlong)?;
         rest = after;
     }
     Ok(sum)

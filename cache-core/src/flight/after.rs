@@ -61,12 +61,7 @@ pub struct After<N, K> {
 impl<N, K> After<N, K> {
     /// Nothing to do yet.
     pub fn new() -> Self {
-        Self {
-            wakes: Wakes::default(),
-            one: None,
-            more: Vec::new(),
-            nodes: Vec::new(),
-        }
+        Self { wakes: Wakes::default(), one: None, more: Vec::new(), nodes: Vec::new() }
     }
 
     pub(super) fn retire(&mut self, node: N, key: K) {
@@ -89,8 +84,6 @@ impl<N, K> Default for After<N, K> {
 
 impl<N, K> std::fmt::Debug for After<N, K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("After")
-            .field("wakes", &self.wakes)
-            .finish_non_exhaustive()
+        f.debug_struct("After").field("wakes", &self.wakes).finish_non_exhaustive()
     }
 }

@@ -45,17 +45,12 @@ impl Chain {
     #[must_use = "the load is left when the guard drops"]
     pub fn enter(id: FlightId) -> ChainGuard {
         let entered = CHAIN.try_with(|chain| chain.borrow_mut().push(id)).is_ok();
-        ChainGuard {
-            id: entered.then_some(id),
-            stays: PhantomData,
-        }
+        ChainGuard { id: entered.then_some(id), stays: PhantomData }
     }
 
     /// Whether this thread is inside of that load.
     pub fn contains(id: FlightId) -> bool {
-        CHAIN
-            .try_with(|chain| chain.borrow().contains(&id))
-            .unwrap_or(false)
+        CHAIN.try_with(|chain| chain.borrow().contains(&id)).unwrap_or(false)
     }
 
     /// The loads this thread is inside of, the innermost last.
@@ -110,10 +105,7 @@ impl Edges {
         for id in &from {
             graph.entry(*id).or_default().extend_from_slice(to);
         }
-        Ok(Some(Self {
-            from,
-            to: to.to_vec(),
-        }))
+        Ok(Some(Self { from, to: to.to_vec() }))
     }
 }
 
@@ -160,8 +152,5 @@ fn reaches(graph: &Graph, start: &[FlightId], goal: &[FlightId]) -> bool {
 /// How many ids of these wait for something.
 #[cfg(test)]
 pub(super) fn waiting_among(ids: &[FlightId]) -> usize {
-    GRAPH
-        .lock()
-        .as_ref()
-        .map_or(0, |graph| ids.iter().filter(|id| graph.contains_key(id)).count())
+    GRAPH.lock().as_ref().map_or(0, |graph| ids.iter().filter(|id| graph.contains_key(id)).count())
 }

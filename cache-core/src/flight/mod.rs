@@ -74,10 +74,7 @@ pub struct LeaseTimes {
 
 impl Default for LeaseTimes {
     fn default() -> Self {
-        Self {
-            lease: Duration::from_secs(60),
-            patience: Duration::from_secs(1),
-        }
+        Self { lease: Duration::from_secs(60), patience: Duration::from_secs(1) }
     }
 }
 
@@ -110,9 +107,6 @@ impl Setup {
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setup")
-            .field("times", &self.times)
-            .field("time", &self.time)
-            .finish_non_exhaustive()
+        f.debug_struct("Setup").field("times", &self.times).field("time", &self.time).finish_non_exhaustive()
     }
 }

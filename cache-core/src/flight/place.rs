@@ -33,16 +33,8 @@ struct LineState {
 
 impl Line {
     pub(super) fn new(setup: Arc<Setup>, leases: Vec<Arc<Pulse>>) -> Arc<Self> {
-        let state = LineState {
-            open: false,
-            queue: Queue::new(),
-            watched: false,
-        };
-        Arc::new(Self {
-            setup,
-            leases,
-            state: Mutex::new(state),
-        })
+        let state = LineState { open: false, queue: Queue::new(), watched: false };
+        Arc::new(Self { setup, leases, state: Mutex::new(state) })
     }
 
     pub(super) fn wait(self: &Arc<Self>, edges: Option<Edges>, now: Moment) -> PlaceWaiter {
@@ -51,17 +43,9 @@ impl Line {
         let unwatched = !std::mem::replace(&mut state.watched, true);
         drop(state);
         if unwatched {
-            self.setup.watch.add(
-                Arc::downgrade(self) as Weak<dyn Stalling>,
-                soon(now, self.setup.times),
-            );
+            self.setup.watch.add(Arc::downgrade(self) as Weak<dyn Stalling>, soon(now, self.setup.times));
         }
-        PlaceWaiter {
-            line: Arc::clone(self),
-            slot,
-            edges,
-            done: false,
-        }
+        PlaceWaiter { line: Arc::clone(self), slot, edges, done: false }
     }
 
     /// One of the leases ended.
@@ -146,11 +130,7 @@ impl Drop for PlaceWaiter {
             return;
         }
         let mut state = self.line.state.lock();
-        let removed = if state.open {
-            None
-        } else {
-            Some(state.queue.remove(self.slot))
-        };
+        let removed = if state.open { None } else { Some(state.queue.remove(self.slot)) };
         drop(state);
         drop(removed);
     }
@@ -158,8 +138,6 @@ impl Drop for PlaceWaiter {
 
 impl fmt::Debug for PlaceWaiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PlaceWaiter")
-            .field("done", &self.done)
-            .finish_non_exhaustive()
+        f.debug_struct("PlaceWaiter").field("done", &self.done).finish_non_exhaustive()
     }
 }

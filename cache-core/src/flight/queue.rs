@@ -22,36 +22,19 @@ pub(super) struct Queue<T> {
 
 #[derive(Debug)]
 enum Slot<T> {
-    Free {
-        next: u32,
-    },
-    Waiting {
-        waker: Option<Waker>,
-        prev: u32,
-        next: u32,
-    },
+    Free { next: u32 },
+    Waiting { waker: Option<Waker>, prev: u32, next: u32 },
     Told(T),
 }
 
 impl<T> Queue<T> {
     pub(super) const fn new() -> Self {
-        Self {
-            slots: Vec::new(),
-            free: NONE,
-            head: NONE,
-            tail: NONE,
-            waiting: 0,
-            told: 0,
-        }
+        Self { slots: Vec::new(), free: NONE, head: NONE, tail: NONE, waiting: 0, told: 0 }
     }
 
     /// Adds an owner at the end and returns its slot.
     pub(super) fn push(&mut self) -> u32 {
-        let slot = Slot::Waiting {
-            waker: None,
-            prev: self.tail,
-            next: NONE,
-        };
+        let slot = Slot::Waiting { waker: None, prev: self.tail, next: NONE };
         let at = if self.free == NONE {
             self.slots.push(slot);
             u32::try_from(self.slots.len() - 1).expect("a queue holds fewer than 2^32 waiters")

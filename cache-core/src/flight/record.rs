@@ -32,21 +32,11 @@ pub(super) struct Detached {
 
 impl<N, K, V> Record<N, K, V> {
     pub(super) fn new(node: N, key: K, hash: u64) -> Self {
-        Self {
-            node,
-            key,
-            hash,
-            current: None,
-            detached: Vec::new(),
-            line: None,
-            solos: None,
-        }
+        Self { node, key, hash, current: None, detached: Vec::new(), line: None, solos: None }
     }
 
     pub(super) fn is_current(&self, flight: &Arc<Flight<V>>) -> bool {
-        self.current
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, flight))
+        self.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, flight))
     }
 
     /// Whether this lease is one of the record's.
@@ -77,18 +67,12 @@ impl<N, K, V> Record<N, K, V> {
             return false;
         };
         match flight.leader() {
-            Some(lease) => self.detached.push(Detached {
-                flight: flight.id,
-                lease,
-            }),
+            Some(lease) => self.detached.push(Detached { flight: flight.id, lease }),
             None if flight.close_if_leaderless(wakes) => {}
             // A waiter took the lead between the two looks.
             None => {
                 if let Some(lease) = flight.leader() {
-                    self.detached.push(Detached {
-                        flight: flight.id,
-                        lease,
-                    });
+                    self.detached.push(Detached { flight: flight.id, lease });
                 }
             }
         }
@@ -119,10 +103,7 @@ impl<N, K, V> Record<N, K, V> {
     pub(super) fn is_stuck(&self, now: Moment) -> bool {
         self.running() == 2
             && self.current.as_ref().is_none_or(|flight| flight.is_stalled(now))
-            && self
-                .detached
-                .iter()
-                .all(|detached| detached.lease.is_stalled(now))
+            && self.detached.iter().all(|detached| detached.lease.is_stalled(now))
     }
 
     pub(super) fn has_place(&self) -> bool {
@@ -130,9 +111,7 @@ impl<N, K, V> Record<N, K, V> {
     }
 
     fn detached_at(&self, lease: &Arc<Pulse>) -> Option<usize> {
-        self.detached
-            .iter()
-            .position(|detached| Arc::ptr_eq(&detached.lease, lease))
+        self.detached.iter().position(|detached| Arc::ptr_eq(&detached.lease, lease))
     }
 
     fn open_line(&mut self, wakes: &mut Wakes) {

@@ -52,18 +52,8 @@ pub enum Solo {
 
 impl Solos {
     pub(super) fn new(hash: u64, setup: &Arc<Setup>) -> Arc<Self> {
-        let state = Permits {
-            held: Vec::new(),
-            next: 0,
-            queue: Queue::new(),
-            watched: false,
-        };
-        Arc::new(Self {
-            id: FlightId::fresh(),
-            hash,
-            setup: Arc::clone(setup),
-            state: Mutex::new(state),
-        })
+        let state = Permits { held: Vec::new(), next: 0, queue: Queue::new(), watched: false };
+        Arc::new(Self { id: FlightId::fresh(), hash, setup: Arc::clone(setup), state: Mutex::new(state) })
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -78,10 +68,7 @@ impl Solos {
             && let Some(serial) = state.take(now, until)
         {
             drop(state);
-            return Solo::Granted(SoloPermit {
-                solos: Arc::clone(self),
-                serial,
-            });
+            return Solo::Granted(SoloPermit { solos: Arc::clone(self), serial });
         }
         drop(state);
         let Ok(edges) = Edges::announce(&[self.id]) else {
@@ -94,17 +81,9 @@ impl Solos {
         let unwatched = !std::mem::replace(&mut state.watched, true);
         drop(state);
         if unwatched {
-            self.setup.watch.add(
-                Arc::downgrade(self) as Weak<dyn Stalling>,
-                soon(now, self.setup.times),
-            );
+            self.setup.watch.add(Arc::downgrade(self) as Weak<dyn Stalling>, soon(now, self.setup.times));
         }
-        Solo::Wait(SoloWaiter {
-            solos: Arc::clone(self),
-            slot,
-            edges,
-            done: false,
-        })
+        Solo::Wait(SoloWaiter { solos: Arc::clone(self), slot, edges, done: false })
     }
 
     fn release(&self, serial: u64) {
@@ -224,10 +203,7 @@ impl Future for SoloWaiter {
         };
         this.done = true;
         this.edges = None;
-        Poll::Ready(SoloPermit {
-            solos: Arc::clone(&this.solos),
-            serial,
-        })
+        Poll::Ready(SoloPermit { solos: Arc::clone(&this.solos), serial })
     }
 }
 
@@ -251,16 +227,12 @@ impl Drop for SoloWaiter {
 
 impl fmt::Debug for SoloPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SoloPermit")
-            .field("id", &self.solos.id)
-            .finish_non_exhaustive()
+        f.debug_struct("SoloPermit").field("id", &self.solos.id).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for SoloWaiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SoloWaiter")
-            .field("id", &self.solos.id)
-            .finish_non_exhaustive()
+        f.debug_struct("SoloWaiter").field("id", &self.solos.id).finish_non_exhaustive()
     }
 }

@@ -35,12 +35,7 @@ struct Beat {
 impl Pulse {
     pub(super) fn new(setup: Arc<Setup>, now: Moment) -> Arc<Self> {
         let until = later(now, setup.times.lease);
-        Arc::new(Self {
-            setup,
-            until,
-            retired: AtomicBool::new(false),
-            state: Mutex::new(Beat::default()),
-        })
+        Arc::new(Self { setup, until, retired: AtomicBool::new(false), state: Mutex::new(Beat::default()) })
     }
 
     /// The waker to poll the loader with: it forwards to the leader's and notes when.
@@ -71,20 +66,13 @@ impl Pulse {
             return true;
         }
         let beat = self.state.lock();
-        !beat.polling
-            && beat
-                .woken
-                .is_some_and(|woken| now.since(woken) >= self.setup.times.patience)
+        !beat.polling && beat.woken.is_some_and(|woken| now.since(woken) >= self.setup.times.patience)
     }
 
     /// When to look next: in a patience, or at the end of its time if that comes first.
     pub(super) fn next_look(&self, now: Moment) -> Moment {
         let soon = soon(now, self.setup.times);
-        if self.until > now {
-            self.until.min(soon)
-        } else {
-            soon
-        }
+        if self.until > now { self.until.min(soon) } else { soon }
     }
 
     /// Notes that the lease is over although nobody ended it in the table.
@@ -159,11 +147,7 @@ const ROOM: usize = 64;
 
 impl Default for Watched {
     fn default() -> Self {
-        Self {
-            list: Vec::new(),
-            due: Moment::NEVER,
-            limit: ROOM,
-        }
+        Self { list: Vec::new(), due: Moment::NEVER, limit: ROOM }
     }
 }
 

@@ -92,12 +92,7 @@ impl<V> Flight<V> {
             queue: Queue::new(),
             watched: false,
         };
-        let flight = Self {
-            id: FlightId::fresh(),
-            hash,
-            setup: Arc::clone(setup),
-            state: Mutex::new(state),
-        };
+        let flight = Self { id: FlightId::fresh(), hash, setup: Arc::clone(setup), state: Mutex::new(state) };
         (Arc::new(flight), pulse)
     }
 
@@ -257,9 +252,7 @@ impl<V: Send + Sync + 'static> Flight<V> {
         let unwatched = !std::mem::replace(&mut state.watched, true);
         drop(state);
         if unwatched {
-            self.setup
-                .watch
-                .add(Arc::downgrade(self) as Weak<dyn Stalling>, look);
+            self.setup.watch.add(Arc::downgrade(self) as Weak<dyn Stalling>, look);
         }
         Some(Waiter::new(Arc::clone(self), slot))
     }
@@ -271,11 +264,7 @@ impl<V> State<V> {
     }
 
     fn leader_is(&self, pulse: &Arc<Pulse>) -> bool {
-        self.closed.is_none()
-            && self
-                .leader
-                .as_ref()
-                .is_some_and(|leader| Arc::ptr_eq(leader, pulse))
+        self.closed.is_none() && self.leader.as_ref().is_some_and(|leader| Arc::ptr_eq(leader, pulse))
     }
 
     fn is_stalled(&self, now: Moment) -> bool {
@@ -288,9 +277,7 @@ impl<V> State<V> {
     fn is_overdue(&self, now: Moment, patience: Duration) -> bool {
         self.closed.is_none()
             && self.leader.is_none()
-            && self
-                .invited
-                .is_some_and(|invitation| now.since(invitation.since) >= patience)
+            && self.invited.is_some_and(|invitation| now.since(invitation.since) >= patience)
     }
 
     fn invite(&mut self, slot: u32, since: Moment, wakes: &mut Wakes) {
@@ -317,9 +304,7 @@ impl<V: Send + Sync + 'static> Stalling for Flight<V> {
             Some(leader) if state.landing || !leader.is_stalled(now) => {
                 return Some(leader.next_look(now));
             }
-            _ => state
-                .invited
-                .map(|invitation| (invitation.slot, now.since(invitation.since))),
+            _ => state.invited.map(|invitation| (invitation.slot, now.since(invitation.since))),
         };
         let next = match idle {
             Some((_, waited)) if waited < self.setup.times.patience => None,

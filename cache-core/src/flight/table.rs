@@ -77,11 +77,7 @@ pub enum TakeOver<V> {
 impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
     /// An empty table; it owns no memory until something runs.
     pub fn new(setup: Arc<Setup>) -> Self {
-        Self {
-            setup,
-            records: HashTable::new(),
-            running: 0,
-        }
+        Self { setup, records: HashTable::new(), running: 0 }
     }
 
     /// Leads or joins the load of a key.
@@ -96,10 +92,7 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
         live: impl Fn(&N) -> bool,
         after: &mut After<N, K>,
     ) -> Joined<V> {
-        let Some(record) = self
-            .records
-            .find_mut(ask.hash, |record| eq(&record.node, &record.key))
-        else {
+        let Some(record) = self.records.find_mut(ask.hash, |record| eq(&record.node, &record.key)) else {
             let Some(key) = ask.key.take() else {
                 return Joined::NeedsKey;
             };
@@ -156,9 +149,7 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
     /// Whether this lease may publish: it leads the key's current flight. (The node's liveness is for the caller to check.)
     pub fn is_current(&self, ticket: &Ticket<V>) -> bool {
         let flight = ticket.flight();
-        self.records
-            .find(flight.hash, |record| record.is_current(flight))
-            .is_some()
+        self.records.find(flight.hash, |record| record.is_current(flight)).is_some()
             && flight.is_led_by(ticket.pulse())
     }
 
@@ -217,9 +208,7 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
             return TakeOver::Rejoin;
         };
         let flight = Arc::clone(waiter.flight());
-        let found = self
-            .records
-            .find_mut(flight.hash, |record| record.is_current(&flight));
+        let found = self.records.find_mut(flight.hash, |record| record.is_current(&flight));
         let dismissal = match found {
             Some(record) => {
                 let before = record.running();
@@ -247,13 +236,8 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
 
     /// Asks for one of the four permits with which cached functions run themselves.
     pub fn solo(&mut self, ask: Ask<'_, N, K>, eq: impl Fn(&N, &K) -> bool, after: &mut After<N, K>) -> Solo {
-        if let Some(record) = self
-            .records
-            .find_mut(ask.hash, |record| eq(&record.node, &record.key))
-        {
-            let solos = record
-                .solos
-                .get_or_insert_with(|| Solos::new(ask.hash, &self.setup));
+        if let Some(record) = self.records.find_mut(ask.hash, |record| eq(&record.node, &record.key)) {
+            let solos = record.solos.get_or_insert_with(|| Solos::new(ask.hash, &self.setup));
             return solos.acquire(ask.now, &mut after.wakes);
         }
         let Some(key) = ask.key.take() else {
@@ -268,12 +252,7 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
 
     /// Cleans the record of something that ended away from the lock. Called by the [`Reaper`](super::Reaper).
     pub fn reap(&mut self, hash: u64, id: FlightId, after: &mut After<N, K>) {
-        self.change(
-            hash,
-            |record| record.concerns(id),
-            after,
-            |record, after| record.reap(&mut after.wakes),
-        );
+        self.change(hash, |record| record.concerns(id), after, |record, after| record.reap(&mut after.wakes));
     }
 
     /// How many loads run, or are about to be led by an invited waiter: current and detached ones.
@@ -338,10 +317,7 @@ fn seize<N, K, V>(
     now: Moment,
 ) -> Option<Ticket<V>> {
     let seized = flight.seize(slot, record.detached.is_empty(), now)?;
-    let old = seized.old.map(|lease| Detached {
-        flight: flight.id,
-        lease,
-    });
+    let old = seized.old.map(|lease| Detached { flight: flight.id, lease });
     record.detached.extend(old);
     Some(Ticket::new(Arc::clone(flight), seized.new))
 }
@@ -384,16 +360,8 @@ fn join_record<N: Clone, K, V: Send + Sync + 'static>(
     let Ok(edges) = Edges::announce(&ids) else {
         return Joined::Recursion;
     };
-    let leases = || {
-        record
-            .detached
-            .iter()
-            .map(|detached| Arc::clone(&detached.lease))
-            .collect()
-    };
-    let line = record
-        .line
-        .get_or_insert_with(|| Line::new(Arc::clone(setup), leases()));
+    let leases = || record.detached.iter().map(|detached| Arc::clone(&detached.lease)).collect();
+    let line = record.line.get_or_insert_with(|| Line::new(Arc::clone(setup), leases()));
     Joined::Place(line.wait(edges, ask.now))
 }
 

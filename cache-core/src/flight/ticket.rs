@@ -27,12 +27,7 @@ pub struct Ticket<V> {
 
 impl<V> Ticket<V> {
     pub(super) fn new(flight: Arc<Flight<V>>, pulse: Arc<Pulse>) -> Self {
-        Self {
-            flight,
-            pulse,
-            ended: false,
-            closed: false,
-        }
+        Self { flight, pulse, ended: false, closed: false }
     }
 
     /// The flight's name, to be entered in the [`Chain`](super::Chain) while the loader runs.
@@ -73,8 +68,7 @@ impl<V> Ticket<V> {
     pub fn fail(mut self, shared: Option<Arc<dyn Any + Send + Sync>>, panicked: bool) -> bool {
         self.catch();
         self.closed = true;
-        self.flight
-            .close(&self.pulse, Closed::Failed(Failure { shared, panicked }))
+        self.flight.close(&self.pulse, Closed::Failed(Failure { shared, panicked }))
     }
 
     pub(super) fn flight(&self) -> &Arc<Flight<V>> {
@@ -111,9 +105,6 @@ impl<V> Drop for Ticket<V> {
 
 impl<V> fmt::Debug for Ticket<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket")
-            .field("flight", &self.flight.id)
-            .field("ended", &self.ended)
-            .finish()
+        f.debug_struct("Ticket").field("flight", &self.flight.id).field("ended", &self.ended).finish()
     }
 }

@@ -73,13 +73,7 @@ pub struct Waiter<V> {
 
 impl<V> Waiter<V> {
     pub(super) fn new(flight: Arc<Flight<V>>, slot: u32) -> Self {
-        Self {
-            flight,
-            slot,
-            edges: None,
-            asked: false,
-            done: false,
-        }
+        Self { flight, slot, edges: None, asked: false, done: false }
     }
 
     /// The flight's name.
@@ -228,9 +222,6 @@ impl<V> Drop for Waiter<V> {
 
 impl<V> fmt::Debug for Waiter<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiter")
-            .field("flight", &self.flight.id)
-            .field("done", &self.done)
-            .finish()
+        f.debug_struct("Waiter").field("flight", &self.flight.id).field("done", &self.done).finish()
     }
 }

@@ -59,11 +59,7 @@ struct Run {
 
 impl Run {
     fn new(policy: &impl Fn() -> Box<dyn EvictionPolicy>, seed: u64) -> Self {
-        let domain = |number| Domain {
-            heads: Heads::new(number),
-            policy: policy(),
-            members: Vec::new(),
-        };
+        let domain = |number| Domain { heads: Heads::new(number), policy: policy(), members: Vec::new() };
         Self {
             seed,
             step: 0,
@@ -96,9 +92,7 @@ impl Run {
         let (hash, weight) = (self.random.next(), 1 + u64::from(self.random.below(1000)));
         let domain = &mut self.domains[at];
         if self.orders.adopt(&mut domain.heads, slot) {
-            domain
-                .policy
-                .on_insert(&mut self.orders.of(&mut domain.heads), slot, hash, weight);
+            domain.policy.on_insert(&mut self.orders.of(&mut domain.heads), slot, hash, weight);
             domain.members.push(slot);
         }
     }
@@ -109,9 +103,7 @@ impl Run {
         let batch: Vec<SlotId> = (0..count).map(|_| SlotId(self.random.below(SLOTS + 5))).collect();
         let domain = &mut self.domains[at];
         if domain.policy.wants_touches() {
-            domain
-                .policy
-                .on_touch(&mut self.orders.of(&mut domain.heads), &batch);
+            domain.policy.on_touch(&mut self.orders.of(&mut domain.heads), &batch);
         }
     }
 
@@ -170,11 +162,7 @@ impl Run {
     }
 
     fn claim(&self, holds: bool, rule: &str) {
-        assert!(
-            holds,
-            "policy contract broken: {rule} (seed {}, step {})",
-            self.seed, self.step
-        );
+        assert!(holds, "policy contract broken: {rule} (seed {}, step {})", self.seed, self.step);
     }
 }
 
@@ -187,11 +175,7 @@ struct Table {
 
 impl Table {
     fn new(stuck: bool) -> Self {
-        Self {
-            heat: (0..SLOTS).map(|_| Cell::new(0)).collect(),
-            stuck,
-            reads: Cell::new(0),
-        }
+        Self { heat: (0..SLOTS).map(|_| Cell::new(0)).collect(), stuck, reads: Cell::new(0) }
     }
 
     fn set(&self, slot: SlotId, to: u8) {
@@ -201,23 +185,14 @@ impl Table {
     }
 
     fn warm(&self, slot: SlotId, by: u8) {
-        self.set(
-            slot,
-            self.heat
-                .get(slot.index())
-                .map_or(0, Cell::get)
-                .saturating_add(by),
-        );
+        self.set(slot, self.heat.get(slot.index()).map_or(0, Cell::get).saturating_add(by));
     }
 }
 
 impl HeatSource for Table {
     fn heat(&self, slot: SlotId) -> u8 {
         self.reads.set(self.reads.get() + 1);
-        assert!(
-            self.reads.get() <= READS,
-            "policy contract broken: naming a victim ends, hot or not"
-        );
+        assert!(self.reads.get() <= READS, "policy contract broken: naming a victim ends, hot or not");
         self.heat.get(slot.index()).map_or(0, Cell::get)
     }
 

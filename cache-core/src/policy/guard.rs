@@ -46,17 +46,8 @@ pub struct Guarded {
 impl Guarded {
     /// Guards a policy.
     pub fn new(policy: Box<dyn EvictionPolicy>) -> Self {
-        let mut guarded = Self {
-            policy: Some(policy),
-            touches: false,
-            fault: None,
-        };
-        match caught(|| {
-            guarded
-                .policy
-                .as_ref()
-                .is_some_and(|policy| policy.wants_touches())
-        }) {
+        let mut guarded = Self { policy: Some(policy), touches: false, fault: None };
+        match caught(|| guarded.policy.as_ref().is_some_and(|policy| policy.wants_touches())) {
             Some(touches) => guarded.touches = touches,
             None => guarded.dismiss(Fault::Panicked),
         }
@@ -67,11 +58,7 @@ impl Guarded {
     pub fn build(policy: &Policy) -> Self {
         match caught(|| policy.build()) {
             Some(policy) => Self::new(policy),
-            None => Self {
-                policy: None,
-                touches: false,
-                fault: Some(Fault::Panicked),
-            },
+            None => Self { policy: None, touches: false, fault: Some(Fault::Panicked) },
         }
     }
 
@@ -158,9 +145,7 @@ impl Drop for Guarded {
 
 impl std::fmt::Debug for Guarded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Guarded")
-            .field("fault", &self.fault)
-            .finish_non_exhaustive()
+        f.debug_struct("Guarded").field("fault", &self.fault).finish_non_exhaustive()
     }
 }
 

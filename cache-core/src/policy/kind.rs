@@ -57,10 +57,7 @@ impl Policy {
         name: impl Into<Arc<str>>,
         make: impl Fn() -> Box<dyn EvictionPolicy> + Send + Sync + 'static,
     ) -> Self {
-        Self::Custom(Custom {
-            name: name.into(),
-            make: Arc::new(make),
-        })
+        Self::Custom(Custom { name: name.into(), make: Arc::new(make) })
     }
 
     /// Makes the policy of a new domain.
@@ -98,10 +95,7 @@ impl FromStr for Policy {
     /// # Errors
     /// `InvalidConfig` for any other name.
     fn from_str(name: &str) -> Result<Self> {
-        if let Some(policy) = KNOWN
-            .iter()
-            .find(|policy| policy.name().eq_ignore_ascii_case(name))
-        {
+        if let Some(policy) = KNOWN.iter().find(|policy| policy.name().eq_ignore_ascii_case(name)) {
             return Ok(policy.clone());
         }
         let known: Vec<&str> = KNOWN.iter().map(Policy::name).collect();

@@ -30,12 +30,7 @@ struct Link {
 const _: () = assert!(size_of::<Link>() == 16);
 
 impl Link {
-    const FREE: Self = Self {
-        prev: NONE,
-        next: NONE,
-        domain: NONE,
-        list: UNLISTED,
-    };
+    const FREE: Self = Self { prev: NONE, next: NONE, domain: NONE, list: UNLISTED };
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -46,11 +41,7 @@ struct List {
 }
 
 impl List {
-    const EMPTY: Self = Self {
-        head: NONE,
-        tail: NONE,
-        len: 0,
-    };
+    const EMPTY: Self = Self { head: NONE, tail: NONE, len: 0 };
 }
 
 /// The ends of one domain's lists, and how many members the domain has.
@@ -66,12 +57,7 @@ impl Heads {
     /// A domain without members. Its number must be no other live domain's of the same [`Orders`];
     /// `u32::MAX` stands for no domain, and nothing can enter it.
     pub const fn new(domain: u32) -> Self {
-        Self {
-            domain,
-            members: 0,
-            first: List::EMPTY,
-            further: Vec::new(),
-        }
+        Self { domain, members: 0, first: List::EMPTY, further: Vec::new() }
     }
 
     /// The domain's number.
@@ -147,18 +133,12 @@ impl Orders {
 
     /// The policy's view of one domain.
     pub fn of<'a>(&'a mut self, heads: &'a mut Heads) -> Order<'a> {
-        Order {
-            links: &mut self.links,
-            heads,
-        }
+        Order { links: &mut self.links, heads }
     }
 
     /// The domain a slot is a member of.
     pub fn domain_of(&self, slot: SlotId) -> Option<u32> {
-        self.links
-            .get(slot.index())
-            .map(|link| link.domain)
-            .filter(|&domain| domain != NONE)
+        self.links.get(slot.index()).map(|link| link.domain).filter(|&domain| domain != NONE)
     }
 }
 
@@ -196,10 +176,7 @@ impl Order<'_> {
         let ends = self.heads.list_mut(list);
         ends.len = ends.len.saturating_sub(1);
         if let Some(link) = self.links.get_mut(slot.index()) {
-            *link = Link {
-                domain: link.domain,
-                ..Link::FREE
-            };
+            *link = Link { domain: link.domain, ..Link::FREE };
         }
         true
     }
@@ -242,10 +219,7 @@ impl Order<'_> {
     /// Whether a slot is a member of this domain, linked or not.
     pub fn owns(&self, slot: SlotId) -> bool {
         self.heads.domain != NONE
-            && self
-                .links
-                .get(slot.index())
-                .is_some_and(|link| link.domain == self.heads.domain)
+            && self.links.get(slot.index()).is_some_and(|link| link.domain == self.heads.domain)
     }
 
     /// How many members the domain has, linked or not.
@@ -268,10 +242,7 @@ impl Order<'_> {
         if !self.owns(slot) {
             return None;
         }
-        self.links
-            .get(slot.index())
-            .copied()
-            .filter(|link| link.list != UNLISTED)
+        self.links.get(slot.index()).copied().filter(|link| link.list != UNLISTED)
     }
 
     fn place(&mut self, list: u8, slot: SlotId, front: bool) -> bool {
@@ -281,17 +252,8 @@ impl Order<'_> {
         self.remove(slot);
         let ends = self.heads.list_mut(list);
         ends.len += 1;
-        let (prev, next) = if front {
-            (NONE, ends.head)
-        } else {
-            (ends.tail, NONE)
-        };
-        self.links[slot.index()] = Link {
-            prev,
-            next,
-            domain: self.heads.domain,
-            list,
-        };
+        let (prev, next) = if front { (NONE, ends.head) } else { (ends.tail, NONE) };
+        self.links[slot.index()] = Link { prev, next, domain: self.heads.domain, list };
         self.join(list, prev, slot.0);
         self.join(list, slot.0, next);
         true

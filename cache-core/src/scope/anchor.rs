@@ -23,10 +23,7 @@ pub struct Anchor {
 impl Anchor {
     /// An anchor at a path; nothing is looked up yet.
     pub fn new(path: ScopePath) -> Self {
-        Self {
-            path,
-            resolved: ArcSwapOption::empty(),
-        }
+        Self { path, resolved: ArcSwapOption::empty() }
     }
 
     /// An anchor at a place of a registry's tree. Creates no node.

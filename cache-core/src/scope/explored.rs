@@ -22,9 +22,7 @@ struct World {
 
 fn world() -> Arc<World> {
     let registry = Registry::new(ScopeTree::default(), TrackedLevels::First);
-    let user = registry
-        .find_or_create(&scope!(org = 1, user = 2), "test")
-        .unwrap();
+    let user = registry.find_or_create(&scope!(org = 1, user = 2), "test").unwrap();
     let org = Arc::clone(user.parent().unwrap());
     Arc::new(World { registry, user, org })
 }
@@ -66,10 +64,7 @@ fn charges_and_releases_against_nested_detachments_leave_exact_counts() {
 fn live_charge_counts_above_a_detachment_beside_it() {
     explore(|| {
         let world = world();
-        let other = world
-            .registry
-            .find_or_create(&scope!(org = 1, user = 3), "test")
-            .unwrap();
+        let other = world.registry.find_or_create(&scope!(org = 1, user = 3), "test").unwrap();
         let (a, b, kept) = (world.clone(), world.clone(), Arc::clone(&other));
         run(vec![
             Box::new(move || {
@@ -84,10 +79,7 @@ fn live_charge_counts_above_a_detachment_beside_it() {
             }),
         ]);
         assert_eq!(other.counts(), (1, 7));
-        assert_eq!(
-            (world.org.counts(), world.registry.root().counts()),
-            ((1, 7), (1, 7))
-        );
+        assert_eq!((world.org.counts(), world.registry.root().counts()), ((1, 7), (1, 7)));
     });
 }
 
@@ -110,19 +102,12 @@ fn detachment_that_counts_a_concurrent_charge_weighs_it() {
 fn nested_detachments_report_every_entry_once() {
     explore(|| {
         let world = world();
-        let session = world
-            .registry
-            .find_or_create(&scope!(org = 1, user = 2, session = 3), "test")
-            .unwrap();
+        let session = world.registry.find_or_create(&scope!(org = 1, user = 2, session = 3), "test").unwrap();
         for node in [&session, &session, &world.user, &world.org] {
             assert_eq!(node.charge(1), Charge::Live);
         }
         let (entries, weight) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let nodes = [
-            Arc::clone(&session),
-            Arc::clone(&world.user),
-            Arc::clone(&world.org),
-        ];
+        let nodes = [Arc::clone(&session), Arc::clone(&world.user), Arc::clone(&world.org)];
         let threads = nodes.map(|node| -> Box<dyn FnOnce() + Send> {
             let (world, entries, weight) = (world.clone(), entries.clone(), weight.clone());
             Box::new(move || {
@@ -133,10 +118,7 @@ fn nested_detachments_report_every_entry_once() {
             })
         });
         run(threads.into());
-        assert_eq!(
-            (entries.load(Ordering::SeqCst), weight.load(Ordering::SeqCst)),
-            (4, 4)
-        );
+        assert_eq!((entries.load(Ordering::SeqCst), weight.load(Ordering::SeqCst)), (4, 4));
         assert_eq!(world.registry.root().counts(), (0, 0));
     });
 }
@@ -145,14 +127,8 @@ fn check_gone(world: &World, anchor: &Anchor) {
     let gone = world.user.id();
     let found = world.registry.find(&scope!(org = 1, user = 2), "test").unwrap();
     assert!(found.is_none_or(|node| node.id() != gone), "found by its path");
-    assert!(
-        anchor.find(&world.registry).is_none_or(|node| node.id() != gone),
-        "found by its anchor"
-    );
-    assert!(
-        anchor.create(&world.registry).unwrap().id() != gone,
-        "made by its anchor"
-    );
+    assert!(anchor.find(&world.registry).is_none_or(|node| node.id() != gone), "found by its anchor");
+    assert!(anchor.create(&world.registry).unwrap().id() != gone, "made by its anchor");
 }
 
 /// Whoever knows that a detachment returned, its own or another's, finds nothing of what it detached.
@@ -188,12 +164,7 @@ fn look_up_after_a_detachment_returned_finds_nothing_of_it() {
                 }
             })
         };
-        run(vec![
-            evict(&world.user),
-            evict(&world.user),
-            evict(&world.org),
-            reader,
-        ]);
+        run(vec![evict(&world.user), evict(&world.user), evict(&world.org), reader]);
         check_gone(&world, &anchor);
     });
 }
@@ -206,9 +177,7 @@ fn collection_against_creation_never_takes_a_node_in_use() {
         let users = [2, 3, 2].map(|user| -> Box<dyn FnOnce() + Send> {
             let world = world.clone();
             Box::new(move || {
-                let node = world
-                    .find_or_create(&scope!(org = 1, user = user), "test")
-                    .unwrap();
+                let node = world.find_or_create(&scope!(org = 1, user = user), "test").unwrap();
                 assert_eq!(node.charge(1), Charge::Live);
                 let found = world.find(&scope!(org = 1, user = user), "test").unwrap();
                 assert!(found.is_some_and(|found| Arc::ptr_eq(&found, &node)));

@@ -43,18 +43,12 @@ impl<'a> IdText<'a> {
 
     /// Formats a value; no allocation up to 40 bytes.
     pub fn display(value: impl Display) -> Self {
-        let mut sink = Sink::Inline {
-            len: 0,
-            bytes: [0; INLINE],
-        };
+        let mut sink = Sink::Inline { len: 0, bytes: [0; INLINE] };
         // The sink never fails; a `Display` that does leaves what it wrote so far.
         let _ = write!(sink, "{value}");
         Self(match sink {
             // At most `INLINE`, which fits a byte.
-            Sink::Inline { len, bytes } => Repr::Inline {
-                len: len as u8,
-                bytes,
-            },
+            Sink::Inline { len, bytes } => Repr::Inline { len: len as u8, bytes },
             Sink::Spilled(text) => Repr::Owned(text.into_boxed_str()),
         })
     }
@@ -84,10 +78,7 @@ impl<'a> IdText<'a> {
     pub(super) fn reborrow(&self) -> IdText<'_> {
         IdText(match &self.0 {
             Repr::Borrowed(text) => Repr::Borrowed(text),
-            Repr::Inline { len, bytes } => Repr::Inline {
-                len: *len,
-                bytes: *bytes,
-            },
+            Repr::Inline { len, bytes } => Repr::Inline { len: *len, bytes: *bytes },
             Repr::Owned(text) => Repr::Borrowed(text),
         })
     }
@@ -98,10 +89,7 @@ impl<'a> IdText<'a> {
             Repr::Borrowed(text) if text.len() <= INLINE => {
                 let mut bytes = [0; INLINE];
                 bytes[..text.len()].copy_from_slice(text.as_bytes());
-                IdText(Repr::Inline {
-                    len: text.len() as u8,
-                    bytes,
-                })
+                IdText(Repr::Inline { len: text.len() as u8, bytes })
             }
             Repr::Borrowed(text) => IdText(Repr::Owned(text.into())),
             Repr::Inline { len, bytes } => IdText(Repr::Inline { len, bytes }),
@@ -239,11 +227,7 @@ fn refused(length: usize, level: &str, operation: &'static str) -> Error {
         .with("level", level)
         .with("length", length)
         .with("longest", MAX_ID_BYTES)
-        .because(if length == 0 {
-            "an id cannot be empty"
-        } else {
-            "the id is too long"
-        })
+        .because(if length == 0 { "an id cannot be empty" } else { "the id is too long" })
 }
 
 /// A bag of ids by id name (`org_id`, `user_id`), from a request for example.
@@ -256,9 +240,7 @@ pub trait ScopeIds {
 
 impl<N: AsRef<str>, T: ScopeId> ScopeIds for [(N, T)] {
     fn id(&self, name: &str) -> Option<IdText<'_>> {
-        self.iter()
-            .find(|(known, _)| known.as_ref() == name)
-            .map(|(_, id)| id.id_text())
+        self.iter().find(|(known, _)| known.as_ref() == name).map(|(_, id)| id.id_text())
     }
 }
 
@@ -331,9 +313,7 @@ impl ScopeIds for Ids {
 /// Names only: ids may be personal.
 impl fmt::Debug for Ids {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set()
-            .entries(self.0.iter().map(|(name, _)| name))
-            .finish()
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 

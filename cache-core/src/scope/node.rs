@@ -90,20 +90,10 @@ pub(super) struct Seed {
 
 impl Node {
     pub(super) fn new(shared: &Arc<Shared>, parent: Option<Arc<Node>>, seed: Seed) -> Arc<Self> {
-        let Seed {
-            id,
-            level,
-            text,
-            path_hash,
-            stats,
-            is_tracked,
-        } = seed;
+        let Seed { id, level, text, path_hash, stats, is_tracked } = seed;
         let above = parent.as_ref().map_or(&[][..], |parent| &parent.tracked);
-        let tracked = is_tracked
-            .then(|| Arc::clone(&stats))
-            .into_iter()
-            .chain(above.iter().cloned())
-            .collect();
+        let tracked =
+            is_tracked.then(|| Arc::clone(&stats)).into_iter().chain(above.iter().cloned()).collect();
         let above = parent.as_ref().map_or(0, |parent| parent.id);
         shared.nodes.fetch_add(1, Ordering::Relaxed);
         shared.stir();
@@ -226,11 +216,7 @@ impl Node {
     /// Weight goes first and a detachment takes it last, so what a detachment counts as an entry it also weighs.
     pub fn charge(&self, weight: u64) -> Charge {
         self.add_weight(signed(weight));
-        if self.add_entries(1) {
-            Charge::Live
-        } else {
-            Charge::Dead
-        }
+        if self.add_entries(1) { Charge::Live } else { Charge::Dead }
     }
 
     /// Takes a charge back, dead or alive, when its entry has left memory. Tells whether the whole path was alive:
@@ -285,11 +271,8 @@ impl Node {
 
     /// The path, for errors, handles and people.
     pub fn path(&self) -> ScopePath {
-        let mut ids: Vec<Box<str>> = self
-            .chain()
-            .filter(|node| node.level.is_some())
-            .map(|node| Box::from(node.text()))
-            .collect();
+        let mut ids: Vec<Box<str>> =
+            self.chain().filter(|node| node.level.is_some()).map(|node| Box::from(node.text())).collect();
         ids.reverse();
         ScopePath::from_checked(&self.shared.tree, self.level, ids)
     }
@@ -300,21 +283,14 @@ impl Node {
         let entries = self.entries.kill()?;
         let weight = self.weight.kill().unwrap_or(0);
         let above = self.parent.as_deref();
-        let weight = above
-            .is_none_or(|above| above.add_weight(weight.wrapping_neg()))
-            .then_some(weight);
-        let entries = above
-            .is_none_or(|above| above.add_entries(-entries))
-            .then_some(entries);
+        let weight = above.is_none_or(|above| above.add_weight(weight.wrapping_neg())).then_some(weight);
+        let entries = above.is_none_or(|above| above.add_entries(-entries)).then_some(entries);
         if entries.is_none() && weight.is_none() {
             return None;
         }
         // Charges under way can make a count negative: then it is none.
         let count = |taken: Option<i64>| u64::try_from(taken.unwrap_or(0)).unwrap_or(0);
-        Some(Detached {
-            entries: count(entries),
-            weight: count(weight),
-        })
+        Some(Detached { entries: count(entries), weight: count(weight) })
     }
 
     pub(super) fn is_dead(&self) -> bool {

@@ -89,10 +89,7 @@ impl<const N: usize> Locate for ExactPath<N> {
         position: usize,
         operation: &'static str,
     ) -> Result<IdText<'_>> {
-        let (_, id) = self
-            .0
-            .get(position)
-            .ok_or_else(|| missing(tree, level, operation))?;
+        let (_, id) = self.0.get(position).ok_or_else(|| missing(tree, level, operation))?;
         check(id.reborrow(), tree.name(level), operation)
     }
 }
@@ -123,10 +120,7 @@ impl<const N: usize> Locate for PathIds<'_, N> {
         position: usize,
         operation: &'static str,
     ) -> Result<IdText<'_>> {
-        let id = self
-            .ids
-            .get(position)
-            .ok_or_else(|| missing(tree, level, operation))?;
+        let id = self.ids.get(position).ok_or_else(|| missing(tree, level, operation))?;
         check(id.reborrow(), tree.name(level), operation)
     }
 }
@@ -147,10 +141,7 @@ impl<B: ScopeIds + ?Sized> Locate for (&str, &B) {
         _position: usize,
         operation: &'static str,
     ) -> Result<IdText<'_>> {
-        let id = self
-            .1
-            .id(tree.id_name(level))
-            .ok_or_else(|| missing(tree, level, operation))?;
+        let id = self.1.id(tree.id_name(level)).ok_or_else(|| missing(tree, level, operation))?;
         check(id, tree.name(level), operation)
     }
 
@@ -209,11 +200,9 @@ fn no_path(tree: &ScopeTree, names: Vec<&str>, operation: &'static str) -> Error
         .with("given", given.join("/"))
         .with("known", tree.known());
     match known {
-        Some(level) => error.because(format!(
-            "the path of `{}` is `{}`",
-            tree.name(level),
-            tree.path_names(level)
-        )),
+        Some(level) => {
+            error.because(format!("the path of `{}` is `{}`", tree.name(level), tree.path_names(level)))
+        }
         None => error,
     }
 }

@@ -65,16 +65,8 @@ impl Registry {
         });
         let tracked = tracked.collect();
         // Schedules can be replayed only if nothing else is random.
-        let state = if cfg!(shuttle) {
-            RandomState::with_seeds(1, 2, 3, 4)
-        } else {
-            RandomState::new()
-        };
-        let shared = Arc::new(Shared {
-            tree,
-            nodes: AtomicUsize::new(0),
-            stirred: AtomicBool::new(false),
-        });
+        let state = if cfg!(shuttle) { RandomState::with_seeds(1, 2, 3, 4) } else { RandomState::new() };
+        let shared = Arc::new(Shared { tree, nodes: AtomicUsize::new(0), stirred: AtomicBool::new(false) });
         let root = Seed {
             id: 0,
             level: None,
@@ -168,9 +160,7 @@ impl Registry {
         }
         let tree = self.tree();
         let mut node = self.root();
-        let path = place
-            .level(tree, operation)?
-            .map_or(&[][..], |level| tree.path(level));
+        let path = place.level(tree, operation)?.map_or(&[][..], |level| tree.path(level));
         for (position, &level) in path.iter().enumerate() {
             let id = place.id(tree, level, position, operation)?;
             node = match self.look(node.id(), level, id.as_bytes(), Arc::clone) {
@@ -227,9 +217,7 @@ impl Registry {
     ) -> Option<R> {
         let hash = self.hash((parent, level, text));
         let shard = self.shard(hash).read();
-        shard
-            .find(hash, |node| node.is_child(parent, level, text))
-            .map(answer)
+        shard.find(hash, |node| node.is_child(parent, level, text)).map(answer)
     }
 
     fn create(&self, parent: Arc<Node>, level: LevelId, text: IdText<'_>) -> Arc<Node> {
@@ -238,11 +226,7 @@ impl Registry {
         let text = fresh.id_text().as_bytes();
         let hash = self.hash((above, level, text));
         let mut shard = self.shard(hash).write();
-        let entry = shard.entry(
-            hash,
-            |node| node.is_child(above, level, text),
-            |node| self.hash_of(node),
-        );
+        let entry = shard.entry(hash, |node| node.is_child(above, level, text), |node| self.hash_of(node));
         let node = Arc::clone(entry.or_insert_with(|| Arc::clone(&fresh)).get());
         drop(shard);
         // Where another thread was faster, `fresh` goes here, outside the lock.

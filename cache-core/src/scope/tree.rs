@@ -100,10 +100,7 @@ impl ScopeTree {
     #[inline]
     pub fn level(&self, name: &str) -> Option<LevelId> {
         // The length is below `MAX_LEVELS`, so the place fits.
-        self.0
-            .iter()
-            .position(|level| *level.name == *name)
-            .map(|place| LevelId(place as u16))
+        self.0.iter().position(|level| *level.name == *name).map(|place| LevelId(place as u16))
     }
 
     /// The level of this name, or an error that says which are known and which may have been meant.
@@ -204,9 +201,7 @@ impl Default for ScopeTree {
 /// Every level as `path(id name)`.
 impl fmt::Debug for ScopeTree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self
-            .levels()
-            .map(|level| format!("{}({})", self.path_names(level), self.id_name(level)));
+        let shown = self.levels().map(|level| format!("{}({})", self.path_names(level), self.id_name(level)));
         f.debug_set().entries(shown).finish()
     }
 }

@@ -32,30 +32,12 @@ pub(crate) enum Id {
 impl Place {
     pub(super) fn arguments(&self) -> Vec<usize> {
         let Self::Ids(ids) = self else { return Vec::new() };
-        ids.iter()
-            .filter_map(|id| {
-                if let Id::Argument(at) = id {
-                    Some(*at)
-                } else {
-                    None
-                }
-            })
-            .collect()
+        ids.iter().filter_map(|id| if let Id::Argument(at) = id { Some(*at) } else { None }).collect()
     }
 
     pub(super) fn expressions(&self) -> impl Iterator<Item = &Expr> {
-        let ids = if let Self::Ids(ids) = self {
-            ids.as_slice()
-        } else {
-            &[]
-        };
-        ids.iter().filter_map(|id| {
-            if let Id::Given(expr, _) = id {
-                Some(expr)
-            } else {
-                None
-            }
-        })
+        let ids = if let Self::Ids(ids) = self { ids.as_slice() } else { &[] };
+        ids.iter().filter_map(|id| if let Id::Given(expr, _) = id { Some(expr) } else { None })
     }
 }
 
@@ -81,10 +63,7 @@ pub(super) fn place(args: &Args, function: &Function, faults: &mut Faults) -> Op
             let on_path = or_known(&name, levels.names.iter().map(String::as_str));
             faults.at(
                 level.span(),
-                format!(
-                    "scope `{}` has no level `{name}` on its path{on_path}",
-                    levels.title
-                ),
+                format!("scope `{}` has no level `{name}` on its path{on_path}", levels.title),
             );
         }
         for argument in function.args.iter().filter(|argument| argument.pattern.is_some()) {
@@ -103,10 +82,7 @@ pub(super) fn place(args: &Args, function: &Function, faults: &mut Faults) -> Op
         let parameter = Levels::parameter(level);
         let written = given.iter().find(|(name, _)| name.unraw() == level);
         let by_name = |parameter: &Ident| {
-            function
-                .args
-                .iter()
-                .position(|arg| arg.pattern.is_none() && arg.name.unraw() == *parameter)
+            function.args.iter().position(|arg| arg.pattern.is_none() && arg.name.unraw() == *parameter)
         };
         match (written, &parameter) {
             (Some((_, value)), Some(parameter)) => ids.push(Id::Given(value.clone(), parameter.clone())),
@@ -132,14 +108,8 @@ fn missing(levels: &Levels, level: &str, parameter: &Ident, function: &Function)
          `ids(ambient)`",
         levels.title
     );
-    if function
-        .args
-        .iter()
-        .any(|arg| arg.pattern.is_some() && arg.bindings.contains(parameter))
-    {
-        message.push_str(&format!(
-            " (the `{parameter}` inside a pattern is not a parameter)"
-        ));
+    if function.args.iter().any(|arg| arg.pattern.is_some() && arg.bindings.contains(parameter)) {
+        message.push_str(&format!(" (the `{parameter}` inside a pattern is not a parameter)"));
     }
     message
 }

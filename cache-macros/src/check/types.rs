@@ -26,10 +26,7 @@ pub(super) fn returned(function: &Function, faults: &mut Faults) {
     let mut found = Found::default();
     found.visit_type(ty);
     for abstracted in found.abstracted {
-        faults.on(
-            abstracted,
-            "a cached value has a type with a name: write it out, or box and share it",
-        );
+        faults.on(abstracted, "a cached value has a type with a name: write it out, or box and share it");
     }
     for borrow in found.borrows {
         faults.on(

@@ -19,14 +19,7 @@ pub(super) fn private(plan: &Plan<'_>) -> TokenStream {
 /// The traits whose methods `kind` and `view` call.
 pub(super) fn traits(plan: &Plan<'_>) -> TokenStream {
     let private = private(plan);
-    let mut needed = vec![
-        "KindFallible",
-        "KindPlain",
-        "KindRefused",
-        "KindShared",
-        "StoresAll",
-        "StoresOk",
-    ];
+    let mut needed = vec!["KindFallible", "KindPlain", "KindRefused", "KindShared", "StoresAll", "StoresOk"];
     if plan.receiver.is_some() {
         needed.extend(["PeelReference", "PeelValue"]);
     }

@@ -43,30 +43,15 @@ impl<'a> DecodedKey<'a> {
             if scope.len() == StorageKey::MAX_DEPTH {
                 return Err(malformed("deeper than any path"));
             }
-            scope.push(Segment {
-                level: rest.text()?,
-                id: rest.text()?,
-            });
+            scope.push(Segment { level: rest.text()?, id: rest.text()? });
         }
-        let decoded = Self {
-            scope,
-            region: rest.text()?,
-            key: rest.bytes()?,
-        };
-        if rest.0.is_empty() {
-            Ok(decoded)
-        } else {
-            Err(malformed("bytes after the end"))
-        }
+        let decoded = Self { scope, region: rest.text()?, key: rest.bytes()? };
+        if rest.0.is_empty() { Ok(decoded) } else { Err(malformed("bytes after the end")) }
     }
 
     /// The key that was read.
     pub fn as_key(&self) -> StorageKey<'_> {
-        StorageKey {
-            scope: &self.scope,
-            region: self.region,
-            key: self.key,
-        }
+        StorageKey { scope: &self.scope, region: self.region, key: self.key }
     }
 }
 
@@ -137,23 +122,14 @@ impl<'a> Reader<'a> {
     fn byte(&mut self) -> Result<u8> {
         let (&byte, rest) = self.0.split_first().ok_or_else(|| malformed("ends early"))?;
         self.0 = rest;
-        if byte > SEGMENT {
-            Err(malformed("unknown tag"))
-        } else {
-            Ok(byte)
-        }
+        if byte > SEGMENT { Err(malformed("unknown tag")) } else { Ok(byte) }
     }
 
     fn bytes(&mut self) -> Result<&'a [u8]> {
-        let (length, rest) = self
-            .0
-            .split_first_chunk::<4>()
-            .ok_or_else(|| malformed("ends early"))?;
+        let (length, rest) = self.0.split_first_chunk::<4>().ok_or_else(|| malformed("ends early"))?;
         let length =
             usize::try_from(u32::from_be_bytes(*length)).map_err(|_| malformed("longer than memory"))?;
-        let (part, rest) = rest
-            .split_at_checked(length)
-            .ok_or_else(|| malformed("ends early"))?;
+        let (part, rest) = rest.split_at_checked(length).ok_or_else(|| malformed("ends early"))?;
         self.0 = rest;
         Ok(part)
     }

@@ -25,11 +25,7 @@ async fn get_many_answers_each_key_in_its_place(subject: &Subject) -> Outcome {
     subject.put(&[], b"root").await?;
     subject.put(&[("org", "a"), ("user", "b")], b"user").await?;
     let keys = [2, 1, 0, 2, 3].map(|n: usize| StorageKey::new(SCOPES[n], "r", b"k"));
-    let found = subject
-        .storage
-        .get_many(&keys)
-        .await
-        .map_err(|error| format!("get_many failed: {error}"))?;
+    let found = subject.storage.get_many(&keys).await.map_err(|error| format!("get_many failed: {error}"))?;
     let found: Vec<_> = found.iter().map(Option::as_deref).collect();
     let mut expected: Vec<Option<&[u8]>> = vec![Some(b"user"), None, Some(b"root"), Some(b"user"), None];
     if !subject.capability().keeps() && found.len() == expected.len() {
@@ -55,30 +51,18 @@ async fn put_many_stores_every_entry(subject: &Subject) -> Outcome {
 
 async fn put_many_of_one_key_twice_keeps_the_later(subject: &Subject) -> Outcome {
     let key = StorageKey::new(SCOPES[1], "r", b"k");
-    put_many(
-        subject,
-        &[(key, Value::from(*b"first")), (key, Value::from(*b"later"))],
-    )
-    .await?;
+    put_many(subject, &[(key, Value::from(*b"first")), (key, Value::from(*b"later"))]).await?;
     subject.expect(&[("org", "a")], Some(b"later")).await
 }
 
 async fn empty_batches_do_nothing(subject: &Subject) -> Outcome {
     subject.put(&[], b"root").await?;
     put_many(subject, &[]).await?;
-    let found = subject
-        .storage
-        .get_many(&[])
-        .await
-        .map_err(|error| format!("get_many failed: {error}"))?;
+    let found = subject.storage.get_many(&[]).await.map_err(|error| format!("get_many failed: {error}"))?;
     same("values of no keys", found, Vec::new())?;
     subject.expect(&[], Some(b"root")).await
 }
 
 async fn put_many(subject: &Subject, entries: &[(StorageKey<'_>, Value)]) -> Outcome {
-    subject
-        .storage
-        .put_many(entries)
-        .await
-        .map_err(|error| format!("put_many failed: {error}"))
+    subject.storage.put_many(entries).await.map_err(|error| format!("put_many failed: {error}"))
 }

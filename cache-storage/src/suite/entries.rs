@@ -42,21 +42,13 @@ async fn absent_key_is_none_and_no_error(subject: &Subject) -> Outcome {
     subject.expect(&[("org", "a"), ("user", "b")], None).await?;
     subject.put(&[("org", "a"), ("user", "b")], b"1").await?;
     subject.expect(&[("org", "a")], None).await?;
-    subject
-        .expect(&[("org", "a"), ("user", "b"), ("session", "c")], None)
-        .await
+    subject.expect(&[("org", "a"), ("user", "b"), ("session", "c")], None).await
 }
 
 async fn put_is_readable_at_once_and_byte_for_byte(subject: &Subject) -> Outcome {
     let all_bytes: Vec<u8> = (0..=u8::MAX).cycle().take(70_000).collect();
-    let long = subject
-        .capability()
-        .largest_value()
-        .map_or(all_bytes.len(), |most| most.min(all_bytes.len()));
-    for (path, value) in [
-        (&[][..], &all_bytes[..long]),
-        (&[("org", "a")], &all_bytes[..long.min(7)]),
-    ] {
+    let long = subject.capability().largest_value().map_or(all_bytes.len(), |most| most.min(all_bytes.len()));
+    for (path, value) in [(&[][..], &all_bytes[..long]), (&[("org", "a")], &all_bytes[..long.min(7)])] {
         subject.put(path, value).await?;
         subject.expect(path, Some(value)).await?;
         subject.expect(path, Some(value)).await?;
@@ -101,13 +93,7 @@ async fn levels_are_part_of_identity(subject: &Subject) -> Outcome {
 }
 
 async fn regions_that_look_alike_share_nothing(subject: &Subject) -> Outcome {
-    distinct(
-        subject,
-        LOOK_ALIKES
-            .iter()
-            .map(|region| (&[("org", "a")][..], *region, &b"k"[..])),
-    )
-    .await
+    distinct(subject, LOOK_ALIKES.iter().map(|region| (&[("org", "a")][..], *region, &b"k"[..]))).await
 }
 
 async fn keys_that_look_alike_share_nothing(subject: &Subject) -> Outcome {
@@ -137,11 +123,7 @@ async fn long_parts_are_not_cut(subject: &Subject) -> Outcome {
     distinct(subject, paths.iter().map(|path| (&path[..], "r", &b"k"[..]))).await?;
     let long = base.repeat(4);
     let (one, two) = (format!("{long}1"), format!("{long}2"));
-    distinct(
-        subject,
-        [&one, &two].into_iter().map(|key| (&[][..], "r", key.as_bytes())),
-    )
-    .await
+    distinct(subject, [&one, &two].into_iter().map(|key| (&[][..], "r", key.as_bytes()))).await
 }
 
 /// Puts a different value under each identity, then reads all of them back.
@@ -151,14 +133,10 @@ async fn distinct<'a>(
 ) -> Outcome {
     for (n, (path, region, key)) in entries.clone().enumerate() {
         subject.expect_in(path, region, key, None).await?;
-        subject
-            .put_in(path, region, key, format!("value {n}").as_bytes())
-            .await?;
+        subject.put_in(path, region, key, format!("value {n}").as_bytes()).await?;
     }
     for (n, (path, region, key)) in entries.enumerate() {
-        subject
-            .expect_in(path, region, key, Some(format!("value {n}").as_bytes()))
-            .await?;
+        subject.expect_in(path, region, key, Some(format!("value {n}").as_bytes())).await?;
     }
     Ok(())
 }
@@ -168,10 +146,7 @@ async fn path_deeper_than_any_tree_is_refused(subject: &Subject) -> Outcome {
     let key = StorageKey::new(&deep, "r", b"k");
     let deepest = StorageKey::new(&deep[1..], "r", b"k");
     let storage = &subject.storage;
-    storage
-        .put(deepest, Value::from(*b"1"))
-        .await
-        .map_err(|error| format!("deepest path: {error}"))?;
+    storage.put(deepest, Value::from(*b"1")).await.map_err(|error| format!("deepest path: {error}"))?;
     let kinds = [
         storage.put(key, Value::from(*b"2")).await.err(),
         storage.get(key).await.err(),
@@ -179,15 +154,9 @@ async fn path_deeper_than_any_tree_is_refused(subject: &Subject) -> Outcome {
         storage.evict_scope(&deep).await.err(),
     ];
     for error in kinds {
-        same(
-            "kind of error",
-            error.map(|error| error.kind()),
-            Some(ErrorKind::InvalidKey),
-        )?;
+        same("kind of error", error.map(|error| error.kind()), Some(ErrorKind::InvalidKey))?;
     }
-    subject
-        .expect(&[("level", "id"); StorageKey::MAX_DEPTH], Some(b"1"))
-        .await
+    subject.expect(&[("level", "id"); StorageKey::MAX_DEPTH], Some(b"1")).await
 }
 
 async fn concurrent_puts_of_many_keys_all_arrive(subject: &Subject) -> Outcome {
@@ -211,10 +180,7 @@ async fn concurrent_puts_of_one_key_leave_one_of_the_values(subject: &Subject) -
     match subject.get_in(&[("org", "a")], "r", b"k").await? {
         Some(found) if values.iter().any(|value| **value == *found) => Ok(()),
         None if !subject.capability().keeps() => Ok(()),
-        found => Err(format!(
-            "{:?} bytes that nobody put",
-            found.map(|found| found.len())
-        )),
+        found => Err(format!("{:?} bytes that nobody put", found.map(|found| found.len()))),
     }
 }
 
@@ -244,14 +210,7 @@ async fn value_above_the_limit_is_refused_and_changes_nothing(subject: &Subject)
     let (fits, above) = (vec![7; most], vec![8; most + 1]);
     subject.put(&[("org", "a")], &fits).await?;
     let path = segments(&[("org", "a")]);
-    let refused = subject
-        .storage
-        .put(StorageKey::new(&path, "r", b"k"), above.into())
-        .await;
-    same(
-        "kind of error",
-        refused.err().map(|error| error.kind()),
-        Some(ErrorKind::TooLarge),
-    )?;
+    let refused = subject.storage.put(StorageKey::new(&path, "r", b"k"), above.into()).await;
+    same("kind of error", refused.err().map(|error| error.kind()), Some(ErrorKind::TooLarge))?;
     subject.expect(&[("org", "a")], Some(&fits)).await
 }

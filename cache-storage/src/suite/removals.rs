@@ -68,12 +68,8 @@ async fn fill(subject: &Subject) -> Outcome {
 async fn expect_all(subject: &Subject, paths: &[Path<'_>], there: bool) -> Outcome {
     for path in paths {
         for region in ["r", "a"] {
-            subject
-                .expect_in(path, region, b"k", there.then_some(b"1"))
-                .await?;
-            subject
-                .expect_in(path, region, b"a", there.then_some(b"2"))
-                .await?;
+            subject.expect_in(path, region, b"k", there.then_some(b"1")).await?;
+            subject.expect_in(path, region, b"a", there.then_some(b"2")).await?;
         }
     }
     Ok(())
@@ -169,57 +165,25 @@ async fn removals_count_exactly_what_went(subject: &Subject) -> Outcome {
     fill(subject).await?;
     fill(subject).await?;
     let (inside, outside) = (4 * INSIDE.len() as u64, 4 * OUTSIDE.len() as u64);
-    same(
-        "count of a remove",
-        subject.remove_in(INSIDE[0], "r", b"k").await?,
-        Count::Known(1),
-    )?;
-    same(
-        "count of a user",
-        subject.evict(INSIDE[1]).await?,
-        Count::Known(8),
-    )?;
-    same(
-        "count of an org",
-        subject.evict(INSIDE[0]).await?,
-        Count::Known(inside - 9),
-    )?;
+    same("count of a remove", subject.remove_in(INSIDE[0], "r", b"k").await?, Count::Known(1))?;
+    same("count of a user", subject.evict(INSIDE[1]).await?, Count::Known(8))?;
+    same("count of an org", subject.evict(INSIDE[0]).await?, Count::Known(inside - 9))?;
     same("count of a clear", subject.clear().await?, Count::Known(outside))?;
     fill(subject).await?;
-    same(
-        "count of the root",
-        subject.evict(&[]).await?,
-        Count::Known(inside + outside),
-    )
+    same("count of the root", subject.evict(&[]).await?, Count::Known(inside + outside))
 }
 
 async fn removals_of_nothing_count_zero(subject: &Subject) -> Outcome {
     fill(subject).await?;
     subject.clear().await?;
-    same(
-        "count of a remove",
-        subject.remove_in(INSIDE[0], "r", b"k").await?,
-        Count::Known(0),
-    )?;
-    same(
-        "count of an eviction",
-        subject.evict(INSIDE[0]).await?,
-        Count::Known(0),
-    )?;
+    same("count of a remove", subject.remove_in(INSIDE[0], "r", b"k").await?, Count::Known(0))?;
+    same("count of an eviction", subject.evict(INSIDE[0]).await?, Count::Known(0))?;
     same("count of a clear", subject.clear().await?, Count::Known(0))
 }
 
 async fn removals_are_reported_as_unknown(subject: &Subject) -> Outcome {
     fill(subject).await?;
-    same(
-        "count of a remove",
-        subject.remove_in(INSIDE[0], "r", b"k").await?,
-        Count::Unknown,
-    )?;
-    same(
-        "count of an eviction",
-        subject.evict(INSIDE[0]).await?,
-        Count::Unknown,
-    )?;
+    same("count of a remove", subject.remove_in(INSIDE[0], "r", b"k").await?, Count::Unknown)?;
+    same("count of an eviction", subject.evict(INSIDE[0]).await?, Count::Unknown)?;
     same("count of a clear", subject.clear().await?, Count::Unknown)
 }

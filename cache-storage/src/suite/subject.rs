@@ -32,10 +32,7 @@ impl Subject {
     }
 
     pub(super) async fn put_in(&self, path: Path<'_>, region: &str, key: &[u8], value: &[u8]) -> Outcome {
-        let stored = self
-            .storage
-            .put(StorageKey::new(&segments(path), region, key), value.into())
-            .await;
+        let stored = self.storage.put(StorageKey::new(&segments(path), region, key), value.into()).await;
         stored.map_err(|error| format!("put failed: {error}"))
     }
 
@@ -45,10 +42,7 @@ impl Subject {
         region: &str,
         key: &[u8],
     ) -> Result<Option<Value>, String> {
-        let found = self
-            .storage
-            .get(StorageKey::new(&segments(path), region, key))
-            .await;
+        let found = self.storage.get(StorageKey::new(&segments(path), region, key)).await;
         found.map_err(|error| format!("get failed: {error}"))
     }
 
@@ -73,11 +67,7 @@ impl Subject {
         if found.is_none() && value.is_some() && !self.capability().keeps() {
             return Ok(());
         }
-        same(
-            &format!("value of {path:?} {region:?} {key:?}"),
-            found.as_deref(),
-            value,
-        )
+        same(&format!("value of {path:?} {region:?} {key:?}"), found.as_deref(), value)
     }
 
     pub(super) async fn evict(&self, path: Path<'_>) -> Result<Count, String> {
@@ -86,27 +76,17 @@ impl Subject {
     }
 
     pub(super) async fn clear(&self) -> Result<Count, String> {
-        self.storage
-            .clear()
-            .await
-            .map_err(|error| format!("clear failed: {error}"))
+        self.storage.clear().await.map_err(|error| format!("clear failed: {error}"))
     }
 
     pub(super) async fn remove_in(&self, path: Path<'_>, region: &str, key: &[u8]) -> Result<Count, String> {
-        let count = self
-            .storage
-            .remove(StorageKey::new(&segments(path), region, key))
-            .await;
+        let count = self.storage.remove(StorageKey::new(&segments(path), region, key)).await;
         count.map_err(|error| format!("remove failed: {error}"))
     }
 }
 
 pub(super) fn same<T: PartialEq + Debug>(what: &str, seen: T, expected: T) -> Outcome {
-    if seen == expected {
-        Ok(())
-    } else {
-        Err(format!("{what} was {seen:?}, expected {expected:?}"))
-    }
+    if seen == expected { Ok(()) } else { Err(format!("{what} was {seen:?}, expected {expected:?}")) }
 }
 
 /// Polls all futures in turn, on one task, until all are done. Outputs in the order of the futures.
@@ -120,11 +100,7 @@ pub(super) async fn together<T>(mut futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
                 *output = Some(value);
             }
         }
-        if outputs.iter().all(Option::is_some) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if outputs.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
     outputs.into_iter().flatten().collect()

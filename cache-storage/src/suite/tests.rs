@@ -23,42 +23,18 @@ const CAUGHT: &[(Fault, &str)] = &[
     (Fault::IgnoresLevels, "levels_are_part_of_identity"),
     (Fault::FoldsRegions, "regions_that_look_alike_share_nothing"),
     (Fault::KeysAsText, "keys_that_look_alike_share_nothing"),
-    (
-        Fault::JoinsRegionAndKey,
-        "parts_cannot_be_shifted_between_scope_region_and_key",
-    ),
+    (Fault::JoinsRegionAndKey, "parts_cannot_be_shifted_between_scope_region_and_key"),
     (Fault::CutsIds, "long_parts_are_not_cut"),
     (Fault::TakesAnyDepth, "path_deeper_than_any_tree_is_refused"),
-    (
-        Fault::LosesEveryThirdPut,
-        "concurrent_puts_of_many_keys_all_arrive",
-    ),
-    (
-        Fault::AppendsToOld,
-        "concurrent_puts_of_one_key_leave_one_of_the_values",
-    ),
+    (Fault::LosesEveryThirdPut, "concurrent_puts_of_many_keys_all_arrive"),
+    (Fault::AppendsToOld, "concurrent_puts_of_one_key_leave_one_of_the_values"),
     (Fault::TearsPuts, "dropped_put_leaves_the_old_or_the_new_value"),
-    (
-        Fault::WritesBeforePoll,
-        "dropped_put_leaves_the_old_or_the_new_value",
-    ),
-    (
-        Fault::StoresTooLarge,
-        "value_above_the_limit_is_refused_and_changes_nothing",
-    ),
-    (
-        Fault::RemovesWholeRegion,
-        "remove_takes_one_entry_and_leaves_its_neighbours",
-    ),
+    (Fault::WritesBeforePoll, "dropped_put_leaves_the_old_or_the_new_value"),
+    (Fault::StoresTooLarge, "value_above_the_limit_is_refused_and_changes_nothing"),
+    (Fault::RemovesWholeRegion, "remove_takes_one_entry_and_leaves_its_neighbours"),
     (Fault::RefusesEvictedScopes, "removed_key_can_be_put_again"),
-    (
-        Fault::EvictsOnlyTheScopeItself,
-        "evict_scope_takes_the_scope_and_all_below_in_every_region",
-    ),
-    (
-        Fault::EvictsByTextPrefix,
-        "evict_scope_leaves_parents_siblings_and_look_alikes",
-    ),
+    (Fault::EvictsOnlyTheScopeItself, "evict_scope_takes_the_scope_and_all_below_in_every_region"),
+    (Fault::EvictsByTextPrefix, "evict_scope_leaves_parents_siblings_and_look_alikes"),
     (Fault::EvictsById, "evict_scope_compares_levels_too"),
     (Fault::EvictsNoRoot, "evict_scope_of_the_root_takes_everything"),
     (Fault::ErrsOnEmptyScope, "evict_scope_of_nothing_is_no_error"),
@@ -71,10 +47,7 @@ const CAUGHT: &[(Fault, &str)] = &[
     (Fault::CountsWithoutPromise, "removals_are_reported_as_unknown"),
     (Fault::GetManyBackwards, "get_many_answers_each_key_in_its_place"),
     (Fault::PutManyDropsLast, "put_many_stores_every_entry"),
-    (
-        Fault::PutManyKeepsFirst,
-        "put_many_of_one_key_twice_keeps_the_later",
-    ),
+    (Fault::PutManyKeepsFirst, "put_many_of_one_key_twice_keeps_the_later"),
     (Fault::EmptyBatchClears, "empty_batches_do_nothing"),
 ];
 
@@ -87,10 +60,7 @@ fn each_broken_backend_is_caught_by_its_behaviour() {
     for (fault, behaviour) in CAUGHT {
         let report = run(*fault);
         let failed: Vec<_> = report.failed.iter().map(|(name, _)| *name).collect();
-        assert!(
-            failed.contains(behaviour),
-            "{fault:?} was not caught by {behaviour} but by {failed:?}"
-        );
+        assert!(failed.contains(behaviour), "{fault:?} was not caught by {behaviour} but by {failed:?}");
     }
 }
 
@@ -98,11 +68,7 @@ fn each_broken_backend_is_caught_by_its_behaviour() {
 fn each_behaviour_catches_a_broken_backend() {
     let caught: HashSet<_> = CAUGHT.iter().map(|(_, behaviour)| *behaviour).collect();
     for behaviour in [entries::ALL, removals::ALL, batches::ALL].concat() {
-        assert!(
-            caught.contains(behaviour.name),
-            "nothing shows that {} can fail",
-            behaviour.name
-        );
+        assert!(caught.contains(behaviour.name), "nothing shows that {} can fail", behaviour.name);
     }
 }
 
@@ -114,10 +80,8 @@ fn the_same_backend_unbroken_passes() {
 #[test]
 fn behaviours_that_are_not_promised_are_listed_as_skipped() {
     let report = block_on(check(async || Reference::new()));
-    let skipped = [
-        "value_above_the_limit_is_refused_and_changes_nothing",
-        "removals_are_reported_as_unknown",
-    ];
+    let skipped =
+        ["value_above_the_limit_is_refused_and_changes_nothing", "removals_are_reported_as_unknown"];
     assert_eq!(report.skipped, skipped);
     let all = [entries::ALL, removals::ALL, batches::ALL].concat().len();
     assert_eq!(report.passed.len() + report.skipped.len(), all);

@@ -26,10 +26,8 @@ pub(super) fn faults(rule: &CrateRule, all: &[CrateRule], files: &[File]) -> Vec
             (module, file, source)
         })
         .collect();
-    let rooms: BTreeSet<&str> = sources
-        .iter()
-        .filter_map(|(module, ..)| module.first().map(String::as_str))
-        .collect();
+    let rooms: BTreeSet<&str> =
+        sources.iter().filter_map(|(module, ..)| module.first().map(String::as_str)).collect();
     let origins = root_names(&sources, &rooms);
     let mut faults = Vec::new();
     let mut edges = Edges::new();
@@ -56,11 +54,7 @@ pub(super) fn faults(rule: &CrateRule, all: &[CrateRule], files: &[File]) -> Vec
                         fault(what);
                     }
                     if !named.in_tests && !rule.circles {
-                        edges
-                            .entry(own.clone())
-                            .or_default()
-                            .entry(other.into())
-                            .or_insert(place);
+                        edges.entry(own.clone()).or_default().entry(other.into()).or_insert(place);
                     }
                 }
                 Ok(_) => {}
@@ -75,14 +69,9 @@ pub(super) fn faults(rule: &CrateRule, all: &[CrateRule], files: &[File]) -> Vec
 /// The module path of a file; empty for the root.
 fn module_of(path: &Path) -> Vec<String> {
     let without_ending = path.with_extension("");
-    let mut parts: Vec<String> = without_ending
-        .iter()
-        .map(|part| part.to_string_lossy().into_owned())
-        .collect();
-    if parts
-        .last()
-        .is_some_and(|last| ["lib", "main", "mod"].contains(&last.as_str()))
-    {
+    let mut parts: Vec<String> =
+        without_ending.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    if parts.last().is_some_and(|last| ["lib", "main", "mod"].contains(&last.as_str())) {
         parts.pop();
     }
     parts
@@ -93,12 +82,7 @@ fn root_names(sources: &[(Vec<String>, &File, Source)], rooms: &BTreeSet<&str>) 
     let mut origins = BTreeMap::new();
     for (module, _, source) in sources {
         if let Some(room) = module.first() {
-            origins.extend(
-                source
-                    .macros
-                    .iter()
-                    .map(|name| (name.clone(), Origin::Room(room.clone()))),
-            );
+            origins.extend(source.macros.iter().map(|name| (name.clone(), Origin::Room(room.clone()))));
             continue;
         }
         for import in &source.imports {
@@ -152,11 +136,7 @@ fn layer(rule: &CrateRule, room: &str) -> Option<usize> {
 }
 
 fn room_fault(rule: &CrateRule, own: &str, other: &str) -> Option<String> {
-    if rule
-        .strangers
-        .iter()
-        .any(|pair| *pair == (own, other) || *pair == (other, own))
-    {
+    if rule.strangers.iter().any(|pair| *pair == (own, other) || *pair == (other, own)) {
         return Some(format!("{own} and {other} do not know each other"));
     }
     let (own_layer, other_layer) = (layer(rule, own)?, layer(rule, other)?);
@@ -177,18 +157,14 @@ fn circle(edges: &Edges) -> Option<String> {
         }
         way.push(room);
         let found = again
-            || edges
-                .get(room)
-                .is_some_and(|next| next.keys().any(|next| visit(edges, next, way, done)));
+            || edges.get(room).is_some_and(|next| next.keys().any(|next| visit(edges, next, way, done)));
         if !found {
             way.pop();
         }
         found
     }
     let (mut way, mut done) = (Vec::new(), BTreeSet::new());
-    edges
-        .keys()
-        .find(|room| visit(edges, room, &mut way, &mut done))?;
+    edges.keys().find(|room| visit(edges, room, &mut way, &mut done))?;
     let begin = way.iter().position(|room| Some(room) == way.last())?;
     let steps = way[begin..].windows(2);
     let steps = steps.map(|step| format!("{} → {} ({})", step[0], step[1], edges[step[0]][step[1]]));

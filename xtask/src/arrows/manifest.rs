@@ -43,13 +43,7 @@ fn dependencies(manifest: &str) -> Vec<String> {
         } else if inside && let Some((name, _)) = line.split_once('=') {
             let name = name.trim();
             if !name.starts_with('#') {
-                names.push(
-                    name.split('.')
-                        .next()
-                        .unwrap_or(name)
-                        .trim_matches('"')
-                        .to_owned(),
-                );
+                names.push(name.split('.').next().unwrap_or(name).trim_matches('"').to_owned());
             }
         }
     }

@@ -31,12 +31,7 @@ pub(crate) struct Source {
 /// Reads a source that is the module given.
 pub(crate) fn named_paths(text: &str, module: &[String]) -> Source {
     let tokens = tokens(text);
-    let mut reader = Reader {
-        tokens: &tokens,
-        at: 0,
-        module: module.to_vec(),
-        source: Source::default(),
-    };
+    let mut reader = Reader { tokens: &tokens, at: 0, module: module.to_vec(), source: Source::default() };
     reader.read();
     reader.source
 }
@@ -98,9 +93,7 @@ impl Reader<'_> {
                 }
                 Token::Word(_) => {
                     let found = self.tree(&[]);
-                    self.source
-                        .paths
-                        .extend(found.into_iter().filter(|named| named.path.len() > 1));
+                    self.source.paths.extend(found.into_iter().filter(|named| named.path.len() > 1));
                 }
                 // After `>` it goes on with a type, not with a path of its own: `<T>::name`.
                 Token::Separator
@@ -156,13 +149,7 @@ impl Reader<'_> {
             return Vec::new();
         }
         let in_tests = self.module.iter().any(|part| part == "tests");
-        vec![Named {
-            in_crate: self.in_crate(&path),
-            path,
-            line,
-            binds,
-            in_tests,
-        }]
+        vec![Named { in_crate: self.in_crate(&path), path, line, binds, in_tests }]
     }
 
     fn group(&mut self, prefix: &[String]) -> Vec<Named> {
@@ -191,17 +178,10 @@ impl Reader<'_> {
             "self" | "super" => self.module.clone(),
             _ => return None,
         };
-        let supers = path
-            .iter()
-            .skip(usize::from(path[0] == "self"))
-            .take_while(|part| *part == "super")
-            .count();
+        let supers =
+            path.iter().skip(usize::from(path[0] == "self")).take_while(|part| *part == "super").count();
         base.truncate(base.len().saturating_sub(supers));
-        let skip = if supers == 0 {
-            1
-        } else {
-            supers + usize::from(path[0] == "self")
-        };
+        let skip = if supers == 0 { 1 } else { supers + usize::from(path[0] == "self") };
         base.extend_from_slice(&path[skip..]);
         Some(base)
     }

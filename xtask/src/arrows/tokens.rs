@@ -26,10 +26,7 @@ pub(crate) fn tokens(source: &str) -> Vec<(Token, usize)> {
         if let Some(token) = token {
             found.push((token, line));
         }
-        line += rest[..length]
-            .iter()
-            .filter(|character| **character == '\n')
-            .count();
+        line += rest[..length].iter().filter(|character| **character == '\n').count();
         at += length;
     }
     found
@@ -37,11 +34,7 @@ pub(crate) fn tokens(source: &str) -> Vec<(Token, usize)> {
 
 /// The token at the beginning of what is left, if it is one, and its length.
 fn next(character: char, rest: &[char]) -> (Option<Token>, usize) {
-    let starts = |text: &str| {
-        text.chars()
-            .enumerate()
-            .all(|(n, character)| rest.get(n) == Some(&character))
-    };
+    let starts = |text: &str| text.chars().enumerate().all(|(n, character)| rest.get(n) == Some(&character));
     match character {
         _ if character.is_whitespace() => (None, 1),
         '/' if starts("//") => (None, until(rest, |at| rest[at] == '\n')),

@@ -124,10 +124,7 @@ fn seconds_of_every_integer_type_agree() {
 #[test]
 fn deadline_is_now_and_the_time_or_an_error() {
     let second = Ttl::parse("1s").unwrap();
-    assert_eq!(
-        second.deadline(Moment::from_nanos(5)).unwrap(),
-        Moment::from_nanos(1_000_000_005)
-    );
+    assert_eq!(second.deadline(Moment::from_nanos(5)).unwrap(), Moment::from_nanos(1_000_000_005));
     let late = Moment::from_nanos(u64::MAX - 1_000_000_000);
     let error = second.deadline(late).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidTtl);
@@ -137,11 +134,7 @@ fn deadline_is_now_and_the_time_or_an_error() {
 
 #[test]
 fn hostile_text_is_shown_short_and_escaped() {
-    for text in [
-        "\u{1b}[31m5s".to_owned(),
-        "9".repeat(1 << 20),
-        format!("1{}", "x".repeat(1 << 20)),
-    ] {
+    for text in ["\u{1b}[31m5s".to_owned(), "9".repeat(1 << 20), format!("1{}", "x".repeat(1 << 20))] {
         let error = refused(text);
         assert!(error.len() < 300 && !error.contains('\u{1b}'), "{error}");
     }

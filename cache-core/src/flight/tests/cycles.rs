@@ -58,20 +58,14 @@ fn circle_over_three_leases_and_an_outer_one_is_seen() {
     };
     {
         let _inner = inside(3);
-        assert!(
-            matches!(host.join(0), Joined::Recursion),
-            "0 waits through what it runs inside of it"
-        );
+        assert!(matches!(host.join(0), Joined::Recursion), "0 waits through what it runs inside of it");
         assert!(matches!(host.join(1), Joined::Recursion));
         assert!(matches!(host.join(2), Joined::Recursion));
     }
     drop(first);
     {
         let _inner = inside(3);
-        assert!(
-            matches!(host.join(0), Joined::Wait(_)),
-            "a dropped waiter waits for nothing"
-        );
+        assert!(matches!(host.join(0), Joined::Wait(_)), "a dropped waiter waits for nothing");
         assert!(matches!(host.join(2), Joined::Recursion));
     }
     drop(second);
@@ -113,10 +107,7 @@ fn waiting_for_a_place_counts_as_waiting_for_both_loads() {
     host.detach(1);
     for ticket in [&first, &second] {
         let _inside = Chain::enter(ticket.id());
-        assert!(
-            matches!(host.join(1), Joined::Recursion),
-            "its own load holds a place"
-        );
+        assert!(matches!(host.join(1), Joined::Recursion), "its own load holds a place");
     }
     let waiting = {
         let _inside = Chain::enter(other.id());
@@ -128,9 +119,7 @@ fn waiting_for_a_place_counts_as_waiting_for_both_loads() {
     }
     drop(waiting);
     assert_eq!(waiting_among(&[other.id()]), 0);
-    [first, second, other]
-        .into_iter()
-        .for_each(|ticket| host.cancel(ticket));
+    [first, second, other].into_iter().for_each(|ticket| host.cancel(ticket));
     host.assert_idle();
 }
 
@@ -177,13 +166,9 @@ fn lead_that_was_taken_over_takes_its_edges_away() {
         host.wait(2)
     };
     host.advance(30_000);
-    let TakeOver::Lead(taken) = host.take_over(&mut waiter) else {
-        panic!("the lease is over")
-    };
+    let TakeOver::Lead(taken) = host.take_over(&mut waiter) else { panic!("the lease is over") };
     assert_eq!(waiting_among(&[one.id()]), 0);
-    [one, two, taken]
-        .into_iter()
-        .for_each(|ticket| host.cancel(ticket));
+    [one, two, taken].into_iter().for_each(|ticket| host.cancel(ticket));
     drop(waiter);
     host.assert_idle();
 }

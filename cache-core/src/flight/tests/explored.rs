@@ -119,9 +119,7 @@ impl Scene {
         let scene = Arc::clone(self);
         thread::spawn(move || {
             let mut call = Box::pin(scene.get(key, Script::Land));
-            let _ = call
-                .as_mut()
-                .poll(&mut Context::from_waker(&Waker::from(Count::new())));
+            let _ = call.as_mut().poll(&mut Context::from_waker(&Waker::from(Count::new())));
         })
     }
 
@@ -136,23 +134,14 @@ fn home(caller: JoinHandle<Home>) -> Home {
 
 #[test]
 fn three_callers_come_home_whatever_the_leader_does() {
-    for script in [
-        Script::Land,
-        Script::Fail,
-        Script::Panic,
-        Script::Cancel,
-        Script::Forget,
-    ] {
+    for script in [Script::Land, Script::Fail, Script::Panic, Script::Cancel, Script::Forget] {
         shuttle::check_random(
             move || {
                 let scene = Scene::new();
                 let callers: Vec<_> = (0..3).map(|_| scene.caller(1, script)).collect();
                 for caller in callers {
                     let home = home(caller);
-                    assert!(
-                        matches!(home, Home::Value(_)) || script == Script::Cancel,
-                        "{home:?}"
-                    );
+                    assert!(matches!(home, Home::Value(_)) || script == Script::Cancel, "{home:?}");
                 }
                 assert_eq!(scene.most.load(Ordering::SeqCst), 1, "one run at a time");
                 scene.close();
@@ -274,11 +263,7 @@ fn late_load_is_refused_whichever_way_it_meets_the_invalidation() {
             });
             let landed = scene.host.land(ticket, 7);
             let before = invalidator.join().expect("it invalidated");
-            assert_eq!(
-                landed,
-                before == [7],
-                "published before the invalidation or not at all"
-            );
+            assert_eq!(landed, before == [7], "published before the invalidation or not at all");
             scene.close();
         },
         SCHEDULES,

@@ -111,10 +111,7 @@ impl Reaper for Host {
 }
 
 fn node(incarnation: usize) -> Node {
-    Node {
-        incarnation,
-        dead: Arc::new(AtomicBool::new(false)),
-    }
+    Node { incarnation, dead: Arc::new(AtomicBool::new(false)) }
 }
 
 impl Host {
@@ -128,13 +125,7 @@ impl Host {
                 reaper: host.clone() as Weak<dyn Reaper>,
             });
             let table = Mutex::new(Flights::new(Arc::clone(&setup)));
-            Self {
-                setup,
-                clock,
-                table,
-                node: Mutex::new(node(0)),
-                published: Mutex::new(Vec::new()),
-            }
+            Self { setup, clock, table, node: Mutex::new(node(0)), published: Mutex::new(Vec::new()) }
         })
     }
 
@@ -165,12 +156,7 @@ impl Host {
     pub(super) fn join(&self, key: u32) -> Joined<Value> {
         let mut owned = Some(Key(key));
         let node = self.node.lock().clone();
-        let ask = Ask {
-            hash: u64::from(key),
-            now: self.now(),
-            node: &node,
-            key: &mut owned,
-        };
+        let ask = Ask { hash: u64::from(key), now: self.now(), node: &node, key: &mut owned };
         let joined = self.with(|table, after| {
             let live = |node: &Node| !node.dead.load(Ordering::SeqCst);
             table.join(ask, |_, known| known.0 == key, live, after)
@@ -203,12 +189,7 @@ impl Host {
     pub(super) fn solo(&self, key: u32) -> Solo {
         let mut owned = Some(Key(key));
         let node = self.node.lock().clone();
-        let ask = Ask {
-            hash: u64::from(key),
-            now: self.now(),
-            node: &node,
-            key: &mut owned,
-        };
+        let ask = Ask { hash: u64::from(key), now: self.now(), node: &node, key: &mut owned };
         let solo = self.with(|table, after| table.solo(ask, |_, known| known.0 == key, after));
         drop(owned);
         solo

@@ -137,9 +137,7 @@ impl Model {
         let load = &self.loads[load];
         load.closed.is_none()
             && load.leader.is_none()
-            && load
-                .invited
-                .is_some_and(|(_, since)| self.now >= since + PATIENCE)
+            && load.invited.is_some_and(|(_, since)| self.now >= since + PATIENCE)
     }
 
     fn running(&self, key: usize) -> usize {
@@ -154,11 +152,7 @@ impl Model {
     }
 
     fn lease(&mut self, flight: usize, start: u64) -> usize {
-        self.leases.push(Lease {
-            flight,
-            start,
-            woken: None,
-        });
+        self.leases.push(Lease { flight, start, woken: None });
         self.leases.len() - 1
     }
 
@@ -236,29 +230,20 @@ impl World {
         let running: usize = (0..KEYS).map(|key| model.running(key)).sum();
         assert_eq!(self.host.len(), running, "the gauge");
         for key in 0..KEYS {
-            let leases = self
-                .tickets
-                .iter()
-                .filter(|(_, lease)| model.loads[model.leases[*lease].flight].key == key);
+            let leases =
+                self.tickets.iter().filter(|(_, lease)| model.loads[model.leases[*lease].flight].key == key);
             let (mut count, mut current) = (0, 0);
             for (ticket, _) in leases {
                 count += 1;
                 current += usize::from(self.host.is_current(ticket));
             }
-            assert!(
-                count <= 2 && current <= 1,
-                "{count} leases run, {current} current"
-            );
+            assert!(count <= 2 && current <= 1, "{count} leases run, {current} current");
         }
         for waiting in &self.waiters {
             if let Some((count, before)) = &waiting.parked
                 && self.expected(waiting) != Answer::Wait
             {
-                assert!(
-                    count.get() > *before,
-                    "a lost wake-up: {:?}",
-                    self.expected(waiting)
-                );
+                assert!(count.get() > *before, "a lost wake-up: {:?}", self.expected(waiting));
             }
         }
         for placing in &self.places {
@@ -292,33 +277,20 @@ impl World {
         }
         if let Some(load) = self.model.keys[key].current {
             if let Some(lease) = self.model.seize(load) {
-                let Joined::Lead(ticket) = joined else {
-                    panic!("seizes an idle lead, not {joined:?}")
-                };
+                let Joined::Lead(ticket) = joined else { panic!("seizes an idle lead, not {joined:?}") };
                 return self.tickets.push((ticket, lease));
             }
             if self.model.stuck(key) {
                 return assert!(matches!(joined, Joined::Stuck), "{joined:?}");
             }
-            let Joined::Wait(waiter) = joined else {
-                panic!("waits, not {joined:?}")
-            };
+            let Joined::Wait(waiter) = joined else { panic!("waits, not {joined:?}") };
             let name = self.names;
             self.names += 1;
             self.model.loads[load].waiting.push(name);
-            return self.waiters.push(Waiting {
-                waiter,
-                name,
-                load,
-                told: None,
-                asked: false,
-                parked: None,
-            });
+            return self.waiters.push(Waiting { waiter, name, load, told: None, asked: false, parked: None });
         }
         if self.model.keys[key].detached.len() < 2 {
-            let Joined::Lead(ticket) = joined else {
-                panic!("leads, not {joined:?}")
-            };
+            let Joined::Lead(ticket) = joined else { panic!("leads, not {joined:?}") };
             let load = self.model.loads.len();
             let lease = self.model.lease(load, self.model.now);
             self.model.loads.push(Load {
@@ -334,16 +306,8 @@ impl World {
         } else if self.model.stuck(key) {
             assert!(matches!(joined, Joined::Stuck), "{joined:?}");
         } else {
-            let Joined::Place(waiter) = joined else {
-                panic!("waits for a place, not {joined:?}")
-            };
-            self.places.push(Placing {
-                waiter,
-                key,
-                open: false,
-                stuck: false,
-                parked: None,
-            });
+            let Joined::Place(waiter) = joined else { panic!("waits for a place, not {joined:?}") };
+            self.places.push(Placing { waiter, key, open: false, stuck: false, parked: None });
         }
     }
 
@@ -398,11 +362,7 @@ impl World {
             // A value that nobody waits for is not handed in; who was sent away meanwhile joins again.
             let heard = !self.model.loads[load].waiting.is_empty();
             let landed = |value| {
-                if heard {
-                    Answer::Value(value)
-                } else {
-                    Answer::Rejoin
-                }
+                if heard { Answer::Value(value) } else { Answer::Rejoin }
             };
             self.close(load, value.map_or(Answer::Failed, landed));
         }
@@ -474,9 +434,7 @@ impl World {
     }
 
     fn leave(&mut self, at: usize) {
-        let Waiting {
-            waiter, name, load, ..
-        } = self.waiters.swap_remove(at);
+        let Waiting { waiter, name, load, .. } = self.waiters.swap_remove(at);
         drop(waiter);
         let now = self.model.now;
         let flight = &mut self.model.loads[load];
@@ -497,9 +455,7 @@ impl World {
         let key = self.model.loads[load].key;
         let current = self.model.keys[key].current == Some(load);
         if current && let Some(lease) = self.model.seize(load) {
-            let TakeOver::Lead(ticket) = taken else {
-                panic!("takes over, not {taken:?}")
-            };
+            let TakeOver::Lead(ticket) = taken else { panic!("takes over, not {taken:?}") };
             self.model.loads[load].waiting.retain(|waiting| *waiting != name);
             self.tickets.push((ticket, lease));
             self.waiters.swap_remove(at);
@@ -524,11 +480,7 @@ impl World {
     fn dismiss(&mut self, load: usize, answer: Answer) {
         let names = std::mem::take(&mut self.model.loads[load].waiting);
         self.model.loads[load].invited = None;
-        for waiting in self
-            .waiters
-            .iter_mut()
-            .filter(|waiting| names.contains(&waiting.name))
-        {
+        for waiting in self.waiters.iter_mut().filter(|waiting| names.contains(&waiting.name)) {
             waiting.told = Some(answer);
         }
     }
@@ -583,9 +535,7 @@ impl World {
                 self.assert_laws();
             }
             let awake = |parked: &Option<(Arc<Count>, usize)>| {
-                parked
-                    .as_ref()
-                    .is_none_or(|(count, before)| count.get() > *before)
+                parked.as_ref().is_none_or(|(count, before)| count.get() > *before)
             };
             if let Some(at) = self.waiters.iter().position(|waiting| awake(&waiting.parked)) {
                 self.poll(at);
@@ -596,11 +546,7 @@ impl World {
             }
             self.assert_laws();
         }
-        assert_eq!(
-            (self.waiters.len(), self.places.len()),
-            (0, 0),
-            "somebody was never answered"
-        );
+        assert_eq!((self.waiters.len(), self.places.len()), (0, 0), "somebody was never answered");
         self.host.assert_idle();
     }
 }

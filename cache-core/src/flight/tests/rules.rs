@@ -24,16 +24,9 @@ fn other_keys_of_the_same_hash_have_flights_of_their_own() {
     for key in [1, 2] {
         let node = host.node.lock().clone();
         let mut owned = Some(Key(key));
-        let ask = Ask {
-            hash: 9,
-            now: host.now(),
-            node: &node,
-            key: &mut owned,
-        };
+        let ask = Ask { hash: 9, now: host.now(), node: &node, key: &mut owned };
         let joined = host.with(|table, after| table.join(ask, |_, known| known.0 == key, |_| true, after));
-        let Joined::Lead(ticket) = joined else {
-            panic!("two keys shared a flight: {joined:?}")
-        };
+        let Joined::Lead(ticket) = joined else { panic!("two keys shared a flight: {joined:?}") };
         tickets.push(ticket);
     }
     for ticket in tickets {
@@ -47,19 +40,12 @@ fn join_without_an_owned_key_asks_for_it_only_to_make_a_record() {
     let host = Host::new();
     let node = host.node.lock().clone();
     let join = |key: &mut Option<Key>| {
-        let ask = Ask {
-            hash: 1,
-            now: host.now(),
-            node: &node,
-            key,
-        };
+        let ask = Ask { hash: 1, now: host.now(), node: &node, key };
         host.with(|table, after| table.join(ask, |_, known| known.0 == 1, |_| true, after))
     };
     assert!(matches!(join(&mut None), Joined::NeedsKey));
     assert_eq!(host.len(), 0);
-    let Joined::Lead(ticket) = join(&mut Some(Key(1))) else {
-        panic!("a key was given")
-    };
+    let Joined::Lead(ticket) = join(&mut Some(Key(1))) else { panic!("a key was given") };
     assert!(matches!(join(&mut None), Joined::Wait(_)));
     let mut kept = Some(Key(1));
     drop(join(&mut kept));
@@ -77,14 +63,9 @@ fn failure_releases_all_waiters_together_with_the_shared_error() {
     host.fail(ticket, Some("no row"), false);
     for (waiter, woken) in waiters.iter_mut().zip(woken) {
         assert_eq!(woken.get(), 1);
-        let Outcome::Failed(failure) = answer(waiter) else {
-            panic!("the load failed")
-        };
+        let Outcome::Failed(failure) = answer(waiter) else { panic!("the load failed") };
         let shared = failure.shared.expect("the error was shared").downcast::<String>();
-        assert_eq!(
-            (shared.expect("it is text").as_str(), failure.panicked),
-            ("no row", false)
-        );
+        assert_eq!((shared.expect("it is text").as_str(), failure.panicked), ("no row", false));
     }
     host.assert_idle();
 }
@@ -95,13 +76,7 @@ fn panic_of_the_leader_is_told_to_waiters_as_a_failure() {
     let ticket = host.lead(1);
     let mut waiter = host.wait(1);
     host.fail(ticket, None, true);
-    assert!(matches!(
-        answer(&mut waiter),
-        Outcome::Failed(Failure {
-            shared: None,
-            panicked: true
-        })
-    ));
+    assert!(matches!(answer(&mut waiter), Outcome::Failed(Failure { shared: None, panicked: true })));
     host.assert_idle();
 }
 
@@ -114,16 +89,9 @@ fn cancelled_leader_hands_over_to_the_waiter_who_came_first() {
     host.cancel(ticket);
     assert_eq!((woken_first.get(), woken_second.get()), (1, 0));
     assert_eq!(host.len(), 1);
-    assert!(
-        matches!(host.join(1), Joined::Wait(_)),
-        "the flight is still current"
-    );
+    assert!(matches!(host.join(1), Joined::Wait(_)), "the flight is still current");
     let ticket = lead_of(&mut first);
-    assert_eq!(
-        ticket.id(),
-        second.id(),
-        "the flight stays the same for its waiters"
-    );
+    assert_eq!(ticket.id(), second.id(), "the flight stays the same for its waiters");
     assert!(host.land(ticket, 8), "the new lease publishes");
     assert_eq!(value_of(&mut second), 8);
     host.assert_idle();
@@ -225,10 +193,7 @@ fn load_of_a_dead_node_is_detached_by_the_next_caller() {
     host.evict();
     let new = host.lead(1);
     assert!(!host.is_current(&old));
-    assert!(
-        matches!(host.join(1), Joined::Wait(_)),
-        "the record is of the new node now"
-    );
+    assert!(matches!(host.join(1), Joined::Wait(_)), "the record is of the new node now");
     assert!(!host.land(old, 1));
     assert_eq!(value_of(&mut early), 1);
     assert!(host.land(new, 2));
@@ -247,10 +212,7 @@ fn two_detached_loads_leave_no_place_until_one_ends() {
     assert_eq!(host.len(), 2);
     host.land(second, 2);
     assert_eq!((woken_third.get(), woken_fourth.get()), (1, 1));
-    assert_eq!(
-        (answer(&mut third), answer(&mut fourth)),
-        (Placed::Free, Placed::Free)
-    );
+    assert_eq!((answer(&mut third), answer(&mut fourth)), (Placed::Free, Placed::Free));
     let ticket = host.lead(1);
     let mut waiter = host.wait(1);
     host.cancel(first);
@@ -261,10 +223,9 @@ fn two_detached_loads_leave_no_place_until_one_ends() {
 
 #[test]
 fn place_is_free_after_failure_and_cancellation_too() {
-    for end in [
-        |host: &Host, ticket| host.fail(ticket, None, false),
-        |host: &Host, ticket| host.cancel(ticket),
-    ] {
+    for end in
+        [|host: &Host, ticket| host.fail(ticket, None, false), |host: &Host, ticket| host.cancel(ticket)]
+    {
         let host = Host::new();
         let first = host.lead(1);
         host.detach(1);
@@ -304,10 +265,7 @@ fn detaching_a_leaderless_flight_tells_its_waiters_to_join_again() {
     host.cancel(ticket);
     assert!(host.detach(1));
     assert_eq!(woken.get(), 1);
-    assert!(
-        matches!(answer(&mut invited), Outcome::Rejoin),
-        "the invitation is void"
-    );
+    assert!(matches!(answer(&mut invited), Outcome::Rejoin), "the invitation is void");
     assert!(matches!(answer(&mut other), Outcome::Rejoin));
     host.assert_idle();
 }
@@ -336,10 +294,7 @@ fn detach_where_over_leaderless_flights_leaves_no_records() {
         waiters.push(host.wait(key));
         host.cancel(ticket);
     }
-    assert_eq!(
-        host.with(|table, after| table.detach_where(|_, _| true, after)),
-        3
-    );
+    assert_eq!(host.with(|table, after| table.detach_where(|_, _| true, after)), 3);
     host.assert_idle();
     for waiter in &mut waiters {
         assert!(matches!(answer(waiter), Outcome::Rejoin));
@@ -423,22 +378,12 @@ fn eq_that_panics_leaves_the_table_sound() {
     let node = host.node.lock().clone();
     let mut owned = Some(Key(1));
     let joined = catch_unwind(AssertUnwindSafe(|| {
-        let ask = Ask {
-            hash: 1,
-            now: host.now(),
-            node: &node,
-            key: &mut owned,
-        };
+        let ask = Ask { hash: 1, now: host.now(), node: &node, key: &mut owned };
         host.with(|table, after| table.join(ask, |_, _| panic!("eq"), |_| true, after))
     }));
     assert!(joined.is_err());
     let live = catch_unwind(AssertUnwindSafe(|| {
-        let ask = Ask {
-            hash: 1,
-            now: host.now(),
-            node: &node,
-            key: &mut owned,
-        };
+        let ask = Ask { hash: 1, now: host.now(), node: &node, key: &mut owned };
         host.with(|table, after| table.join(ask, |_, _| true, |_| panic!("live"), after))
     }));
     assert!(live.is_err());
@@ -464,11 +409,7 @@ fn waker_that_panics_does_not_keep_the_others_asleep() {
     let mut ticket = host.lead(1);
     let (mut bad, mut good) = (host.wait(1), host.wait(1));
     let waker = Waker::from(Arc::new(Bad));
-    assert!(
-        Pin::new(&mut bad)
-            .poll(&mut Context::from_waker(&waker))
-            .is_pending()
-    );
+    assert!(Pin::new(&mut bad).poll(&mut Context::from_waker(&waker)).is_pending());
     let woken = park(&mut good);
     host.with(|table, after| table.end(&mut ticket, after));
     let landed = catch_unwind(AssertUnwindSafe(|| ticket.complete(Arc::new(Value(1)))));

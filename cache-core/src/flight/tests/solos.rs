@@ -24,11 +24,7 @@ fn four_run_themselves_and_the_fifth_waits() {
     let (mut fifth, mut sixth) = (line(&host), line(&host));
     let (woken_fifth, woken_sixth) = (park(&mut fifth), park(&mut sixth));
     drop(permits.pop());
-    assert_eq!(
-        (woken_fifth.get(), woken_sixth.get()),
-        (1, 0),
-        "one permit, one waiter, in order"
-    );
+    assert_eq!((woken_fifth.get(), woken_sixth.get()), (1, 0), "one permit, one waiter, in order");
     assert!(matches!(host.solo(1), Solo::Wait(_)), "nobody overtakes");
     permits.push(answer(&mut fifth));
     drop(permits);
@@ -135,10 +131,7 @@ fn holder_of_a_permit_never_waits_for_another_one() {
     };
     {
         let _inside = Chain::enter(permits[1].id());
-        assert!(
-            matches!(host.join(2), Joined::Recursion),
-            "the lease waits for the run"
-        );
+        assert!(matches!(host.join(2), Joined::Recursion), "the lease waits for the run");
     }
     host.cancel(other);
 }

@@ -17,22 +17,12 @@ fn leader_that_was_woken_and_not_polled_loses_the_lease_to_one_waiter() {
     wake_only(&old);
     host.advance(999);
     host.check();
-    assert_eq!(
-        (woken_first.get(), woken_second.get()),
-        (0, 0),
-        "patience is a second"
-    );
+    assert_eq!((woken_first.get(), woken_second.get()), (0, 0), "patience is a second");
     host.advance(1);
     host.check();
-    assert_eq!(
-        (woken_first.get(), woken_second.get()),
-        (1, 0),
-        "one waiter is invited"
-    );
+    assert_eq!((woken_first.get(), woken_second.get()), (1, 0), "one waiter is invited");
     assert!(matches!(answer(&mut first), Outcome::Stalled));
-    let TakeOver::Lead(new) = host.take_over(&mut first) else {
-        panic!("the lease is free")
-    };
+    let TakeOver::Lead(new) = host.take_over(&mut first) else { panic!("the lease is free") };
     assert_eq!(host.len(), 2);
     assert!(!host.is_current(&old));
     assert!(host.is_current(&new));
@@ -56,9 +46,7 @@ fn lease_ends_after_its_time_even_for_a_busy_leader() {
     host.advance(1);
     host.check();
     assert_eq!(woken.get(), 1);
-    let TakeOver::Lead(new) = host.take_over(&mut waiter) else {
-        panic!("the lease is over")
-    };
+    let TakeOver::Lead(new) = host.take_over(&mut waiter) else { panic!("the lease is over") };
     drop(polling);
     host.fail(old, Some("too late"), true);
     assert!(host.land(new, 1));
@@ -147,10 +135,7 @@ fn invitation_that_nobody_takes_up_goes_round() {
         host.advance(1_000);
     }
     host.check();
-    assert!(
-        matches!(answer(&mut waiters[0]), Outcome::Stalled),
-        "and round again"
-    );
+    assert!(matches!(answer(&mut waiters[0]), Outcome::Stalled), "and round again");
     assert!(matches!(host.take_over(&mut waiters[0]), TakeOver::Lead(_)));
     drop(ticket);
     drop(waiters);
@@ -169,10 +154,7 @@ fn invited_waiter_that_is_dropped_passes_the_take_over_on() {
     drop(first);
     assert_eq!(woken.get(), 1);
     assert!(matches!(answer(&mut second), Outcome::Stalled));
-    assert!(
-        matches!(poll(&mut second, &Count::new()), Poll::Pending),
-        "who does not try waits on"
-    );
+    assert!(matches!(poll(&mut second, &Count::new()), Poll::Pending), "who does not try waits on");
     host.cancel(old);
     host.cancel(lead_of(&mut second));
     host.assert_idle();
@@ -245,10 +227,7 @@ fn take_over_waits_while_a_detached_load_runs_in_time() {
     let mut waiter = host.wait(1);
     wake_only(&second);
     host.advance(1_000);
-    assert!(
-        matches!(host.take_over(&mut waiter), TakeOver::Wait),
-        "two run already, one of them well"
-    );
+    assert!(matches!(host.take_over(&mut waiter), TakeOver::Wait), "two run already, one of them well");
     host.land(first, 1);
     assert!(matches!(host.take_over(&mut waiter), TakeOver::Lead(_)));
     drop(second);

@@ -37,13 +37,7 @@ struct Failing {
 
 impl Failing {
     fn new(at: Call, way: Way, after: u32) -> Self {
-        Self {
-            at,
-            way,
-            after,
-            links: true,
-            calls: Arc::default(),
-        }
+        Self { at, way, after, links: true, calls: Arc::default() }
     }
 
     /// Whether this call is the one to fail at.
@@ -126,10 +120,7 @@ fn policy_that_was_set_aside_is_not_called_again() {
 
 #[test]
 fn policy_that_names_a_stranger_or_nobody_is_set_aside() {
-    for (way, fault) in [
-        (Way::NamesStranger, Fault::Stranger),
-        (Way::NamesNone, Fault::Silent),
-    ] {
+    for (way, fault) in [(Way::NamesStranger, Fault::Stranger), (Way::NamesNone, Fault::Silent)] {
         let mut bed = Bed::with(guarded(Failing::new(Call::Victim, way, 1)), [1, 2, 3]);
         assert_eq!((bed.victim(), bed.policy.fault()), (Some(1), None));
         assert_eq!((bed.victim(), bed.policy.fault()), (Some(1), Some(fault)));
@@ -162,10 +153,7 @@ fn setting_aside_leaves_the_other_domain_alone() {
     assert!(bed.insert(0) && bed.insert(2));
     assert_eq!(bed.drain(), [0, 2]);
     let order = bed.orders.of(&mut other);
-    assert_eq!(
-        (order.members(), order.back(2), order.list_of(SlotId(3))),
-        (2, Some(SlotId(1)), None)
-    );
+    assert_eq!((order.members(), order.back(2), order.list_of(SlotId(3))), (2, Some(SlotId(1)), None));
 }
 
 /// Links by frequency like LFU, then panics: what it left in its lists must go all the same.
@@ -261,10 +249,7 @@ impl EvictionPolicy for Chaos {
     }
     fn victim(&mut self, order: &mut Order<'_>, _heat: &Heat<'_>) -> Option<SlotId> {
         self.act(order);
-        order
-            .back(self.draw() % 3)
-            .or_else(|| order.back(0))
-            .or_else(|| order.front(1))
+        order.back(self.draw() % 3).or_else(|| order.back(0)).or_else(|| order.front(1))
     }
 }
 

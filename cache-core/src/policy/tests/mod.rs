@@ -16,11 +16,7 @@ struct Bed<P> {
 
 impl<P: EvictionPolicy> Bed<P> {
     fn new(policy: P) -> Self {
-        Self {
-            orders: Orders::new(),
-            heads: Heads::new(0),
-            policy,
-        }
+        Self { orders: Orders::new(), heads: Heads::new(0), policy }
     }
 
     /// A domain with these members, inserted in this order.
@@ -34,8 +30,7 @@ impl<P: EvictionPolicy> Bed<P> {
         let slot = SlotId(slot);
         let adopted = self.orders.adopt(&mut self.heads, slot);
         if adopted {
-            self.policy
-                .on_insert(&mut self.orders.of(&mut self.heads), slot, 0, 1);
+            self.policy.on_insert(&mut self.orders.of(&mut self.heads), slot, 0, 1);
         }
         adopted
     }
@@ -46,8 +41,7 @@ impl<P: EvictionPolicy> Bed<P> {
     }
 
     fn remove(&mut self, slot: u32) {
-        self.policy
-            .on_remove(&mut self.orders.of(&mut self.heads), SlotId(slot));
+        self.policy.on_remove(&mut self.orders.of(&mut self.heads), SlotId(slot));
         self.orders.release(&mut self.heads, SlotId(slot));
     }
 

@@ -211,10 +211,7 @@ fn unknown_policy_is_an_error_that_lists_the_known() {
     let error = "clock-9".parse::<Policy>().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     let text = error.to_string();
-    assert!(
-        text.contains("policy: `clock-9`, known: lru, lfu, fifo"),
-        "{text}"
-    );
+    assert!(text.contains("policy: `clock-9`, known: lru, lfu, fifo"), "{text}");
     assert!(!text.contains("did you mean"), "{text}");
     assert_eq!("".parse::<Policy>().unwrap_err().kind(), ErrorKind::InvalidConfig);
     assert!(" lru".parse::<Policy>().is_err());
@@ -237,9 +234,6 @@ fn near_name_of_a_policy_is_suggested() {
 
 #[test]
 fn hostile_name_of_a_policy_is_shown_short_and_escaped() {
-    let error = format!("\u{1b}[31m{}", "x".repeat(1 << 20))
-        .parse::<Policy>()
-        .unwrap_err()
-        .to_string();
+    let error = format!("\u{1b}[31m{}", "x".repeat(1 << 20)).parse::<Policy>().unwrap_err().to_string();
     assert!(error.len() < 300 && !error.contains('\u{1b}'), "{error}");
 }

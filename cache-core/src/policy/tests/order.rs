@@ -44,17 +44,12 @@ struct Model {
 impl Model {
     fn unlink(&mut self, slot: SlotId) -> bool {
         let linked = self.list_of(slot).is_some();
-        self.lists
-            .iter_mut()
-            .for_each(|list| list.retain(|held| *held != slot));
+        self.lists.iter_mut().for_each(|list| list.retain(|held| *held != slot));
         linked
     }
 
     fn list_of(&self, slot: SlotId) -> Option<u8> {
-        self.lists
-            .iter()
-            .position(|list| list.contains(&slot))
-            .map(|list| list as u8)
+        self.lists.iter().position(|list| list.contains(&slot)).map(|list| list as u8)
     }
 
     fn push(&mut self, list: u8, slot: SlotId, front: bool) -> bool {
@@ -147,10 +142,7 @@ fn slot_of_another_domain_is_refused() {
     assert!(!order.push_front(0, SlotId(4)) && !order.remove(SlotId(4)) && !order.owns(SlotId(4)));
     assert!(!orders.release(&mut theirs, SlotId(4)));
     assert_eq!(orders.of(&mut ours).back(0), Some(SlotId(4)));
-    assert_eq!(
-        (orders.domain_of(SlotId(4)), orders.domain_of(SlotId(5))),
-        (Some(1), None)
-    );
+    assert_eq!((orders.domain_of(SlotId(4)), orders.domain_of(SlotId(5))), (Some(1), None));
 }
 
 #[test]

@@ -42,10 +42,7 @@ impl EvictionPolicy for Faulty {
     fn on_touch(&mut self, order: &mut Order<'_>, batch: &[SlotId]) {
         match self.0 {
             Fault::TrustsRange => assert!(batch.iter().all(|slot| slot.0 < 40), "a touch out of range"),
-            _ => assert!(
-                batch.iter().all(|slot| order.owns(*slot)),
-                "a touch of a stranger"
-            ),
+            _ => assert!(batch.iter().all(|slot| order.owns(*slot)), "a touch of a stranger"),
         }
     }
 
@@ -78,10 +75,7 @@ fn broken_rule(fault: Fault) -> String {
     let caught = catch_unwind(AssertUnwindSafe(|| contract::check(|| Box::new(Faulty(fault)))));
     let payload = caught.expect_err("the contract test lets a faulty policy pass");
     payload.downcast_ref::<String>().cloned().unwrap_or_else(|| {
-        payload
-            .downcast_ref::<&str>()
-            .map(ToString::to_string)
-            .expect("the message of an assertion")
+        payload.downcast_ref::<&str>().map(ToString::to_string).expect("the message of an assertion")
     })
 }
 

@@ -38,42 +38,26 @@ fn owned_text_is_inline_up_to_forty_bytes_and_whole_beyond() {
 #[test]
 fn display_in_pieces_spills_without_losing_any() {
     let pieces = format_args!("{}-{}-{}", "a".repeat(30), "b".repeat(30), 5).to_string();
-    assert_eq!(
-        IdText::display(format_args!("{}-{}-{}", "a".repeat(30), "b".repeat(30), 5)).as_str(),
-        pieces
-    );
+    assert_eq!(IdText::display(format_args!("{}-{}-{}", "a".repeat(30), "b".repeat(30), 5)).as_str(), pieces);
 }
 
 #[test]
 fn id_that_is_empty_or_too_long_is_refused_without_being_repeated() {
     assert!(check("x".id_text(), "org", "get").is_ok());
     assert!(check("x".repeat(MAX_ID_BYTES).id_text(), "org", "get").is_ok());
-    for hostile in [
-        String::new(),
-        "s3cret".repeat(200_000),
-        "y".repeat(MAX_ID_BYTES + 1),
-    ] {
+    for hostile in [String::new(), "s3cret".repeat(200_000), "y".repeat(MAX_ID_BYTES + 1)] {
         let error = check(hostile.id_text(), "org", "get").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidId);
         let shown = error.to_string();
-        assert!(
-            shown.contains("level: org") && shown.contains(&hostile.len().to_string()),
-            "{shown}"
-        );
-        assert!(
-            shown.len() < 200 && !shown.contains("s3cret") && !shown.contains("yy"),
-            "{shown}"
-        );
+        assert!(shown.contains("level: org") && shown.contains(&hostile.len().to_string()), "{shown}");
+        assert!(shown.len() < 200 && !shown.contains("s3cret") && !shown.contains("yy"), "{shown}");
     }
 }
 
 #[test]
 fn bags_of_every_shape_answer_by_name() {
     fn check(bag: &(impl ScopeIds + ?Sized)) {
-        assert_eq!(
-            bag.id("org_id").map(|id| id.as_str().to_owned()).as_deref(),
-            Some("7")
-        );
+        assert_eq!(bag.id("org_id").map(|id| id.as_str().to_owned()).as_deref(), Some("7"));
         assert!(bag.id("org").is_none());
     }
     check(&[("org_id", 7)]);
@@ -83,19 +67,11 @@ fn bags_of_every_shape_answer_by_name() {
     check(&HashMap::from([(String::from("org_id"), "7")]));
     check(&BTreeMap::from([(String::from("org_id"), "7")]));
     check(&&[("org_id", 7)]);
-    check(
-        &Ids::new()
-            .with("org_id", "old")
-            .with("user_id", "bob")
-            .with("org_id", 7),
-    );
+    check(&Ids::new().with("org_id", "old").with("user_id", "bob").with("org_id", 7));
     check(&[("org_id", "7"), ("org_id", "8")]);
 }
 
 #[test]
 fn bag_debug_shows_names_only() {
-    assert_eq!(
-        format!("{:?}", Ids::new().with("user_id", "bob")),
-        "{\"user_id\"}"
-    );
+    assert_eq!(format!("{:?}", Ids::new().with("user_id", "bob")), "{\"user_id\"}");
 }

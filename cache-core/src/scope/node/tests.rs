@@ -7,9 +7,7 @@ fn registry(tracked: TrackedLevels) -> Registry {
 }
 
 fn user(registry: &Registry) -> Arc<Node> {
-    registry
-        .find_or_create(&scope!(org = "acme", user = 42), "test")
-        .unwrap()
+    registry.find_or_create(&scope!(org = "acme", user = 42), "test").unwrap()
 }
 
 #[test]
@@ -36,18 +34,13 @@ fn charge_under_a_dead_ancestor_is_dead_and_leaves_nothing_above_it() {
     assert_eq!(user.charge(3), Charge::Dead);
     assert_eq!((registry.root().entries(), registry.root().weight()), (0, 0));
     user.release(3);
-    assert_eq!(
-        (user.entries(), user.weight(), user.parent().unwrap().entries()),
-        (0, 0, 0)
-    );
+    assert_eq!((user.entries(), user.weight(), user.parent().unwrap().entries()), (0, 0, 0));
 }
 
 #[test]
 fn node_prints_its_path_only() {
     let registry = registry(TrackedLevels::First);
-    let node = registry
-        .find_or_create(&scope!(org = "a/b", user = 1), "test")
-        .unwrap();
+    let node = registry.find_or_create(&scope!(org = "a/b", user = 1), "test").unwrap();
     assert_eq!(node.to_string(), "org:a%2Fb/user:1");
     assert_eq!(registry.root().to_string(), "global");
     assert_eq!(node.path().level_name(), "user");
@@ -63,13 +56,9 @@ fn same_path_holds_across_incarnations_and_not_across_paths_or_registries() {
     assert!(old.id() != new.id() && old.same_path(&new) && new.same_path(&old));
     assert_eq!(old.path_hash(), new.path_hash());
     assert!(old.same_path(&old) && !old.same_path(old.parent().unwrap()));
-    let other = one
-        .find_or_create(&scope!(org = "acme", user = 43), "test")
-        .unwrap();
+    let other = one.find_or_create(&scope!(org = "acme", user = 43), "test").unwrap();
     assert!(!old.same_path(&other));
-    let same_text = one
-        .find_or_create(&scope!(org = "umbrella", user = 42), "test")
-        .unwrap();
+    let same_text = one.find_or_create(&scope!(org = "umbrella", user = 42), "test").unwrap();
     assert!(!old.same_path(&same_text));
     let foreign = user(&registry(TrackedLevels::First));
     assert!(!old.same_path(&foreign));

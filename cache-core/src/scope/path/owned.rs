@@ -35,20 +35,12 @@ impl ScopePath {
             .iter()
             .enumerate()
             .map(|(position, &level)| Ok(Box::from(place.id(tree, level, position, operation)?.as_str())));
-        Ok(Self {
-            tree: tree.clone(),
-            level,
-            ids: ids.collect::<Result<_>>()?,
-        })
+        Ok(Self { tree: tree.clone(), level, ids: ids.collect::<Result<_>>()? })
     }
 
     /// The root scope of a tree.
     pub fn global(tree: &ScopeTree) -> Self {
-        Self {
-            tree: tree.clone(),
-            level: None,
-            ids: Arc::from([]),
-        }
+        Self { tree: tree.clone(), level: None, ids: Arc::from([]) }
     }
 
     /// From parts that have been checked before.
@@ -57,11 +49,7 @@ impl ScopePath {
         level: Option<LevelId>,
         ids: Vec<Box<str>>,
     ) -> Self {
-        Self {
-            tree: tree.clone(),
-            level,
-            ids: ids.into(),
-        }
+        Self { tree: tree.clone(), level, ids: ids.into() }
     }
 
     /// The tree that the path is of.
@@ -82,9 +70,7 @@ impl ScopePath {
     /// Level names and ids, from the first level down; nothing for the root scope.
     pub fn parts(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         let path = self.level.map_or(&[][..], |level| self.tree.path(level));
-        path.iter()
-            .zip(self.ids.iter())
-            .map(|(&level, id)| (self.tree.name(level), &**id))
+        path.iter().zip(self.ids.iter()).map(|(&level, id)| (self.tree.name(level), &**id))
     }
 
     /// Whether this is the other path or below it. Whole segments are compared.
@@ -117,10 +103,7 @@ impl Locate for ScopePath {
         position: usize,
         operation: &'static str,
     ) -> Result<IdText<'_>> {
-        let id = self
-            .ids
-            .get(position)
-            .ok_or_else(|| super::missing(tree, level, operation))?;
+        let id = self.ids.get(position).ok_or_else(|| super::missing(tree, level, operation))?;
         check(IdText::borrowed(id), tree.name(level), operation)
     }
 }

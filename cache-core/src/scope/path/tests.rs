@@ -20,9 +20,7 @@ fn shown(place: impl Locate) -> String {
 }
 
 fn kind(place: impl Locate) -> ErrorKind {
-    ScopePath::of(&tree(), &place, "get")
-        .expect_err("the place should be refused")
-        .kind()
+    ScopePath::of(&tree(), &place, "get").expect_err("the place should be refused").kind()
 }
 
 #[test]
@@ -79,22 +77,13 @@ fn bag_resolves_exactly_the_level_asked_for_whatever_else_it_holds() {
     assert_eq!(shown(("user", &ids)), "org:1/user:2");
     assert_eq!(shown(("tenant", &ids)), "tenant:4");
     assert_eq!(shown(("global", &ids)), "global");
-    assert_eq!(
-        shown(("user", &HashMap::from([("user_id", "2"), ("org_id", "1")]))),
-        "org:1/user:2"
-    );
+    assert_eq!(shown(("user", &HashMap::from([("user_id", "2"), ("org_id", "1")]))), "org:1/user:2");
 }
 
 #[test]
 fn missing_id_names_level_and_id() {
-    assert_eq!(
-        shown(("user", &[("user_id", 2)])),
-        "get: missing id { level: org, id: org_id }"
-    );
-    assert_eq!(
-        shown(("team", &[("org_id", 2)])),
-        "get: missing id { level: team, id: team_id }"
-    );
+    assert_eq!(shown(("user", &[("user_id", 2)])), "get: missing id { level: org, id: org_id }");
+    assert_eq!(shown(("team", &[("org_id", 2)])), "get: missing id { level: team, id: team_id }");
     assert_eq!(kind(("usr", &[("user_id", 2)])), ErrorKind::UnknownLevel);
 }
 
@@ -104,10 +93,7 @@ fn empty_or_overlong_id_is_refused_everywhere() {
         assert_eq!(kind(scope!(org = hostile)), ErrorKind::InvalidId);
         assert_eq!(kind(scope!(org = hostile, user = 1)), ErrorKind::InvalidId);
         assert_eq!(kind(("org", &[("org_id", &hostile)])), ErrorKind::InvalidId);
-        assert_eq!(
-            kind(PathIds::new(&["org"], [hostile.id_text()])),
-            ErrorKind::InvalidId
-        );
+        assert_eq!(kind(PathIds::new(&["org"], [hostile.id_text()])), ErrorKind::InvalidId);
     }
 }
 
@@ -118,15 +104,10 @@ fn destructive_verb_refuses_surplus_ids_of_the_same_tree() {
     assert!(refused("org", &[("org_id", 1), ("user_id", 2)]));
     assert!(refused("user", &[("org_id", 1), ("user_id", 2), ("team_id", 3)]));
     assert!(!refused("user", &[("org_id", 1), ("user_id", 2)]));
-    assert!(!refused(
-        "user",
-        &[("org_id", 1), ("user_id", 2), ("tenant_id", 3), ("other", 4)]
-    ));
+    assert!(!refused("user", &[("org_id", 1), ("user_id", 2), ("tenant_id", 3), ("other", 4)]));
     assert!(refused("global", &[("tenant_id", 1)]));
     assert!(!refused("global", &[("other", 1)]));
-    let error = ("org", &[("user_id", 2)])
-        .refuse_surplus(&tree, "evict")
-        .unwrap_err();
+    let error = ("org", &[("user_id", 2)]).refuse_surplus(&tree, "evict").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidPath);
     assert!(error.to_string().contains("surplus: user_id"), "{error}");
     assert!(scope!(org = 1).refuse_surplus(&tree, "evict").is_ok());
@@ -153,10 +134,7 @@ fn printed_path_escapes_what_could_deceive() {
     assert_eq!(shown(scope!(org = "1/user:2")), "org:1%2Fuser%3A2");
     assert_eq!(shown(scope!(org = "100%\\")), "org:100%25%5C");
     assert_eq!(shown(scope!(org = "a\nb\u{1b}\u{85}")), "org:a%0Ab%1B%C2%85");
-    assert_eq!(
-        shown(scope!(org = "a\u{202e}b\u{200b}")),
-        "org:a%E2%80%AEb%E2%80%8B"
-    );
+    assert_eq!(shown(scope!(org = "a\u{202e}b\u{200b}")), "org:a%E2%80%AEb%E2%80%8B");
     assert_eq!(shown(scope!(org = "größe 東京")), "org:größe 東京");
     assert_eq!(shown(scope!(org = "../..")), "org:..%2F..");
 }
@@ -167,20 +145,11 @@ fn owned_path_is_a_place_in_its_own_tree_and_in_one_that_has_its_names() {
     let second = ScopePath::of(&tree(), &first, "get").unwrap();
     assert_eq!(first, second);
     assert_eq!(first.parts().collect::<Vec<_>>(), [("org", "1"), ("user", "2")]);
-    assert_eq!(
-        (first.level_name(), ScopePath::global(&tree()).level_name()),
-        ("user", "global")
-    );
+    assert_eq!((first.level_name(), ScopePath::global(&tree()).level_name()), ("user", "global"));
     let other = ScopeTree::builder().level("user", "id").build().unwrap();
-    assert_eq!(
-        ScopePath::of(&other, &first, "get").unwrap_err().kind(),
-        ErrorKind::InvalidPath
-    );
+    assert_eq!(ScopePath::of(&other, &first, "get").unwrap_err().kind(), ErrorKind::InvalidPath);
     let empty = ScopeTree::builder().build().unwrap();
-    assert_eq!(
-        ScopePath::of(&empty, &first, "get").unwrap_err().kind(),
-        ErrorKind::UnknownLevel
-    );
+    assert_eq!(ScopePath::of(&empty, &first, "get").unwrap_err().kind(), ErrorKind::UnknownLevel);
 }
 
 #[test]
@@ -189,19 +158,14 @@ fn path_is_within_itself_and_those_above_by_whole_segments() {
     let user = path(&scope!(org = "a", user = "b"));
     assert!(user.is_within(&user) && user.is_within(&path(&scope!(org = "a"))));
     assert!(user.is_within(&path(&scope!(global))));
-    for other in [
-        path(&scope!(org = "ab")),
-        path(&scope!(org = "a", team = "b")),
-        path(&scope!(tenant = "a")),
-    ] {
+    for other in
+        [path(&scope!(org = "ab")), path(&scope!(org = "a", team = "b")), path(&scope!(tenant = "a"))]
+    {
         assert!(!user.is_within(&other) && !other.is_within(&user) && user != other);
     }
 }
 
 #[test]
 fn raw_level_name_loses_its_prefix_only() {
-    assert_eq!(
-        [plain("r#type"), plain("raw"), plain("r"), plain("r#")],
-        ["type", "raw", "r", ""]
-    );
+    assert_eq!([plain("r#type"), plain("raw"), plain("r"), plain("r#")], ["type", "raw", "r", ""]);
 }

@@ -35,22 +35,10 @@ fn look_up_creates_nothing_and_finds_what_was_created() {
     assert!(registry.is_empty() && !registry.idle_work());
     let user = create(&registry, scope!(org = 1, user = 2));
     assert_eq!(registry.len(), 2);
-    assert!(Arc::ptr_eq(
-        &user,
-        &create(&registry, scope!(org = "1", user = "2"))
-    ));
-    assert!(Arc::ptr_eq(
-        &user,
-        &find(&registry, ("user", &[("org_id", 1), ("user_id", 2)])).unwrap()
-    ));
-    assert!(Arc::ptr_eq(
-        user.parent().unwrap(),
-        &find(&registry, scope!(org = 1)).unwrap()
-    ));
-    assert!(Arc::ptr_eq(
-        &registry.root(),
-        &find(&registry, scope!(global)).unwrap()
-    ));
+    assert!(Arc::ptr_eq(&user, &create(&registry, scope!(org = "1", user = "2"))));
+    assert!(Arc::ptr_eq(&user, &find(&registry, ("user", &[("org_id", 1), ("user_id", 2)])).unwrap()));
+    assert!(Arc::ptr_eq(user.parent().unwrap(), &find(&registry, scope!(org = 1)).unwrap()));
+    assert!(Arc::ptr_eq(&registry.root(), &find(&registry, scope!(global)).unwrap()));
     assert_eq!(registry.len(), 2);
 }
 
@@ -59,24 +47,12 @@ fn errors_do_not_depend_on_what_exists_and_create_nothing() {
     let registry = registry();
     for _ in 0..2 {
         for place in [scope!(org = 1, user = ""), scope!(org = "", user = 1)] {
-            assert_eq!(
-                registry.find(&place, "test").unwrap_err().kind(),
-                ErrorKind::InvalidId
-            );
-            assert_eq!(
-                registry.find_or_create(&place, "test").unwrap_err().kind(),
-                ErrorKind::InvalidId
-            );
+            assert_eq!(registry.find(&place, "test").unwrap_err().kind(), ErrorKind::InvalidId);
+            assert_eq!(registry.find_or_create(&place, "test").unwrap_err().kind(), ErrorKind::InvalidId);
         }
         let partial = ("user", &[("org_id", 7)]);
-        assert_eq!(
-            registry.find(&partial, "test").unwrap_err().kind(),
-            ErrorKind::MissingId
-        );
-        assert_eq!(
-            registry.find_or_create(&partial, "test").unwrap_err().kind(),
-            ErrorKind::MissingId
-        );
+        assert_eq!(registry.find(&partial, "test").unwrap_err().kind(), ErrorKind::MissingId);
+        assert_eq!(registry.find_or_create(&partial, "test").unwrap_err().kind(), ErrorKind::MissingId);
         assert!(find(&registry, scope!(org = 7)).is_none());
         create(&registry, scope!(org = 1, user = 1));
     }
@@ -118,10 +94,7 @@ fn hostile_ids_stay_on_their_own_path() {
     }
     for (place, node) in nodes.iter().enumerate() {
         for other in &nodes[..place] {
-            assert!(
-                node.id() != other.id() && !node.same_path(other),
-                "{node} {other}"
-            );
+            assert!(node.id() != other.id() && !node.same_path(other), "{node} {other}");
         }
     }
     for id in ids {
@@ -129,10 +102,7 @@ fn hostile_ids_stay_on_their_own_path() {
         registry.detach(&find(&registry, scope!(org = id)).unwrap());
     }
     assert!(victim.is_live());
-    assert!(Arc::ptr_eq(
-        &victim,
-        &find(&registry, scope!(org = 1, user = 2)).unwrap()
-    ));
+    assert!(Arc::ptr_eq(&victim, &find(&registry, scope!(org = 1, user = 2)).unwrap()));
 }
 
 #[test]
@@ -162,23 +132,11 @@ fn detached_scope_is_gone_at_once_with_all_below_it_and_nothing_else() {
     let session = create(&registry, scope!(org = 1, user = 2, session = 3));
     let user = session.parent().unwrap();
     let org = Arc::clone(user.parent().unwrap());
-    for (node, weight) in [
-        (&session, 1),
-        (&session, 10),
-        (user, 100),
-        (&org, 1000),
-        (&kept, 10_000),
-    ] {
+    for (node, weight) in [(&session, 1), (&session, 10), (user, 100), (&org, 1000), (&kept, 10_000)] {
         assert_eq!(node.charge(weight), Charge::Live);
     }
     let word = registry.word();
-    assert_eq!(
-        registry.detach(&org),
-        Some(Detached {
-            entries: 4,
-            weight: 1111
-        })
-    );
+    assert_eq!(registry.detach(&org), Some(Detached { entries: 4, weight: 1111 }));
     assert!(registry.word() > word);
     assert!([&session, user, &org].iter().all(|node| !node.is_live()) && kept.is_live());
     assert!(find(&registry, scope!(org = 1, user = 2, session = 3)).is_none());
@@ -186,14 +144,7 @@ fn detached_scope_is_gone_at_once_with_all_below_it_and_nothing_else() {
     let fresh = find(&registry, scope!(org = 1)).unwrap();
     assert!(fresh.id() != org.id() && fresh.is_live() && fresh.same_path(&org));
     assert!(Arc::ptr_eq(fresh.stats(), org.stats()));
-    assert_eq!(
-        (
-            fresh.entries(),
-            registry.root().entries(),
-            registry.root().weight()
-        ),
-        (0, 1, 10_000)
-    );
+    assert_eq!((fresh.entries(), registry.root().entries(), registry.root().weight()), (0, 1, 10_000));
     // Sweeping the dead changes nothing above.
     session.release(1);
     assert_eq!((registry.root().entries(), registry.root().weight()), (1, 10_000));
@@ -218,13 +169,7 @@ fn detached_root_empties_every_scope() {
     let root = registry.root();
     let user = create(&registry, scope!(org = 1, user = 2));
     assert_eq!((user.charge(1), root.charge(2)), (Charge::Live, Charge::Live));
-    assert_eq!(
-        registry.detach(&root),
-        Some(Detached {
-            entries: 2,
-            weight: 3
-        })
-    );
+    assert_eq!(registry.detach(&root), Some(Detached { entries: 2, weight: 3 }));
     assert!(!root.is_live() && !user.is_live() && registry.root().is_live());
     assert!(registry.root().id() != root.id() && registry.root().same_path(&root));
     assert!(find(&registry, scope!(org = 1)).is_none());
@@ -250,16 +195,9 @@ fn detachment_of_a_node_that_is_just_dying_returns_after_it_is_gone() {
     for of_root in [false, true] {
         let registry = registry();
         let user = create(&registry, scope!(org = 1, user = 2));
-        let dying = if of_root {
-            registry.root()
-        } else {
-            Arc::clone(user.parent().unwrap())
-        };
+        let dying = if of_root { registry.root() } else { Arc::clone(user.parent().unwrap()) };
         dying.kill().unwrap();
-        assert!(
-            find(&registry, scope!(org = 1, user = 2)).is_some(),
-            "half way, on purpose"
-        );
+        assert!(find(&registry, scope!(org = 1, user = 2)).is_some(), "half way, on purpose");
         assert_eq!(registry.detach(&user), None);
         assert!(find(&registry, scope!(org = 1, user = 2)).is_none());
         assert_eq!(registry.word(), 1);
@@ -333,10 +271,7 @@ fn collection_in_slices_removes_everything_and_returns_the_memory() {
         assert!(step <= 128, "{step}");
         removed += step;
         steps += 1;
-        assert!(
-            steps < 10_000,
-            "the work must end, or pause, while a node is held"
-        );
+        assert!(steps < 10_000, "the work must end, or pause, while a node is held");
         if registry.len() == 2 && removed > 0 {
             break;
         }
@@ -345,11 +280,7 @@ fn collection_in_slices_removes_everything_and_returns_the_memory() {
     drop(kept);
     collect(&registry);
     assert!(registry.is_empty() && !registry.idle_work());
-    let places: usize = registry
-        .shards
-        .iter()
-        .map(|shard| shard.read().num_buckets())
-        .sum();
+    let places: usize = registry.shards.iter().map(|shard| shard.read().num_buckets()).sum();
     assert!(places <= SHARDS * 64, "{places}");
 }
 

@@ -38,11 +38,7 @@ impl ScopeTreeBuilder {
     }
 
     pub(super) fn declare(mut self, parent: Option<String>, name: String, id_name: String) -> Self {
-        self.0.push(Declared {
-            name,
-            id_name,
-            parent,
-        });
+        self.0.push(Declared { name, id_name, parent });
         self
     }
 
@@ -56,10 +52,7 @@ impl ScopeTreeBuilder {
         let mut faults = Vec::new();
         let declared = &self.0[..self.0.len().min(MAX_LEVELS)];
         if self.0.len() > MAX_LEVELS {
-            faults.push(format!(
-                "{} levels, at most {MAX_LEVELS} are allowed",
-                self.0.len()
-            ));
+            faults.push(format!("{} levels, at most {MAX_LEVELS} are allowed", self.0.len()));
         }
         let places = self.check_names(declared, &mut faults);
         let mut levels = Vec::with_capacity(declared.len());
@@ -75,10 +68,9 @@ impl ScopeTreeBuilder {
         if faults.is_empty() {
             return Ok(ScopeTree(Arc::from(levels)));
         }
-        Err(faults.into_iter().fold(
-            Error::new(ErrorKind::InvalidTree, "scope tree"),
-            |error, fault| error.with("fault", fault),
-        ))
+        Err(faults.into_iter().fold(Error::new(ErrorKind::InvalidTree, "scope tree"), |error, fault| {
+            error.with("fault", fault)
+        }))
     }
 
     /// Checks each name alone and for being unique; answers the place of the first level of each name.
@@ -93,9 +85,7 @@ impl ScopeTreeBuilder {
                 }
             }
             if level.name == GLOBAL {
-                faults.push(format!(
-                    "a level cannot be called {GLOBAL}: that is the root scope"
-                ));
+                faults.push(format!("a level cannot be called {GLOBAL}: that is the root scope"));
             }
             if places.contains_key(level.name.as_str()) {
                 if !level.name.is_empty() {
@@ -110,11 +100,7 @@ impl ScopeTreeBuilder {
             if let Some(parent) = &level.parent
                 && !places.contains_key(parent.as_str())
             {
-                faults.push(format!(
-                    "parent {} of level {} is unknown",
-                    shown(parent),
-                    shown(&level.name)
-                ));
+                faults.push(format!("parent {} of level {} is unknown", shown(parent), shown(&level.name)));
             }
         }
         places
@@ -140,10 +126,7 @@ fn path_of(
             break;
         };
         if above == place {
-            faults.push(format!(
-                "level {} is its own ancestor",
-                shown(&declared[place].name)
-            ));
+            faults.push(format!("level {} is its own ancestor", shown(&declared[place].name)));
             break;
         }
         if path.contains(&above) {
@@ -155,10 +138,7 @@ fn path_of(
     }
     if path.len() > MAX_DEPTH {
         let name = shown(&declared[place].name);
-        faults.push(format!(
-            "level {name} is {} deep, at most {MAX_DEPTH} is allowed",
-            path.len()
-        ));
+        faults.push(format!("level {name} is {} deep, at most {MAX_DEPTH} is allowed", path.len()));
         path.truncate(1);
     }
     // Places are below `MAX_LEVELS`, so they fit.

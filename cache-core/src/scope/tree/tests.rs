@@ -3,10 +3,7 @@ use super::*;
 fn faults(builder: ScopeTreeBuilder) -> Vec<String> {
     let error = builder.build().expect_err("the tree should be refused");
     assert_eq!(error.kind(), ErrorKind::InvalidTree);
-    error
-        .context()
-        .map(|(name, fact)| (assert_eq!(name, "fault"), fact.to_owned()).1)
-        .collect()
+    error.context().map(|(name, fact)| (assert_eq!(name, "fault"), fact.to_owned()).1).collect()
 }
 
 #[track_caller]
@@ -58,10 +55,7 @@ fn tree_without_levels_knows_only_global() {
 
 #[test]
 fn level_or_id_name_twice_is_refused() {
-    refused(
-        tree().level("a", "x").level("a", "y"),
-        &["level a is declared twice"],
-    );
+    refused(tree().level("a", "x").level("a", "y"), &["level a is declared twice"]);
     refused(
         tree().level("a", "x").child("a", "b", "y").child("b", "c", "x"),
         &["levels a and c of one path share the id name x"],
@@ -74,34 +68,23 @@ fn empty_name_is_refused() {
     refused(tree().level("a", ""), &["empty id name in declaration 1"]);
     refused(
         tree().level("", "x").level("", "y"),
-        &[
-            "empty level name in declaration 1",
-            "empty level name in declaration 2",
-        ],
+        &["empty level name in declaration 1", "empty level name in declaration 2"],
     );
 }
 
 #[test]
 fn level_called_global_is_refused() {
-    refused(
-        tree().level("global", "x"),
-        &["a level cannot be called global: that is the root scope"],
-    );
+    refused(tree().level("global", "x"), &["a level cannot be called global: that is the root scope"]);
     assert!(tree().level("Global", "global").build().is_ok());
 }
 
 #[test]
 fn separators_white_space_and_control_characters_in_names_are_refused() {
-    for bad in [
-        '/', ':', '=', ',', '.', ' ', '\t', '\n', '\0', '\u{7f}', '\u{85}', '\u{a0}', '\u{2028}',
-    ] {
+    for bad in ['/', ':', '=', ',', '.', ' ', '\t', '\n', '\0', '\u{7f}', '\u{85}', '\u{a0}', '\u{2028}'] {
         let name = format!("a{bad}b");
         for builder in [tree().level(&name, "x"), tree().level("x", &name)] {
             let found = faults(builder);
-            assert!(
-                found.len() == 1 && found[0].contains("contains"),
-                "{bad:?}: {found:?}"
-            );
+            assert!(found.len() == 1 && found[0].contains("contains"), "{bad:?}: {found:?}");
             assert!(!found[0].chars().any(char::is_control), "{found:?}");
         }
     }
@@ -110,25 +93,14 @@ fn separators_white_space_and_control_characters_in_names_are_refused() {
 
 #[test]
 fn unknown_parent_is_refused() {
-    refused(
-        tree().child("orgg", "user", "u"),
-        &["parent orgg of level user is unknown"],
-    );
+    refused(tree().child("orgg", "user", "u"), &["parent orgg of level user is unknown"]);
 }
 
 #[test]
 fn cycle_of_parents_is_refused_for_each_level_on_it_and_not_below() {
     refused(
-        tree()
-            .child("c", "a", "x")
-            .child("a", "b", "y")
-            .child("b", "c", "z")
-            .child("c", "d", "w"),
-        &[
-            "level a is its own ancestor",
-            "level b is its own ancestor",
-            "level c is its own ancestor",
-        ],
+        tree().child("c", "a", "x").child("a", "b", "y").child("b", "c", "z").child("c", "d", "w"),
+        &["level a is its own ancestor", "level b is its own ancestor", "level c is its own ancestor"],
     );
     refused(tree().child("a", "a", "x"), &["level a is its own ancestor"]);
 }
@@ -143,10 +115,7 @@ fn chain(depth: usize) -> ScopeTreeBuilder {
 fn path_of_sixteen_levels_is_accepted_and_of_seventeen_refused() {
     let deep = chain(MAX_DEPTH).build().unwrap();
     assert_eq!(deep.path(deep.level("l15").unwrap()).len(), MAX_DEPTH);
-    refused(
-        chain(MAX_DEPTH + 1),
-        &["level l16 is 17 deep, at most 16 is allowed"],
-    );
+    refused(chain(MAX_DEPTH + 1), &["level l16 is 17 deep, at most 16 is allowed"]);
 }
 
 #[test]
@@ -161,11 +130,7 @@ fn tree_of_1024_levels_is_accepted_and_of_1025_refused() {
 #[test]
 fn all_faults_come_at_once() {
     refused(
-        tree()
-            .level("", "x")
-            .level("global", "a b")
-            .child("nobody", "c", "z")
-            .child("d", "d", "z"),
+        tree().level("", "x").level("global", "a b").child("nobody", "c", "z").child("d", "d", "z"),
         &[
             "empty level name in declaration 1",
             "id name a\\u{20}b contains ' '",
@@ -189,10 +154,7 @@ fn unknown_level_is_an_error_that_suggests_the_nearest() {
         assert!(!shown(far).contains("mean"), "{}", shown(far));
     }
     let hostile = shown(&"a\u{1b}[31m\n\u{202e}".repeat(100_000));
-    assert!(
-        hostile.len() < 800 && !hostile.chars().any(char::is_control),
-        "{hostile}"
-    );
+    assert!(hostile.len() < 800 && !hostile.chars().any(char::is_control), "{hostile}");
     assert!(!hostile.contains('\u{202e}'));
 }
 
@@ -221,11 +183,7 @@ mod from_toml {
     #[test]
     fn what_is_no_tree_is_refused_with_its_line() {
         for (text, line, part) in [
-            (
-                "[[level]]\nname = \"a\"\nid = \"x\"\nparnt = \"b\"",
-                "4",
-                "unknown field `parnt`",
-            ),
+            ("[[level]]\nname = \"a\"\nid = \"x\"\nparnt = \"b\"", "4", "unknown field `parnt`"),
             ("levels = []", "1", "unknown field `levels`"),
             ("[[level]]\nname = \"a\"", "1", "missing field `id`"),
             ("[[level]]\nname = 3\nid = \"x\"", "2", "invalid type"),
@@ -234,11 +192,7 @@ mod from_toml {
         ] {
             let error = ScopeTree::from_toml(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidTree);
-            assert_eq!(
-                error.context().collect::<Vec<_>>(),
-                [("line", line)],
-                "{text}: {error}"
-            );
+            assert_eq!(error.context().collect::<Vec<_>>(), [("line", line)], "{text}: {error}");
             assert!(error.to_string().contains(part), "{error}");
         }
     }

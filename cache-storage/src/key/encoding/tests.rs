@@ -3,31 +3,15 @@ use std::collections::HashMap;
 use super::*;
 
 /// Ids, levels, regions and keys made to be mistaken for one another: empty, separators, tags, lengths.
-const PARTS: [&str; 9] = [
-    "",
-    "a",
-    "ab",
-    "a/b",
-    "b",
-    "\0",
-    "\u{1}",
-    "1/user:2",
-    "\0\0\0\u{1}a",
-];
+const PARTS: [&str; 9] = ["", "a", "ab", "a/b", "b", "\0", "\u{1}", "1/user:2", "\0\0\0\u{1}a"];
 
 /// Every key with up to two segments over `PARTS` (a few hundred thousand would add nothing but time).
 fn hostile_keys(mut each: impl FnMut(StorageKey<'_>)) {
-    let segments: Vec<_> = ["a", "ab"]
-        .iter()
-        .flat_map(|level| PARTS.map(|id| Segment::new(level, id)))
-        .collect();
+    let segments: Vec<_> =
+        ["a", "ab"].iter().flat_map(|level| PARTS.map(|id| Segment::new(level, id))).collect();
     let mut paths: Vec<Vec<Segment<'_>>> = vec![vec![]];
     paths.extend(segments.iter().map(|one| vec![*one]));
-    paths.extend(
-        segments
-            .iter()
-            .flat_map(|one| segments.iter().map(|two| vec![*one, *two])),
-    );
+    paths.extend(segments.iter().flat_map(|one| segments.iter().map(|two| vec![*one, *two])));
     for path in &paths {
         for region in ["", "a", "\0"] {
             for key in PARTS {
@@ -44,11 +28,7 @@ fn different_keys_have_different_bytes_and_each_reads_back() {
         let bytes = key.encode().unwrap();
         let decoded = DecodedKey::decode(&bytes).unwrap();
         assert_eq!(decoded.as_key(), key);
-        assert_eq!(
-            seen.insert(bytes, format!("{:?}{:?}", key.scope.len(), key.key)),
-            None,
-            "{key:?}"
-        );
+        assert_eq!(seen.insert(bytes, format!("{:?}{:?}", key.scope.len(), key.key)), None, "{key:?}");
     });
     assert_eq!(seen.len(), (1 + 18 + 18 * 18) * 3 * 9);
 }
@@ -67,11 +47,7 @@ fn byte_prefix_and_containment_are_the_same() {
         let bytes = key.encode().unwrap();
         for path in &scopes {
             let prefix = StorageKey::encode_scope(path).unwrap();
-            assert_eq!(
-                bytes.starts_with(&prefix),
-                key.is_within(path),
-                "{key:?} in {path:?}"
-            );
+            assert_eq!(bytes.starts_with(&prefix), key.is_within(path), "{key:?} in {path:?}");
         }
     });
 }
@@ -88,10 +64,7 @@ fn bytes_cut_short_or_lengthened_are_malformed() {
         );
     }
     let longer = [&whole[..], b"x"].concat();
-    assert_eq!(
-        DecodedKey::decode(&longer).unwrap_err().kind(),
-        ErrorKind::Malformed
-    );
+    assert_eq!(DecodedKey::decode(&longer).unwrap_err().kind(), ErrorKind::Malformed);
 }
 
 #[test]
@@ -117,42 +90,23 @@ fn any_changed_byte_is_malformed_or_another_key() {
 #[test]
 fn claimed_lengths_and_depths_cost_nothing() {
     let huge = [&[VERSION, SEGMENT][..], &u32::MAX.to_be_bytes(), b"org"].concat();
-    assert_eq!(
-        DecodedKey::decode(&huge).unwrap_err().kind(),
-        ErrorKind::Malformed
-    );
+    assert_eq!(DecodedKey::decode(&huge).unwrap_err().kind(), ErrorKind::Malformed);
 
-    let deep = [
-        &[VERSION][..],
-        &[SEGMENT, 0, 0, 0, 0, 0, 0, 0, 0].repeat(1_000_000),
-    ]
-    .concat();
-    assert_eq!(
-        DecodedKey::decode(&deep).unwrap_err().to_string(),
-        "decode: malformed: deeper than any path"
-    );
+    let deep = [&[VERSION][..], &[SEGMENT, 0, 0, 0, 0, 0, 0, 0, 0].repeat(1_000_000)].concat();
+    assert_eq!(DecodedKey::decode(&deep).unwrap_err().to_string(), "decode: malformed: deeper than any path");
 }
 
 #[test]
 fn path_deeper_than_the_tree_is_refused_and_the_deepest_is_not() {
     let path = [Segment::new("level", "id"); StorageKey::MAX_DEPTH + 1];
-    assert_eq!(
-        StorageKey::new(&path, "r", b"").encode().unwrap_err().kind(),
-        ErrorKind::InvalidKey
-    );
+    assert_eq!(StorageKey::new(&path, "r", b"").encode().unwrap_err().kind(), ErrorKind::InvalidKey);
     let deepest = StorageKey::new(&path[1..], "r", b"");
-    assert_eq!(
-        DecodedKey::decode(&deepest.encode().unwrap()).unwrap().as_key(),
-        deepest
-    );
+    assert_eq!(DecodedKey::decode(&deepest.encode().unwrap()).unwrap().as_key(), deepest);
 }
 
 #[test]
 fn bytes_of_the_first_version_stay_readable() {
     let bytes = b"\x01\x01\0\0\0\x03org\0\0\0\x04acme\0\0\0\0\x01r\0\0\0\x01k";
     let path = [Segment::new("org", "acme")];
-    assert_eq!(
-        DecodedKey::decode(bytes).unwrap().as_key(),
-        StorageKey::new(&path, "r", b"k")
-    );
+    assert_eq!(DecodedKey::decode(bytes).unwrap().as_key(), StorageKey::new(&path, "r", b"k"));
 }

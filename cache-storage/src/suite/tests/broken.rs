@@ -68,10 +68,7 @@ type Owned = (Vec<(String, String)>, String, Vec<u8>);
 
 impl Broken {
     pub(super) fn new(fault: Fault) -> Self {
-        Self {
-            fault,
-            inner: Mutex::default(),
-        }
+        Self { fault, inner: Mutex::default() }
     }
 
     fn is(&self, fault: Fault) -> bool {
@@ -79,31 +76,20 @@ impl Broken {
     }
 
     fn deep(&self, path: &[Segment<'_>]) -> Result<()> {
-        if self.is(Fault::TakesAnyDepth) {
-            Ok(())
-        } else {
-            crate::key::check_path(path, "broken")
-        }
+        if self.is(Fault::TakesAnyDepth) { Ok(()) } else { crate::key::check_path(path, "broken") }
     }
 
     fn path(&self, path: &[Segment<'_>]) -> Vec<(String, String)> {
         match self.fault {
             Fault::JoinsIds => {
-                let joined: Vec<_> = path
-                    .iter()
-                    .map(|step| format!("{}:{}", step.level, step.id))
-                    .collect();
+                let joined: Vec<_> = path.iter().map(|step| format!("{}:{}", step.level, step.id)).collect();
                 vec![("path".into(), joined.join("/"))]
             }
             Fault::IgnoresLevels => path.iter().map(|step| (String::new(), step.id.into())).collect(),
-            Fault::CutsIds => path
-                .iter()
-                .map(|step| (step.level.into(), step.id.chars().take(255).collect()))
-                .collect(),
-            _ => path
-                .iter()
-                .map(|step| (step.level.into(), step.id.into()))
-                .collect(),
+            Fault::CutsIds => {
+                path.iter().map(|step| (step.level.into(), step.id.chars().take(255).collect())).collect()
+            }
+            _ => path.iter().map(|step| (step.level.into(), step.id.into())).collect(),
         }
     }
 
@@ -174,10 +160,7 @@ async fn pause() {
 impl Storage for Broken {
     fn capability(&self) -> Capability {
         match self.fault {
-            Fault::StoresTooLarge => Capability::new()
-                .with_counts()
-                .with_keeps()
-                .with_largest_value(100),
+            Fault::StoresTooLarge => Capability::new().with_counts().with_keeps().with_largest_value(100),
             Fault::CountsWithoutPromise => Capability::new().with_keeps(),
             _ => Capability::new().with_counts().with_keeps(),
         }
@@ -211,9 +194,7 @@ impl Storage for Broken {
         self.deep(key.scope)?;
         let (owned, mut inner) = (self.owned(key), self.inner.lock().unwrap());
         if self.is(Fault::RemovesWholeRegion) {
-            inner
-                .entries
-                .retain(|other, _| (&other.0, &other.1) != (&owned.0, &owned.1));
+            inner.entries.retain(|other, _| (&other.0, &other.1) != (&owned.0, &owned.1));
         }
         if self.is(Fault::RefusesEvictedScopes) {
             inner.gone.insert(owned.0.clone());

@@ -50,10 +50,8 @@ struct Entry {
 }
 
 fn place(tree: &ScopeTree, path: &Path) -> ScopePath {
-    let ids: Vec<(&str, u8)> = ["org_id", "user_id", "session_id"]
-        .into_iter()
-        .zip(path.iter().copied())
-        .collect();
+    let ids: Vec<(&str, u8)> =
+        ["org_id", "user_id", "session_id"].into_iter().zip(path.iter().copied()).collect();
     let level = ["global", "org", "user", "session"][path.len()];
     ScopePath::of(tree, &(level, ids.as_slice()), "test").unwrap()
 }
@@ -70,29 +68,16 @@ impl Model {
     fn see(&mut self, path: &Path, node: &Arc<Node>) {
         assert!(node.is_live());
         let (known, live) = self.seen.entry(node.id()).or_insert_with(|| (path.clone(), true));
-        assert_eq!(
-            (&*known, *live),
-            (path, true),
-            "an id stands for one incarnation of one path"
-        );
+        assert_eq!((&*known, *live), (path, true), "an id stands for one incarnation of one path");
     }
 
     /// What lives at or below a path.
     fn below(&self, path: &Path) -> Detached {
-        let live = self
-            .entries
-            .iter()
-            .filter(|entry| entry.live && entry.path.starts_with(path));
-        live.fold(
-            Detached {
-                entries: 0,
-                weight: 0,
-            },
-            |sum, entry| Detached {
-                entries: sum.entries + 1,
-                weight: sum.weight + entry.weight,
-            },
-        )
+        let live = self.entries.iter().filter(|entry| entry.live && entry.path.starts_with(path));
+        live.fold(Detached { entries: 0, weight: 0 }, |sum, entry| Detached {
+            entries: sum.entries + 1,
+            weight: sum.weight + entry.weight,
+        })
     }
 }
 
@@ -115,10 +100,8 @@ fn run(steps: Vec<Step>) {
                 model.see(&path, &node);
             }
             Step::Anchored(path) => {
-                let anchor = model
-                    .anchors
-                    .entry(path.clone())
-                    .or_insert_with(|| Anchor::new(place(&tree, &path)));
+                let anchor =
+                    model.anchors.entry(path.clone()).or_insert_with(|| Anchor::new(place(&tree, &path)));
                 let (found, created) = (anchor.find(&registry), anchor.create(&registry).unwrap());
                 assert!(found.is_none_or(|found| Arc::ptr_eq(&found, &created)));
                 model.see(&path, &created);
@@ -127,12 +110,7 @@ fn run(steps: Vec<Step>) {
                 let node = create(&registry, place(&tree, &path));
                 model.see(&path, &node);
                 assert_eq!(node.charge(weight), Charge::Live);
-                model.entries.push(Entry {
-                    path,
-                    weight,
-                    live: true,
-                    node,
-                });
+                model.entries.push(Entry { path, weight, live: true, node });
             }
             Step::Release(place) if !model.entries.is_empty() => {
                 let entry = model.entries.swap_remove(place % model.entries.len());
@@ -150,14 +128,8 @@ fn run(steps: Vec<Step>) {
                     assert_eq!(registry.detach(&node), Some(model.below(&path)));
                     assert_eq!(registry.detach(&node), None);
                 }
-                model
-                    .entries
-                    .iter_mut()
-                    .for_each(|entry| entry.live &= !entry.path.starts_with(&path));
-                model
-                    .seen
-                    .values_mut()
-                    .for_each(|(at, live)| *live &= !at.starts_with(&path));
+                model.entries.iter_mut().for_each(|entry| entry.live &= !entry.path.starts_with(&path));
+                model.seen.values_mut().for_each(|(at, live)| *live &= !at.starts_with(&path));
             }
             Step::Collect(budget) => {
                 registry.collect_idle(budget);
@@ -166,10 +138,7 @@ fn run(steps: Vec<Step>) {
         }
         quiescent(&registry, &tree, &mut model);
     }
-    model
-        .entries
-        .drain(..)
-        .for_each(|entry| entry.node.release(entry.weight));
+    model.entries.drain(..).for_each(|entry| entry.node.release(entry.weight));
     model.anchors.clear();
     collect(&registry);
     assert!(registry.is_empty() && !registry.idle_work(), "{registry:?}");
@@ -189,10 +158,7 @@ fn quiescent(registry: &Registry, tree: &ScopeTree, model: &mut Model) {
     }
     let word = registry.word();
     for entry in &model.entries {
-        assert_eq!(
-            (entry.node.is_live(), entry.node.is_live_at(word)),
-            (entry.live, entry.live)
-        );
+        assert_eq!((entry.node.is_live(), entry.node.is_live_at(word)), (entry.live, entry.live));
         let found = find(registry, place(tree, &entry.path));
         let same = found.is_some_and(|found| Arc::ptr_eq(&found, &entry.node));
         assert_eq!(same, entry.live, "{:?}", entry.node);
