@@ -67,15 +67,8 @@ impl Cache {
     }
 
     pub(crate) fn from_engine(engine: Arc<Engine>, max_key_bytes: usize) -> Result<Self> {
-        let options = || StoreOptions {
-            // Nobody knows how large a value behind the pointer is; its writer weighs it where that matters.
-            weigher: Arc::new(|key: &Box<str>, value: &Payload| {
-                (key.len() + size_of_val(&**value)).max(1) as u64
-            }),
-            ttl: None,
-            max_per_scope: None,
-            listener: None,
-        };
+        let options =
+            || StoreOptions { weigher: Arc::new(weigh), ttl: None, max_per_scope: None, listener: None };
         let keys = engine.regions().open(&engine, RegionKey::Programmatic, PROGRAMMATIC, options)?;
         Ok(Self { inner: Arc::new(Inner { engine, keys, max_key_bytes }) })
     }
@@ -401,6 +394,13 @@ impl Cache {
     pub fn maintain(&self) {
         self.engine().maintain();
     }
+}
+
+/// What a programmatic entry weighs unless its writer says: the bytes of its key, and of its value as far as they lie
+/// in one piece.
+#[expect(clippy::borrowed_box, reason = "a weigher gets the key as the store holds it")]
+fn weigh(key: &Box<str>, value: &Payload) -> u64 {
+    (key.len() + size_of_val(&**value)).max(1) as u64
 }
 
 /// A payload as the type that was asked for.

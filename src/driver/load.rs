@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use strata_cache_core::engine::{Engine, Joined, Key, Lease, Place, Store, Value, Waited, Waiting, Write};
 use strata_cache_core::error::Error;
-use strata_cache_core::flight::{Chain, FlightId, PlaceWaiter, Placed, Solo, SoloPermit, SoloWaiter};
+use strata_cache_core::flight::{Chain, PlaceWaiter, Placed, Solo, SoloPermit, SoloWaiter};
 use strata_cache_core::scope::{Node, ScopePath};
 use strata_cache_core::stats::Counter;
 
@@ -55,6 +55,13 @@ pub(crate) enum Answer<V, E> {
     Refused(Error),
 }
 
+/// How a call goes on.
+enum Next<V, E> {
+    Answer(Answer<V, E>),
+    /// An act, and the value it serves.
+    Act(Act, Option<V>),
+}
+
 /// Where and how to load.
 pub(crate) struct LoadTerms<K: Key, V: Value> {
     pub(crate) engine: Arc<Engine>,
@@ -93,28 +100,29 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L> {
         Self { terms, loader, plan, stage: Stage::Asking }
     }
 
-    /// Looks and joins. Returns what to do, with the value if one was found.
-    fn ask(&mut self) -> Result<(Act, Option<V>), Error> {
+    /// Looks and joins.
+    fn ask(&mut self) -> Result<Next<V, L::Error>, Error> {
         let node = self.terms.place.create(self.terms.engine.registry())?;
         let joined = self.terms.store.join(&self.terms.engine, Arc::clone(&node), &self.terms.key);
-        Ok(match joined {
+        let reply = match joined {
             Joined::Hit(value) => {
                 self.count(&node, true);
-                (self.plan.step(Reply::Hit), Some(value))
+                return Ok(Next::Act(self.plan.step(Reply::Hit), Some(value)));
             }
-            Joined::Lead(lease) => (self.lead(lease), None),
+            Joined::Lead(lease) => return Ok(Next::Act(self.lead(lease), None)),
             Joined::Wait(waiting) => {
                 self.terms.store.counters().count(Counter::CoalescedWaits);
                 self.stage = Stage::Waiting(waiting, node);
-                (self.plan.step(Reply::Busy), None)
+                Reply::Busy
             }
             Joined::Place(place) => {
                 self.stage = Stage::WaitingForPlace(place);
-                (self.plan.step(Reply::NoPlace), None)
+                Reply::NoPlace
             }
-            Joined::Recursion => (self.plan.step(Reply::Recursion), None),
-            Joined::Stuck => (self.plan.step(Reply::Stuck), None),
-        })
+            Joined::Recursion => Reply::Recursion,
+            Joined::Stuck => Reply::Stuck,
+        };
+        Ok(Next::Act(self.plan.step(reply), None))
     }
 
     fn lead(&mut self, lease: Lease<K, V>) -> Act {
@@ -189,7 +197,11 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L> {
     }
 
     /// Carries out an act that changes the stage or ends the call.
-    fn perform(&mut self, act: Act, value: Option<V>) -> Result<Option<Answer<V, L::Error>>, Error> {
+    fn perform(&mut self, next: Next<V, L::Error>) -> Result<Option<Answer<V, L::Error>>, Error> {
+        let (act, value) = match next {
+            Next::Answer(answer) => return Ok(Some(answer)),
+            Next::Act(act, value) => (act, value),
+        };
         match act {
             Act::Serve => return Ok(value.map(Answer::Value)),
             Act::Join => self.stage = Stage::Asking,
@@ -197,8 +209,8 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L> {
             Act::RunAlone => self.ask_alone()?,
             Act::ReportLeaderFailed => return Ok(Some(Answer::LeaderFailed)),
             Act::ReportStalled => return Ok(Some(Answer::Stalled)),
-            // The stage is set; a shared error is answered where it is met.
-            Act::Lead | Act::Wait | Act::WaitForPlace | Act::FailShared => {}
+            // The stage is set already.
+            Act::Lead | Act::Wait | Act::WaitForPlace => {}
         }
         Ok(None)
     }
@@ -211,14 +223,12 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L> {
         let this = self.get_mut();
         loop {
             let performed = match &mut this.stage {
-                Stage::Asking => this.ask().and_then(|(act, value)| this.perform(act, value)),
+                Stage::Asking => this.ask().and_then(|next| this.perform(next)),
                 Stage::Waiting(waiting, node) => {
                     let waited = ready!(Pin::new(waiting).poll(context));
                     let node = Arc::clone(node);
-                    match this.hear(waited, &node) {
-                        Ok(answer) => return Poll::Ready(answer),
-                        Err((act, value)) => this.perform(act, value),
-                    }
+                    let next = this.hear(waited, &node);
+                    this.perform(next)
                 }
                 Stage::WaitingForPlace(place) => {
                     let reply = match ready!(Pin::new(place).poll(context)) {
@@ -226,7 +236,7 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L> {
                         Placed::Stuck => Reply::Stuck,
                     };
                     let act = this.plan.step(reply);
-                    this.perform(act, None)
+                    this.perform(Next::Act(act, None))
                 }
                 Stage::WaitingForPermit(waiter) => {
                     let permit = ready!(Pin::new(waiter).poll(context));
@@ -272,41 +282,36 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L> {
 }
 
 impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L> {
-    /// What a wait came to: an answer, or the next act.
-    #[expect(clippy::type_complexity, reason = "two ways on, each with what it needs")]
-    fn hear(&mut self, waited: Waited<K, V>, node: &Node) -> Result<Answer<V, L::Error>, (Act, Option<V>)> {
-        let (reply, value) = match waited {
+    /// What a wait came to: the next act, with what it needs.
+    fn hear(&mut self, waited: Waited<K, V>, node: &Node) -> Next<V, L::Error> {
+        let reply = match waited {
             Waited::Value(value) => {
                 self.count(node, true);
-                (Reply::Landed, Some(value))
+                return Next::Act(self.plan.step(Reply::Landed), Some(value));
             }
-            Waited::Failed(failure) => {
-                let shared = failure.shared.and_then(|shared| self.loader.unshare(&shared));
-                if let Some(error) = shared {
+            Waited::Failed(failure) => match failure.shared.and_then(|shared| self.loader.unshare(&shared)) {
+                Some(error) => {
                     self.count(node, false);
-                    self.plan.step(Reply::FailedShared);
-                    self.stage = Stage::Done;
-                    return Ok(Answer::Failed(error));
+                    return Next::Answer(Answer::Failed(error));
                 }
-                (Reply::Failed, None)
-            }
-            Waited::Lead(lease) => return Err((self.lead(lease), None)),
-            Waited::Rejoin => (Reply::Again, None),
-            Waited::Stuck => (Reply::Stuck, None),
+                None => Reply::Failed,
+            },
+            Waited::Lead(lease) => return Next::Act(self.lead(lease), None),
+            Waited::Rejoin => Reply::Again,
+            Waited::Stuck => Reply::Stuck,
         };
         let act = self.plan.step(reply);
         if matches!(act, Act::ReportLeaderFailed | Act::ReportStalled) {
             self.count(node, false);
         }
-        Err((act, value))
+        Next::Act(act, None)
     }
 
     /// Polls the loader under its lease. If it panics, the lease ends as panicked before the panic goes on.
     fn poll_leading(&mut self, context: &mut Context<'_>) -> Poll<L::Output> {
         let mut guard = EndOnPanic { stage: &mut self.stage, armed: true };
         let Stage::Leading(future, lease) = &mut *guard.stage else { return Poll::Pending };
-        let _inside: Option<strata_cache_core::flight::ChainGuard> =
-            lease.id().map(|id: FlightId| Chain::enter(id));
+        let _inside = lease.id().map(Chain::enter);
         let polled = match lease.pulse() {
             Some(pulse) => {
                 let _polling = pulse.polling(context.waker());

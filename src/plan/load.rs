@@ -1,7 +1,7 @@
 //! The decisions of one get-or-load: serve, lead, wait, ask again, run alone, or give up.
 //!
 //! (1) A caller serves what it finds, loads where it may, and waits where somebody else does. (2) When a load it
-//! waited for fails and the error cannot be shared, it asks again together with all who waited: at most
+//! waited for fails and the error cannot be shared (one that can is the answer), it asks again together with all who waited: at most
 //! [`ROUNDS`] times, so N waiters cause at most `1 + ROUNDS` loads. (3) Then it reports, or runs by itself with one
 //! of a few permits; which of the two is the caller's choice. (4) Inside its own load it runs uncached.
 
@@ -34,8 +34,6 @@ pub(crate) enum Reply {
     Stuck,
     /// The load that was waited for landed.
     Landed,
-    /// It failed, and its error is at hand.
-    FailedShared,
     /// It failed, and its error is the leader's alone.
     Failed,
     /// A place may be free, or the load is not to be waited for any more.
@@ -57,8 +55,6 @@ pub(crate) enum Act {
     WaitForPlace,
     /// Run the loader past the cache.
     RunUncached,
-    /// Answer with the shared error.
-    FailShared,
     /// Run the loader past the cache, with a permit.
     RunAlone,
     /// Answer that the load failed for the one who led it.
@@ -87,7 +83,6 @@ impl LoadPlan {
             Reply::Busy => Act::Wait,
             Reply::NoPlace => Act::WaitForPlace,
             Reply::Recursion => Act::RunUncached,
-            Reply::FailedShared => Act::FailShared,
             Reply::Again => Act::Join,
             Reply::Failed if self.rounds < ROUNDS => {
                 self.rounds += 1;
@@ -127,11 +122,6 @@ mod tests {
         let replies = [Reply::Again, Reply::Again, Reply::Again, Reply::Failed, Reply::Failed, Reply::Landed];
         let expected = [Act::Join, Act::Join, Act::Join, Act::Join, Act::Join, Act::Serve];
         assert_eq!(acts(WhenLeadersFail::Report, &replies), expected);
-    }
-
-    #[test]
-    fn shared_error_is_answered_at_once() {
-        assert_eq!(acts(WhenLeadersFail::Report, &[Reply::FailedShared]), [Act::FailShared]);
     }
 
     #[test]

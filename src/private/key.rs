@@ -52,12 +52,12 @@ pub fn view() -> Empty {
 }
 
 /// The part of an argument `T` or `&T`.
-pub fn part<T: KeyPart + ?Sized>(argument: &T) -> One<'_, T> {
+pub(super) fn part<T: KeyPart + ?Sized>(argument: &T) -> One<'_, T> {
     One(argument)
 }
 
 /// The part of an argument `Option<&T>`.
-pub fn optional<T: KeyPart + ?Sized>(argument: Option<&T>) -> Optional<'_, T> {
+pub(super) fn optional<T: KeyPart + ?Sized>(argument: Option<&T>) -> Optional<'_, T> {
     Optional(argument)
 }
 

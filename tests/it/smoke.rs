@@ -51,7 +51,14 @@ async fn smoke_async() {
     assert_eq!(handle.await.unwrap().as_deref(), Some(&7));
     let alice = cache.scope(scope!(org = "a", user = 1)).unwrap();
     let l = tokio::spawn(async move {
-        alice.get_or_load("x", || async { tokio::task::yield_now().await; Ok::<_, ()>(8u32) }).ttl("10m").await.unwrap()
+        alice
+            .get_or_load("x", || async {
+                tokio::task::yield_now().await;
+                Ok::<_, ()>(8u32)
+            })
+            .ttl("10m")
+            .await
+            .unwrap()
     });
     assert_eq!(*l.await.unwrap(), 8);
 }

@@ -8,14 +8,15 @@
 use std::collections::HashMap;
 
 use super::slab::Slab;
-use crate::policy::{EvictionPolicy as _, Guarded, Heads, Heat, Orders, Policy, SlotId, Weight};
+use crate::policy::{EvictionPolicy as _, Fault, Guarded, Heads, Heat, Orders, Policy, SlotId, Weight};
 
 /// Entries that one policy orders.
 struct Domain {
     heads: Heads,
     policy: Guarded,
-    wants_touches: bool,
     len: u64,
+    /// The policy misbehaved, and this was said.
+    fault_told: bool,
     /// The scope node this domain belongs to, in a region with a limit per scope.
     node: Option<u64>,
 }
@@ -31,6 +32,8 @@ pub(super) struct Domains {
     hand: usize,
     /// Where the search for a domain that can pay goes on.
     turn: usize,
+    /// A policy was set aside, and nobody was told yet.
+    fault: Option<Fault>,
 }
 
 impl Domains {
@@ -43,6 +46,7 @@ impl Domains {
             policy,
             hand: 0,
             turn: 0,
+            fault: None,
         }
     }
 
@@ -60,9 +64,8 @@ impl Domains {
             u32::try_from(self.domains.len() - 1).expect("a shard holds fewer than 2^32 domains")
         });
         let policy = Guarded::build(&self.policy);
-        let wants_touches = policy.wants_touches();
         self.domains[domain as usize] =
-            Some(Domain { heads: Heads::new(domain), policy, wants_touches, len: 0, node });
+            Some(Domain { heads: Heads::new(domain), policy, len: 0, fault_told: false, node });
         if let Some(id) = node {
             self.of_node.insert(id, domain);
         }
@@ -74,7 +77,10 @@ impl Domains {
     }
 
     pub(super) fn wants_touches(&self, domain: u32) -> bool {
-        self.domains.get(domain as usize).and_then(Option::as_ref).is_some_and(|domain| domain.wants_touches)
+        self.domains
+            .get(domain as usize)
+            .and_then(Option::as_ref)
+            .is_some_and(|domain| domain.policy.wants_touches())
     }
 
     pub(super) fn insert(&mut self, domain: u32, slot: SlotId, hash: u64, weight: Weight) {
@@ -131,6 +137,12 @@ impl Domains {
         let heat = Heat::new(slab);
         let mut order = self.orders.of(&mut owner.heads);
         let first = owner.policy.victim(&mut order, &heat);
+        if !owner.fault_told
+            && let Some(fault) = owner.policy.fault()
+        {
+            owner.fault_told = true;
+            self.fault = Some(fault);
+        }
         let Some(spared) = spare.filter(|_| first == spare) else { return first };
         let (hash, weight) = slab.get(spared).map(|entry| (entry.hash, entry.weight))?;
         owner.policy.on_remove(&mut order, spared);
@@ -147,6 +159,11 @@ impl Domains {
             let slot = SlotId(u32::try_from(self.hand).ok()?);
             is_payer(&slot).then_some(slot)
         })
+    }
+
+    /// The fault of a policy that was set aside since the last call.
+    pub(super) fn take_fault(&mut self) -> Option<Fault> {
+        self.fault.take()
     }
 
     /// The next few domains, in turn, that have entries.

@@ -46,8 +46,9 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
         let mut removals = Removals::new();
         let found = {
             let mut shard = shard.lock();
-            shard
-                .victim(spared)
+            let victim = shard.victim(spared);
+            removals.note(shard.take_fault());
+            victim
                 .and_then(|slot| self.take(engine, &mut shard, slot, RemovalCause::Evicted, &mut removals))
                 .is_some()
         };

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::slab::Entry;
 use crate::event::RemovalCause;
+use crate::policy::Fault;
 use crate::scope::Node;
 use crate::sync::Arc;
 
@@ -41,20 +42,28 @@ struct Removed<K, V> {
 }
 
 /// Entries taken out under a lock, to be told of and dropped after it.
-pub(super) struct Removals<K, V>(Vec<Removed<K, V>>);
+pub(super) struct Removals<K, V> {
+    entries: Vec<Removed<K, V>>,
+    fault: Option<Fault>,
+}
 
 impl<K, V> Removals<K, V> {
     pub(super) const fn new() -> Self {
-        Self(Vec::new())
+        Self { entries: Vec::new(), fault: None }
     }
 
     pub(super) fn push(&mut self, entry: Entry<K, V>, cause: RemovalCause) {
         let Entry { node, key, value, weight, .. } = entry;
-        self.0.push(Removed { node, weight, cause, value, key });
+        self.entries.push(Removed { node, weight, cause, value, key });
     }
 
     pub(super) fn push_replaced(&mut self, node: Arc<Node>, key: K, value: Arc<V>, weight: u64) {
-        self.0.push(Removed { node, weight, cause: RemovalCause::Replaced, value, key });
+        self.entries.push(Removed { node, weight, cause: RemovalCause::Replaced, value, key });
+    }
+
+    /// Notes that a policy was set aside.
+    pub(super) fn note(&mut self, fault: Option<Fault>) {
+        self.fault = self.fault.or(fault);
     }
 
     /// Tells the listeners and drops everything. Call it without a lock.
@@ -64,7 +73,11 @@ impl<K, V> Removals<K, V> {
         listener: Option<&Listener>,
         own: Option<&RegionListener<K, V>>,
     ) {
-        for removed in self.0 {
+        if let Some(fault) = self.fault {
+            let fault = fault.name();
+            tracing::error!(target: "strata_cache", region, fault, "eviction policy set aside");
+        }
+        for removed in self.entries {
             if removed.cause == RemovalCause::Evicted {
                 tracing::debug!(target: "strata_cache", region, scope = %removed.node, "eviction");
             }
@@ -89,6 +102,6 @@ fn guarded(what: &'static str, run: impl FnOnce()) {
 
 impl<K, V> fmt::Debug for Removals<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Removals").field("entries", &self.0.len()).finish()
+        f.debug_struct("Removals").field("entries", &self.entries.len()).finish()
     }
 }

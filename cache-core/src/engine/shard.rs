@@ -15,7 +15,7 @@ use super::slab::{Entry, Slab};
 use crate::clock::Moment;
 use crate::expiry::Deadlines;
 use crate::flight::{Flights, Setup};
-use crate::policy::{Policy, SlotId};
+use crate::policy::{Fault, Policy, SlotId};
 use crate::scope::Node;
 use crate::sync::Arc;
 
@@ -164,6 +164,11 @@ impl<K, V: Send + Sync + 'static> Shard<K, V> {
             }
         }
         coldest.map(|(_, slot)| slot)
+    }
+
+    /// The fault of a policy that was set aside since the last call.
+    pub(super) fn take_fault(&mut self) -> Option<Fault> {
+        self.domains.take_fault()
     }
 
     /// The next slot whose deadline has come.

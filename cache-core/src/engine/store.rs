@@ -93,11 +93,14 @@ pub enum Taken<V> {
     Value(V),
 }
 
+/// A shard and its lock, on cache lines of their own.
+type Locked<K, V> = CachePadded<Mutex<Shard<K, V>>>;
+
 /// A region's entries.
 pub struct Store<K, V> {
     pub(super) id: RegionId,
     pub(super) name: Box<str>,
-    pub(super) shards: Box<[CachePadded<Mutex<Shard<K, V>>>]>,
+    pub(super) shards: Box<[Locked<K, V>]>,
     pub(super) options: StoreOptions<K, V>,
     pub(super) counters: Counters,
     pub(super) entries: AtomicI64,
@@ -282,6 +285,7 @@ impl<K: Key, V: Value> Store<K, V> {
         {
             self.take(engine, shard, victim, RemovalCause::Evicted, removals);
         }
+        removals.note(shard.take_fault());
         Ok(slot)
     }
 
