@@ -200,7 +200,7 @@ impl Cache {
     /// Dropping the operation cancels this call; if it was loading, one of those who wait takes over.
     ///
     /// # Errors
-    /// [`LoadError`]: the loader's error, or why there is none.
+    /// [`LoadError`](crate::LoadError): the loader's error, or why there is none.
     pub fn get_or_load<'a, V, E, F, R>(
         &'a self,
         place: impl ToScope + 'a,

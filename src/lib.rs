@@ -1,9 +1,21 @@
 //! A hierarchical multi-tenant cache: the scope (organisation, user, session, or whatever tree is configured) is part
 //! of an entry's identity.
 //!
-//! Start at [`Cache`], or put [`cached`] on a function.
-
-#![cfg_attr(docsrs, feature(doc_cfg))]
+//! Three ways in:
+//!
+//! * put [`#[cached]`](macro@cached) on a function: its ids say where its values belong, its other arguments are the key;
+//! * use a [`Cache`], or a resolved [`Scope`], with text keys: [`get`](Cache::get), [`set`](Cache::set),
+//!   [`get_or_load`](Cache::get_or_load);
+//! * open a typed [`Region`]: the fast path, with borrowed keys and limits of its own.
+//!
+//! Where something is to happen is always said by one exact path, [`scope!`], by one level out of a bag of ids,
+//! `("user", &ids)`, or by a resolved handle. Every verb returns an operation: `.await` it in a task, `.wait()` for it in a
+//! thread; no runtime is needed. Verbs that take trust away ([`remove`](Cache::remove), [`invalidate`](Cache::invalidate),
+//! [`evict_by_scope`](Cache::evict_by_scope), [`clear`](Cache::clear)) act at the call.
+//!
+//! What is promised: an entry is served only to the scope, region and key it was stored under. What was there before an
+//! invalidation returned is not served to any call that begins after, and a load that began before it stores nothing.
+//! A look-up never runs user code under a lock, `Hash` and `Eq` of keys excepted, which must not call the cache.
 
 mod builder;
 mod cache;
@@ -41,3 +53,8 @@ pub use strata_cache_core::stats::Stats;
 
 #[cfg(feature = "macros")]
 pub use strata_cache_macros::cached;
+
+/// The code of the README, compiled and run.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

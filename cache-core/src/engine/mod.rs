@@ -1,7 +1,7 @@
 //! The memory engine: typed regions below one registry of scopes, one set of bounds, one clock.
 //!
 //! [`Engine`] is what regions share; [`Store`] is a region's entries; [`Lease`] is the right to load and publish.
-//! What spans regions (bounds, sweeps, expiry, statistics) speaks to `dyn` [`RegionOps`], from write paths only.
+//! What spans regions (bounds, sweeps, expiry, statistics) speaks to `dyn RegionOps`, from write paths only.
 //! (1) At quiescence the cache is never above its bounds; meanwhile by at most the entries being written.
 //! (2) What is alive is never evicted for what is dead: expired entries go first, and entries of evicted scopes
 //! do not count against the bounds. (3) No lock is held while a value is dropped or a listener runs.
