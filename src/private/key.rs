@@ -52,12 +52,12 @@ pub fn view() -> Empty {
 }
 
 /// The part of an argument `T` or `&T`.
-pub(super) fn part<T: KeyPart + ?Sized>(argument: &T) -> One<'_, T> {
+pub fn part<T: KeyPart + ?Sized>(argument: &T) -> One<'_, T> {
     One(argument)
 }
 
 /// The part of an argument `Option<&T>`.
-pub(super) fn optional<T: KeyPart + ?Sized>(argument: Option<&T>) -> Optional<'_, T> {
+pub fn optional<T: KeyPart + ?Sized>(argument: Option<&T>) -> Optional<'_, T> {
     Optional(argument)
 }
 
@@ -240,6 +240,7 @@ mod tests {
         let key = agree(view().and(part::<str>("ab")).and(part::<str>("c")));
         assert!(!view().and(part::<str>("a")).and(part::<str>("bc")).equivalent(&key));
         assert!(!view().and(part::<str>("ab")).and(part::<str>("d")).equivalent(&key));
+        assert!(!view().and(part::<str>("a")).and(part::<str>("c")).equivalent(&key));
         let absent = agree(view().and(optional::<str>(None)));
         assert!(!view().and(optional::<str>(Some(""))).equivalent(&absent));
     }

@@ -1,8 +1,8 @@
 //! What expansions of `#[cached]` name. Not for users; it changes without notice.
 
 mod call;
-mod key;
-mod outcome;
+pub mod key;
+pub mod outcome;
 pub mod probe;
 mod site;
 

@@ -51,6 +51,13 @@ impl Reports {
         1
     }
 
+    /// Not there, and neither are its companions.
+    #[cfg(any())]
+    #[cached(scope = "global")]
+    pub fn absent() -> Absent {
+        Absent
+    }
+
     /// An associated function.
     #[cached(scope = "global", max = 5)]
     pub fn open(dataset: &str) -> Self {
