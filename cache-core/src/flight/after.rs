@@ -44,7 +44,7 @@ impl Drop for Wakes {
 ///
 /// Make one before taking the lock:
 ///
-/// ```ignore
+/// ```text
 /// let mut after = After::default();
 /// let mut shard = self.shard(hash).lock();       // dropped first
 /// shard.flights.end(&mut ticket, &mut after);

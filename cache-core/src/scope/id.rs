@@ -1,17 +1,19 @@
-//! Ids of scopes: how a value becomes the text that identifies it on its level, and bags of ids by name.
+//! Ids of scopes: how a value becomes the text that identifies it on its level.
 //!
 //! (1) An id is its text: two ids are one if and only if their texts are equal, so `42` and `"42"` are one id.
 //! (2) A text is one segment whatever it contains; nothing splits, joins or normalises it.
 //! (3) An accepted id has 1 to [`MAX_ID_BYTES`] bytes. (4) No error repeats an id: it may be personal or hostile.
 //! Cost: text is borrowed where it can be; integers and owned texts of up to 40 bytes live on the stack.
 
-use std::borrow::{Borrow, Cow};
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
-use std::hash::{BuildHasher, Hash};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::Arc;
+
+mod bag;
+
+pub use bag::{Ids, ScopeIds};
 
 /// The length in bytes of the longest id that is accepted.
 pub const MAX_ID_BYTES: usize = 1024;
@@ -228,93 +230,6 @@ fn refused(length: usize, level: &str, operation: &'static str) -> Error {
         .with("length", length)
         .with("longest", MAX_ID_BYTES)
         .because(if length == 0 { "an id cannot be empty" } else { "the id is too long" })
-}
-
-/// A bag of ids by id name (`org_id`, `user_id`), from a request for example.
-///
-/// Where a name occurs more than once the first one counts.
-pub trait ScopeIds {
-    /// The id of this name, if the bag has one.
-    fn id(&self, name: &str) -> Option<IdText<'_>>;
-}
-
-impl<N: AsRef<str>, T: ScopeId> ScopeIds for [(N, T)] {
-    fn id(&self, name: &str) -> Option<IdText<'_>> {
-        self.iter().find(|(known, _)| known.as_ref() == name).map(|(_, id)| id.id_text())
-    }
-}
-
-impl<N: AsRef<str>, T: ScopeId, const COUNT: usize> ScopeIds for [(N, T); COUNT] {
-    fn id(&self, name: &str) -> Option<IdText<'_>> {
-        self.as_slice().id(name)
-    }
-}
-
-impl<N: AsRef<str>, T: ScopeId> ScopeIds for Vec<(N, T)> {
-    fn id(&self, name: &str) -> Option<IdText<'_>> {
-        self.as_slice().id(name)
-    }
-}
-
-impl<N: Borrow<str> + Eq + Hash, T: ScopeId, S: BuildHasher> ScopeIds for HashMap<N, T, S> {
-    fn id(&self, name: &str) -> Option<IdText<'_>> {
-        self.get(name).map(ScopeId::id_text)
-    }
-}
-
-impl<N: Borrow<str> + Ord, T: ScopeId> ScopeIds for BTreeMap<N, T> {
-    fn id(&self, name: &str) -> Option<IdText<'_>> {
-        self.get(name).map(ScopeId::id_text)
-    }
-}
-
-impl<T: ScopeIds + ?Sized> ScopeIds for &T {
-    fn id(&self, name: &str) -> Option<IdText<'_>> {
-        (**self).id(name)
-    }
-}
-
-/// An owned bag of ids of any types.
-///
-/// ```
-/// use strata_cache_core::scope::{Ids, ScopeIds};
-///
-/// let ids = Ids::new().with("org_id", 7u64).with("user_id", "bob");
-/// assert_eq!(ids.id("org_id").unwrap().as_str(), "7");
-/// assert!(ids.id("session_id").is_none());
-/// ```
-#[derive(Clone, Default)]
-pub struct Ids(Vec<(Box<str>, IdText<'static>)>);
-
-impl Ids {
-    /// An empty bag.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds an id, in place of one of the same name.
-    #[must_use]
-    pub fn with(mut self, name: impl Into<Box<str>>, id: impl ScopeId) -> Self {
-        let (name, id) = (name.into(), id.id_text().into_owned());
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some(place) => place.1 = id,
-            None => self.0.push((name, id)),
-        }
-        self
-    }
-}
-
-impl ScopeIds for Ids {
-    fn id(&self, name: &str) -> Option<IdText<'_>> {
-        self.0.as_slice().id(name)
-    }
-}
-
-/// Names only: ids may be personal.
-impl fmt::Debug for Ids {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ use super::ledger::Ledger;
 use super::path::ScopePath;
 use super::stats::ScopeStats;
 use super::tree::{LevelId, ScopeTree};
-use crate::event::RemovalCause;
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// What all nodes of a registry share.
@@ -73,7 +72,7 @@ pub struct Node {
     /// Anchors at this node or below it.
     pins: AtomicU32,
     stats: Arc<ScopeStats>,
-    tracked: Box<[Arc<ScopeStats>]>,
+    pub(super) tracked: Box<[Arc<ScopeStats>]>,
     shared: Arc<Shared>,
 }
 
@@ -242,31 +241,6 @@ impl Node {
     /// Calls for this node and all above it, the root last.
     pub fn for_each_on_path(&self, f: impl FnMut(&Node)) {
         self.chain().for_each(f);
-    }
-
-    /// Counts a look-up that was served, at the tracked levels of the path.
-    pub fn count_hit(&self) {
-        self.tracked.iter().for_each(|stats| stats.hit());
-    }
-
-    /// Counts a look-up that found nothing usable, at the tracked levels of the path.
-    pub fn count_miss(&self) {
-        self.tracked.iter().for_each(|stats| stats.miss());
-    }
-
-    /// Counts a load that ended well, along the path.
-    pub fn count_load(&self) {
-        self.for_each_on_path(|node| node.stats.load());
-    }
-
-    /// Counts a load that did not, along the path.
-    pub fn count_load_failure(&self) {
-        self.for_each_on_path(|node| node.stats.load_failure());
-    }
-
-    /// Counts entries of this node that left, along the path.
-    pub fn count_removal(&self, cause: RemovalCause, entries: u64) {
-        self.for_each_on_path(|node| node.stats.removal(cause, entries));
     }
 
     /// The path, for errors, handles and people.

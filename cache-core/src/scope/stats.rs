@@ -6,6 +6,7 @@
 //! (3) They belong to a path while it has a node; a detached node's successor continues them.
 //! Cost: one relaxed addition per counted node.
 
+use super::node::Node;
 use crate::event::RemovalCause;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -65,23 +66,51 @@ impl ScopeStats {
         }
     }
 
-    pub(super) fn hit(&self) {
+    fn hit(&self) {
         self.hits.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn miss(&self) {
+    fn miss(&self) {
         self.misses.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn load(&self) {
+    fn load(&self) {
         self.loads.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn load_failure(&self) {
+    fn load_failure(&self) {
         self.load_failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn removal(&self, cause: RemovalCause, entries: u64) {
+    fn removal(&self, cause: RemovalCause, entries: u64) {
         self.removals[cause.index()].fetch_add(entries, Ordering::Relaxed);
+    }
+}
+
+/// What happens at a node, counted where (1) says.
+impl Node {
+    /// Counts a look-up that was served, at the tracked levels of the path.
+    pub fn count_hit(&self) {
+        self.tracked.iter().for_each(|stats| stats.hit());
+    }
+
+    /// Counts a look-up that found nothing usable, at the tracked levels of the path.
+    pub fn count_miss(&self) {
+        self.tracked.iter().for_each(|stats| stats.miss());
+    }
+
+    /// Counts a load that ended well, along the path.
+    pub fn count_load(&self) {
+        self.for_each_on_path(|node| node.stats().load());
+    }
+
+    /// Counts a load that did not, along the path.
+    pub fn count_load_failure(&self) {
+        self.for_each_on_path(|node| node.stats().load_failure());
+    }
+
+    /// Counts entries of this node that left, along the path.
+    pub fn count_removal(&self, cause: RemovalCause, entries: u64) {
+        self.for_each_on_path(|node| node.stats().removal(cause, entries));
     }
 }

@@ -30,7 +30,7 @@ use crate::sync::{AtomicBool, AtomicUsize, Mutex};
 use shuttle::thread_local;
 
 thread_local! {
-    static LOCKED: Cell<bool> = Cell::new(false);
+    static LOCKED: Cell<bool> = const { Cell::new(false) };
 }
 
 fn assert_unlocked(what: &str) {

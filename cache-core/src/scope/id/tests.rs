@@ -1,3 +1,5 @@
+use std::collections::{BTreeMap, HashMap};
+
 use super::*;
 
 fn text(id: impl ScopeId) -> String {

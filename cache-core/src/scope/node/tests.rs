@@ -1,4 +1,5 @@
 use super::*;
+use crate::event::RemovalCause;
 use crate::scope;
 use crate::scope::{Registry, ScopeCounts, TrackedLevels};
 
@@ -108,4 +109,24 @@ fn child_is_recognised_by_parent_level_and_text_together() {
     assert!(!user.is_child(above, org, b"42"));
     assert!(!user.is_child(above, level, b"4") && !user.is_child(above, level, b"420"));
     assert!(!registry.root().is_child(0, org, b""));
+}
+
+#[test]
+fn same_path_does_not_rely_on_the_hash() {
+    let registry = registry(TrackedLevels::First);
+    let root = registry.root();
+    let forged = |id: u64, text: &'static str, level: usize| {
+        let seed = Seed {
+            id,
+            level: registry.tree().levels().nth(level),
+            text: IdText::borrowed(text),
+            path_hash: 7,
+            stats: Arc::default(),
+            is_tracked: false,
+        };
+        Node::new(root.shared(), Some(Arc::clone(&root)), seed)
+    };
+    let node = forged(100, "a", 0);
+    assert!(node.same_path(&forged(101, "a", 0)));
+    assert!(!node.same_path(&forged(102, "b", 0)) && !node.same_path(&forged(103, "a", 1)));
 }

@@ -50,6 +50,8 @@ fn errors_do_not_depend_on_what_exists_and_create_nothing() {
             assert_eq!(registry.find(&place, "test").unwrap_err().kind(), ErrorKind::InvalidId);
             assert_eq!(registry.find_or_create(&place, "test").unwrap_err().kind(), ErrorKind::InvalidId);
         }
+        let deep = scope!(org = 99, user = "", session = 1);
+        assert_eq!(registry.find(&deep, "test").unwrap_err().kind(), ErrorKind::InvalidId);
         let partial = ("user", &[("org_id", 7)]);
         assert_eq!(registry.find(&partial, "test").unwrap_err().kind(), ErrorKind::MissingId);
         assert_eq!(registry.find_or_create(&partial, "test").unwrap_err().kind(), ErrorKind::MissingId);
@@ -220,6 +222,15 @@ fn idle_node_goes_and_takes_idle_ancestors_along() {
     drop(kept);
     assert_eq!(collect(&registry), 1);
     assert!(registry.is_empty() && !registry.idle_work());
+}
+
+#[test]
+fn one_unlimited_call_collects_a_whole_idle_chain() {
+    for _ in 0..20 {
+        let registry = registry();
+        create(&registry, scope!(org = 1, user = 2, session = 3));
+        assert_eq!((registry.collect_idle(usize::MAX), registry.len()), (3, 0));
+    }
 }
 
 #[test]

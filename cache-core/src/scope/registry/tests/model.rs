@@ -138,9 +138,9 @@ fn run(steps: Vec<Step>) {
         }
         quiescent(&registry, &tree, &mut model);
     }
-    for entry in model.entries.drain(..) {
+    model.entries.drain(..).for_each(|entry| {
         entry.node.release(entry.weight);
-    }
+    });
     model.anchors.clear();
     collect(&registry);
     assert!(registry.is_empty() && !registry.idle_work(), "{registry:?}");
