@@ -34,7 +34,7 @@ use item::{Function, Home};
 
 /// Caches what a function returns, per scope and arguments.
 ///
-/// ```ignore
+/// ```text
 /// #[cached(scope = "user", ttl = "10m")]
 /// fn preferences(org_id: u64, user_id: u64, section: &str) -> Result<Preferences, DbError> {
 ///     db().load_preferences(user_id, section)

@@ -55,7 +55,19 @@ fn bypasses(org_id: &str) -> usize {
     org_id.len()
 }
 
+fn install() -> Result<(), strata_cache::Error> {
+    let tree = strata_cache::ScopeTree::builder()
+        .level("org", "org_id")
+        .child("org", "user", "user_id")
+        .child("user", "session", "session_id")
+        .level("tenant", "tenant_id")
+        .child("tenant", "project", "project_id")
+        .build()?;
+    strata_cache::install(strata_cache::Cache::builder().scopes(tree).build()?)
+}
+
 fn main() {
+    install().expect("nothing was cached before");
     assert_eq!(of_project("a", "b".into(), 1), "a b 1");
     assert!(of_project::peek("a", "b".into(), 1).is_some());
     let _ = of_project::invalidate_scope("a", "b".into());
