@@ -455,7 +455,7 @@ fn method_says_what_identifies_self() {
     );
     says(
         block(quote!(
-            #[strata_cache::cached(scope = "org")]
+            #[renamed::cached(scope = "org")]
             fn f(org_id: u64) -> Self {
                 1
             }

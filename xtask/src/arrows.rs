@@ -103,11 +103,11 @@ pub(crate) const RULES: &[CrateRule] = &[
         folder: "src",
         uses: &["strata_cache_storage", "strata_cache_core", "strata_cache_macros"],
         layers: &[
-            &["config", "error", "path", "trace"],
+            &["trace"],
             &["plan"],
             &["driver"],
             &["operation"],
-            &["builder", "cache", "region", "scope", "place", "context"],
+            &["builder", "cache", "region", "handle", "place", "context"],
             &["default", "private"],
             &["guide"],
         ],
