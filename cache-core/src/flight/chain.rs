@@ -1,15 +1,17 @@
 //! Which loads this thread is inside of, and who of those that hold leases waits for whom.
 //!
 //! (1) While a loader runs (sync) or is polled (async), its flight's id is on the thread's chain.
-//! (2) A caller with a chain waits only after it put edges from every id of the chain to what it waits for into the
-//!     wait graph; checking for a circle and adding the edges is one step under one lock. So the last edge that would
-//!     close a circle is refused, and its caller runs uncached.
+//! (2) A caller with a chain waits only after it put edges from every id of the chain to what it waits for
+//!     into the wait graph; checking for a circle and adding the edges is one step under one lock. So the
+//!     last edge that would close a circle is refused, and its caller runs uncached.
 //! (3) The edges go when the wait ends. A caller with an empty chain never touches the graph.
-//! (4) Waiting for one of several (a place, a solo run) counts as waiting for all of them: careful, never too bold.
+//! (4) Waiting for one of several (a place, a solo run) counts as waiting for all of them: careful, never too
+//!     bold.
 //!
 //! Not seen: a loader that hands its wait to another task or thread. That one ends by the lease (60 s).
-//! The lock is parking_lot's even when schedules are explored: it outlives an exploration, as a static must, and
-//! its sections hold no other lock and no scheduling point.
+//! Seen though harmless: a task that a sync loader's own executor polls on its thread runs uncached.
+//! The lock is parking_lot's even when schedules are explored: it outlives an exploration, as a static must,
+//! and its sections hold no other lock and no scheduling point.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -150,7 +152,7 @@ fn reaches(graph: &Graph, start: &[FlightId], goal: &[FlightId]) -> bool {
 }
 
 /// How many ids of these wait for something.
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 pub(super) fn waiting_among(ids: &[FlightId]) -> usize {
     GRAPH.lock().as_ref().map_or(0, |graph| ids.iter().filter(|id| graph.contains_key(id)).count())
 }

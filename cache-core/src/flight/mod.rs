@@ -1,27 +1,34 @@
 //! Singleflight: many callers of one (scope, region, key), one load, and nobody who hangs.
 //!
-//! What is where: [`Flights`] is a shard's table of running loads, used under the shard's lock. A [`Ticket`] is the
-//! lease of one run of the loader, a [`Waiter`] a future that is answered when the load ends. [`Pulse`] tells a
-//! stalled lease from a busy one, [`Watch`] looks for such, [`Chain`] knows which loads this thread is inside of.
+//! What is where: [`Flights`] is a shard's table of running loads, used under the shard's lock. A [`Ticket`]
+//! is the lease of one run of the loader, a [`Waiter`] a future that is answered when the load ends.
+//! [`Pulse`] tells a stalled lease from a busy one, [`Watch`] looks for such, [`Chain`] knows which loads
+//! this thread is inside of.
+//!
+//! A caller [joins](Flights::join). It leads: it runs the loader inside of [`Chain::enter`], then ends the
+//! ticket under the shard's lock ([`Flights::end`], publishing before if [`Flights::is_current`]) and closes it
+//! outside ([`Ticket::complete`], [`Ticket::fail`]); or, cancelled, it [hands over](Flights::hand_over). Or it
+//! waits, and does what the [`Outcome`] says.
 //!
 //! (1) Lock order: shard, then flight (or line, or solos), then pulse, watch list, wait graph. Never back.
-//! (2) Nothing but the caller's `eq` runs under a lock: wakers are called and cloned, keys, values and wakers dropped
-//!     outside. What a call under the shard's lock leaves to do is put into an [`After`], which the caller makes
-//!     *before* it takes the lock, so that it is dropped after it.
+//! (2) Nothing but the caller's `eq` runs under a lock: wakers are called and cloned, keys, values and wakers
+//!     dropped outside. What a call under the shard's lock leaves to do is put into an [`After`], which the
+//!     caller makes *before* it takes the lock, so that it is dropped after it.
 //! (3) Of one key at most two leases run: one current and one detached, or two detached. Only the current one
 //!     publishes.
-//! (4) A flight that is not closed has a leader, or is *leaderless* and has invited one of its waiters to lead.
-//! (5) A waiter is answered: when its flight closes, when it is invited, when it is dismissed. The last one who
-//!     leaves a leaderless flight closes it and has it reaped.
+//! (4) A flight that is not closed has a leader, or is *leaderless* and has invited one of its waiters to
+//!     lead.
+//! (5) A waiter is answered: when its flight closes, when it is invited, when it is dismissed. The last one
+//!     who leaves a leaderless flight closes it and has it reaped.
 //! (6) A record exists only while something of its key runs, is invited or waits for its turn.
-//! (7) No cycle of waits: whoever waits while it holds leases is in the wait graph, and does not wait if that would
-//!     close a circle.
+//! (7) No cycle of waits: whoever waits while it holds leases is in the wait graph, and does not wait if that
+//!     would close a circle.
 //!
 //! Cost: a load is two small allocations and O(1) table work; a waiter is one slot in its flight.
 
 mod after;
 mod chain;
-
+mod join;
 mod place;
 mod queue;
 mod record;
@@ -41,10 +48,11 @@ use std::time::Duration;
 
 pub use after::After;
 pub use chain::{Chain, ChainGuard};
+pub use join::{Ask, Joined, TakeOver};
 pub use place::{PlaceWaiter, Placed};
 pub use solo::{Solo, SoloPermit, SoloWaiter};
 pub use stall::{Polling, Pulse, Watch};
-pub use table::{Ask, Flights, Joined, TakeOver};
+pub use table::Flights;
 pub use ticket::Ticket;
 pub use waiter::{Failure, Outcome, Waiter};
 
@@ -78,8 +86,8 @@ impl Default for LeaseTimes {
     }
 }
 
-/// Whoever owns the shards: called back, without any lock held, when something ended away from the shard's lock and
-/// left a record to be cleaned.
+/// Whoever owns the shards: called back, without any lock held, when something ended away from the shard's
+/// lock and left a record to be cleaned.
 pub trait Reaper: Send + Sync {
     /// Locks the shard of `hash` and calls [`Flights::reap`] there.
     fn reap(&self, hash: u64, id: FlightId);

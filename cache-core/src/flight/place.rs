@@ -1,7 +1,7 @@
 //! The line of those for whom there is no place: two loads of their key run, and neither may be joined.
 //!
-//! (1) A line belongs to one pair of detached leases. When either ends the line opens, and all who wait join again: one
-//!     leads, the others wait for it.
+//! (1) A line belongs to one pair of detached leases. When either ends the line opens, and all who wait join
+//!     again: one leads, the others wait for it.
 //! (2) While both leases are stalled nobody can be given a place: who waits is told so.
 //! (3) A waiter that leaves takes its slot along; nothing else depends on it.
 

@@ -1,7 +1,9 @@
-//! Wakers in the order in which their owners came, each removable in constant time; a slab of slots with links.
+//! Wakers in the order in which their owners came, each removable in constant time; a slab of slots with
+//! links.
 //!
 //! (1) A slot belongs to its owner until the owner removes it; nobody else frees it.
-//! (2) Linked slots wait. A slot that was *told* something is unlinked and keeps the word until its owner comes.
+//! (2) Linked slots wait. A slot that was *told* something is unlinked and keeps the word until its owner
+//!     comes.
 //! (3) No waker is cloned, called or dropped in here: they are handed out.
 //! Cost: O(1) each, `tell_all` and `close` O(n).
 

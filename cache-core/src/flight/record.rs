@@ -2,7 +2,8 @@
 //!
 //! (1) `current` is the only flight that callers join and whose leader may publish.
 //! (2) At most two leases run: `current` led and one in `detached`, or two in `detached`.
-//! (3) Who waits for a place does so only while nothing is current and two are detached; each end of one opens the line.
+//! (3) Who waits for a place does so only while nothing is current and two are detached; each end of one
+//!     opens the line.
 //! (4) A record with none of it is removed by the call that left it so.
 
 use super::FlightId;
@@ -60,8 +61,8 @@ impl<N, K, V> Record<N, K, V> {
             && self.solos.as_ref().is_none_or(|solos| solos.is_idle())
     }
 
-    /// The current flight becomes detached: it runs on, but nobody joins it and it does not publish. One that nobody
-    /// leads is closed instead. Whether there was one.
+    /// The current flight becomes detached: it runs on, but nobody joins it and it does not publish. One that
+    /// nobody leads is closed instead. Whether there was one.
     pub(super) fn detach(&mut self, wakes: &mut Wakes) -> bool {
         let Some(flight) = self.current.take() else {
             return false;

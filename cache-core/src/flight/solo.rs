@@ -1,9 +1,13 @@
 //! Permits for cached functions that run themselves, because the load they waited for failed for others too.
 //!
-//! (1) At most four permits of a key are out at a time. One that is held past the lease's time counts no more.
-//! (2) A permit that ends is granted to who waits longest; a grant that nobody takes up goes on when its waiter drops.
-//! (3) All runs of a key share one id: who holds a permit is inside of it, and does not wait for a permit of it.
-//! (4) When the last permit and the last waiter are gone the record is reaped, without any lock held.
+//! (1) At most four permits of a key are out at a time. One that is held past the lease's time counts no
+//!     more.
+//! (2) A permit that ends is granted to who waits longest; a grant that nobody takes up goes on when its
+//!     waiter drops.
+//! (3) All runs of a key share one id: who holds a permit is inside of it, and does not wait for a permit of
+//!     it.
+//! (4) While somebody waits four permits are held; the end of the last one has the record reaped, without any
+//!     lock held.
 
 use std::fmt;
 use std::future::Future;
@@ -76,7 +80,8 @@ impl Solos {
         };
         let mut state = self.state.lock();
         let slot = state.queue.push();
-        // A permit may have ended since, or have outlived its time: the first in line gets it, who may be this one.
+        // A permit may have ended since, or have outlived its time: the first in line gets it, who may be
+        // this one.
         wakes.append(state.grant(now, until));
         let unwatched = !std::mem::replace(&mut state.watched, true);
         drop(state);
@@ -214,13 +219,11 @@ impl Drop for SoloWaiter {
         }
         let mut state = self.solos.state.lock();
         let (waker, granted) = state.queue.remove(self.slot);
-        let idle = state.is_idle();
         drop(state);
         drop(waker);
-        match granted {
-            Some(serial) => self.solos.release(serial),
-            None if idle => self.solos.setup.reap(self.solos.hash, self.solos.id),
-            None => {}
+        // Without a grant four permits are held, and the last of them will reap.
+        if let Some(serial) = granted {
+            self.solos.release(serial);
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Telling a stalled lease from a busy one, and looking for such.
 //!
-//! (1) A lease is stalled when its leader was woken and not polled for the patience, or when its time is over.
+//! (1) A lease is stalled when its leader was woken and not polled for the patience, or when its time is
+//!     over.
 //! (2) While the leader is being polled only the lease's time counts: a long poll is work, not a stall.
-//! (3) The leader's own waker is called outside of the pulse's lock, and kept until another one takes its place.
+//! (3) The leader's own waker is called outside of the pulse's lock, and kept until another one takes its
+//!     place.
 //! (4) What has waiters is on the watch list once; it leaves the list when a look finds no waiter.
 //! Cost: a wake-up reads the clock once; a look is O(watched).
 
@@ -163,8 +165,8 @@ impl Watch {
         (watched.due != Moment::NEVER).then_some(watched.due)
     }
 
-    /// Looks at everything that has waiters: invites one waiter of each stalled flight to take it over. Call it without
-    /// any lock. Returns when to look next; `None` if nobody waits.
+    /// Looks at everything that has waiters: invites one waiter of each stalled flight to take it over. Call
+    /// it without any lock. Returns when to look next; `None` if nobody waits.
     pub fn check(&self, now: Moment) -> Option<Moment> {
         let list = {
             let mut watched = self.0.lock();

@@ -1,12 +1,15 @@
 //! One flight: a load that several callers wait for, from its first lease until it is closed.
 //!
 //! States, told apart by `leader` and `closed`:
-//! led (a lease runs; perhaps one waiter is invited to take it over, because it stalled) → leaderless (the leader
-//! gave up; one waiter is invited to lead) → led …, until closed with a value, a failure, or "join again".
+//! led (a lease runs; perhaps one waiter is invited to take it over, because it stalled) → leaderless (the
+//! leader gave up; one waiter is invited to lead) → led …, until closed with a value, a failure, or "join
+//! again".
 //!
-//! (1) Not closed and no leader: a *waiting* waiter is invited. So a leaderless flight always has somebody to lead it.
+//! (1) Not closed and no leader: a *waiting* waiter is invited. So a leaderless flight always has somebody to
+//!     lead it.
 //! (2) Closed is final; the queue is void from then on and nobody can be added.
-//! (3) The leader is who holds the very pulse of `leader`; others cannot close the flight, give it up or publish.
+//! (3) The leader is who holds the very pulse of `leader`; others cannot close the flight, give it up or
+//!     publish.
 //! (4) `landing`: the lease has ended in the table and will be closed in a moment; it cannot stall any more.
 //! (5) An invitation that is not taken within the patience goes to the next waiter.
 //! (6) No user code under the lock: wakers are cloned, called and dropped outside.
@@ -116,8 +119,8 @@ impl<V> Flight<V> {
         state.leader.as_ref().filter(|_| state.closed.is_none()).cloned()
     }
 
-    /// Takes the lead where it lies idle: from a stalled leader if `depose`, or of a leaderless flight whose invited
-    /// waiter does not come. `slot` is the waiter who takes it, if it is one.
+    /// Takes the lead where it lies idle: from a stalled leader if `depose`, or of a leaderless flight whose
+    /// invited waiter does not come. `slot` is the waiter who takes it, if it is one.
     pub(super) fn seize(&self, slot: Option<u32>, depose: bool, now: Moment) -> Option<Seized> {
         let mut guard = self.state.lock();
         let state = &mut *guard;
@@ -158,7 +161,8 @@ impl<V> Flight<V> {
         }
     }
 
-    /// The leader gives up: a waiter is invited to lead, if there is one and `onward`; else the flight is closed.
+    /// The leader gives up: a waiter is invited to lead, if there is one and `onward`; else the flight is
+    /// closed.
     pub(super) fn give_up(
         &self,
         pulse: &Arc<Pulse>,
@@ -212,8 +216,8 @@ impl<V> Flight<V> {
         state.leader_is(pulse) && state.queue.waiting() > 0
     }
 
-    /// A waiter leaves before it was answered: whatever it was invited to goes to the next one. Whether the flight is
-    /// to be reaped, because nobody is left to lead it.
+    /// A waiter leaves before it was answered: whatever it was invited to goes to the next one. Whether the
+    /// flight is to be reaped, because nobody is left to lead it.
     pub(super) fn leave(&self, slot: u32, now: Moment, wakes: &mut Wakes) -> bool {
         let mut state = self.state.lock();
         if state.closed.is_some() {

@@ -1,9 +1,9 @@
 //! The lease of one run of a loader, as its holder sees it.
 //!
-//! (1) A ticket is ended in the table, under the shard's lock (`Flights::end` or `Flights::hand_over`), and then, outside of
-//!     it, closed with what came of the load (`complete` or `fail`).
-//! (2) A ticket that is dropped too early strands nobody: its waiters are told to join again, and what it left in the
-//!     table is reaped. That is a net, not the way: it does not hand over.
+//! (1) A ticket is ended in the table, under the shard's lock (`Flights::end` or `Flights::hand_over`), and
+//!     then, outside of it, closed with what came of the load (`complete` or `fail`).
+//! (2) A ticket that is dropped too early strands nobody: its waiters are told to join again, and what it
+//!     left in the table is reaped. That is a net, not the way: it does not hand over.
 //! (3) A ticket whose lease was taken over closes nothing.
 //!
 //! A ticket that was not ended must not be dropped under the shard's lock: the net takes it.
@@ -55,16 +55,16 @@ impl<V> Ticket<V> {
         self.flight.has_waiters(&self.pulse)
     }
 
-    /// Gives the value to everybody who waits. Call it after `Flights::end` and without any lock. Whether this lease
-    /// still led the flight.
+    /// Gives the value to everybody who waits. Call it after `Flights::end` and without any lock. Whether
+    /// this lease still led the flight.
     pub fn complete(mut self, value: Arc<V>) -> bool {
         self.catch();
         self.closed = true;
         self.flight.close(&self.pulse, Closed::Value(value))
     }
 
-    /// Tells everybody who waits that the load failed, all at once. Call it after `Flights::end` and without any lock.
-    /// Whether this lease still led the flight.
+    /// Tells everybody who waits that the load failed, all at once. Call it after `Flights::end` and without
+    /// any lock. Whether this lease still led the flight.
     pub fn fail(mut self, shared: Option<Arc<dyn Any + Send + Sync>>, panicked: bool) -> bool {
         self.catch();
         self.closed = true;

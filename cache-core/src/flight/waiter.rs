@@ -1,10 +1,11 @@
 //! Who waits for a flight: a future that a task polls and a thread parks on alike.
 //!
 //! (1) A waiter owns one slot of its flight until it is answered or dropped.
-//! (2) Dropped before its answer it leaves no trace: what it was invited to goes on to the next waiter, and the last one
-//!     to leave a leaderless flight has it reaped.
+//! (2) Dropped before its answer it leaves no trace: what it was invited to goes on to the next waiter, and
+//!     the last one to leave a leaderless flight has it reaped.
 //! (3) Its edges in the wait graph end with the wait.
-//! (4) Its waker is cloned and dropped outside of the flight's lock. A poll without a change allocates nothing.
+//! (4) Its waker is cloned and dropped outside of the flight's lock. A poll without a change allocates
+//!     nothing.
 //!
 //! A waiter must not be dropped under the shard's lock: it may have to take it.
 
@@ -51,8 +52,8 @@ pub enum Outcome<V> {
     Failed(Failure),
     /// The leader gave up, and this waiter leads now: run the loader and end the ticket.
     Lead(Ticket<V>),
-    /// The leader is stalled: try [`Flights::take_over`](super::Flights::take_over). The waiter waits on when it is
-    /// polled again.
+    /// The leader is stalled: try [`Flights::take_over`](super::Flights::take_over). The waiter waits on when
+    /// it is polled again.
     Stalled,
     /// The load is not to be waited for any more: look up and join again.
     Rejoin,

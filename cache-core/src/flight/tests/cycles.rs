@@ -23,6 +23,18 @@ fn caller_inside_of_the_very_load_runs_uncached() {
 }
 
 #[test]
+fn caller_inside_of_a_stalled_load_does_not_take_over_from_itself() {
+    let host = Host::new();
+    let ticket = host.lead(1);
+    let inside = Chain::enter(ticket.id());
+    host.advance(60_000);
+    assert!(matches!(host.join(1), Joined::Recursion));
+    drop(inside);
+    assert!(host.land(ticket, 1));
+    host.assert_idle();
+}
+
+#[test]
 fn circle_between_two_leases_is_refused_by_whoever_would_close_it() {
     let host = Host::new();
     let (one, two) = (host.lead(1), host.lead(2));

@@ -1,5 +1,6 @@
-//! Races of callers, explored by shuttle: it chooses the interleaving at every lock, and a caller who is never woken is a
-//! deadlock that it reports. Run with `RUSTFLAGS="--cfg shuttle"` and a target directory of its own.
+//! Races of callers, explored by shuttle: it chooses the interleaving at every lock, and a caller who is
+//! never woken is a deadlock that it reports. Run with `RUSTFLAGS="--cfg shuttle"` and a target directory of
+//! its own.
 
 use shuttle::future::block_on;
 use shuttle::thread::{self, JoinHandle};
@@ -211,7 +212,7 @@ fn take_over_races_with_landing_and_one_of_them_publishes() {
                     TakeOver::Rejoin | TakeOver::Stuck => None,
                 });
                 let other = Arc::clone(&scene);
-                let watch = thread::spawn(move || drop(other.host.check()));
+                let watch = thread::spawn(move || other.host.check().is_some());
                 scene.run(ticket, script);
                 taker.join().expect("it came home");
                 watch.join().expect("it looked");
@@ -357,10 +358,9 @@ fn two_leases_that_want_each_other_do_not_wait_in_a_circle() {
     shuttle::check_random(
         || {
             let scene = Scene::new();
-            let callers = [(1, 2), (2, 1)].map(|(mine, other)| {
+            let callers = [(scene.host.lead(1), 2), (scene.host.lead(2), 1)].map(|(ticket, other)| {
                 let scene = Arc::clone(&scene);
                 thread::spawn(move || {
-                    let ticket = scene.host.lead(mine);
                     let inner = {
                         let _inside = Chain::enter(ticket.id());
                         block_on(scene.get(other, Script::Land))

@@ -2,6 +2,8 @@
 //!
 //! (1) While the harness holds the shard's lock, waking anybody and dropping a key or a value is a failure.
 
+#![cfg_attr(shuttle, allow(dead_code, reason = "exploration needs a part of the harness"))]
+
 #[cfg(not(shuttle))]
 mod cycles;
 #[cfg(shuttle)]
@@ -29,8 +31,14 @@ use crate::sync::{AtomicBool, AtomicUsize, Mutex};
 #[cfg(shuttle)]
 use shuttle::thread_local;
 
+#[cfg(not(shuttle))]
 thread_local! {
     static LOCKED: Cell<bool> = const { Cell::new(false) };
+}
+
+#[cfg(shuttle)]
+thread_local! {
+    static LOCKED: Cell<bool> = Cell::new(false);
 }
 
 fn assert_unlocked(what: &str) {

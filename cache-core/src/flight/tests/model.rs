@@ -1,7 +1,8 @@
 //! Random histories of one shard against a naive model of the rules: lists, indices and no wakers.
 //!
-//! After every step: each call's answer is the model's, the gauge is right, at most two leases of a key run, and whoever
-//! could be answered and is parked has been woken. At the end of all leases everybody is answered and nothing is left.
+//! After every step: each call's answer is the model's, the gauge is right, at most two leases of a key run,
+//! and whoever could be answered and is parked has been woken. At the end of all leases everybody is answered
+//! and nothing is left.
 
 use proptest::prelude::*;
 
@@ -527,7 +528,8 @@ impl World {
         self.places.swap_remove(at);
     }
 
-    /// Ends every lease; polls only who was woken or never parked. All must be answered, and nothing may be left.
+    /// Ends every lease; polls only who was woken or never parked. All must be answered, and nothing may be
+    /// left.
     fn finish(mut self) {
         loop {
             while !self.tickets.is_empty() {

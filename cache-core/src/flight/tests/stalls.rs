@@ -62,7 +62,7 @@ fn leader_that_is_polled_again_keeps_the_lease() {
     wake_only(&ticket);
     host.advance(900);
     drop(ticket.pulse().polling(Waker::noop()));
-    host.advance(900);
+    host.advance(5_000);
     host.check();
     assert_eq!(woken.get(), 0);
     assert!(matches!(host.take_over(&mut waiter), TakeOver::Wait));
