@@ -9,6 +9,7 @@ mod arrows;
 mod files;
 mod machine_paths;
 mod msrv;
+mod readme;
 mod run;
 mod tasks;
 
@@ -22,6 +23,7 @@ const TASKS: &[(&str, &str, Task)] = &[
     ("model", "explore interleavings with shuttle; Miri where it is installed", tasks::model),
     ("docs", "rustdoc with warnings denied", tasks::docs),
     ("bench", "every benchmark; arguments go to the benchmarks", tasks::bench),
+    ("readme", "compile and run the README's code in a crate of its own", readme::task),
     ("examples", "run every example in release", tasks::examples),
     ("arrows", "imports point down only", arrows::task),
     ("paths", "no file names a path of somebody's machine", machine_paths::task),

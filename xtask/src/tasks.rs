@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::run::{Failure, Outcome, Run, installed, root};
-use crate::{arrows, machine_paths, msrv};
+use crate::{arrows, machine_paths, msrv, readme};
 
 /// The crates that users depend on; each must build without its default features.
 const LIBRARIES: &[&str] =
@@ -20,8 +20,9 @@ pub(crate) fn check(arguments: &[String]) -> Outcome {
     deny(arguments)
 }
 
-/// Every test: unit, integration, compile-fail and documentation tests, and builds without default features.
-pub(crate) fn test(_: &[String]) -> Outcome {
+/// Every test: unit, integration, compile-fail and documentation tests, builds without default features, the
+/// README's code.
+pub(crate) fn test(arguments: &[String]) -> Outcome {
     have_c_compiler()?;
     if installed("cargo nextest --version") {
         Run::new("cargo nextest run --workspace --all-features").go()?;
@@ -33,7 +34,7 @@ pub(crate) fn test(_: &[String]) -> Outcome {
     for library in LIBRARIES {
         Run::new(&format!("cargo check --no-default-features --package {library}")).go()?;
     }
-    Ok(())
+    readme::task(arguments)
 }
 
 /// The tests' bundled SQLite is C.
