@@ -73,15 +73,18 @@ pub(crate) struct LoadTerms<K: Key, V: Value> {
 }
 
 /// A get-or-load under way.
-pub(crate) struct Load<K: Key, V: Value, L: Loader<V>> {
+///
+/// The loader's future is a parameter of its own and not `L::Future`: a projection in a field would have to be resolved
+/// where a caller's future is checked for `Send`, which rustc cannot do for loaders that borrow (rust-lang/rust#114046).
+pub(crate) struct Load<K: Key, V: Value, L, F> {
     terms: LoadTerms<K, V>,
     loader: L,
     plan: LoadPlan,
-    stage: Stage<K, V, L::Future>,
+    stage: Stage<K, V, F>,
 }
 
 // Nothing in here is pinned in place; the loader's future is boxed.
-impl<K: Key, V: Value, L: Loader<V>> Unpin for Load<K, V, L> {}
+impl<K: Key, V: Value, L, F> Unpin for Load<K, V, L, F> {}
 
 enum Stage<K: Key, V: Value, F> {
     Asking,
@@ -94,7 +97,7 @@ enum Stage<K: Key, V: Value, F> {
     Done,
 }
 
-impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L> {
+impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     pub(crate) fn new(terms: LoadTerms<K, V>, loader: L) -> Self {
         let plan = LoadPlan::new(terms.when_leaders_fail);
         Self { terms, loader, plan, stage: Stage::Asking }
@@ -216,7 +219,7 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L> {
     }
 }
 
-impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L> {
+impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
     type Output = Answer<V, L::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -281,7 +284,7 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L> {
     }
 }
 
-impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L> {
+impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     /// What a wait came to: the next act, with what it needs.
     fn hear(&mut self, waited: Waited<K, V>, node: &Node) -> Next<V, L::Error> {
         let reply = match waited {

@@ -36,7 +36,7 @@ pub(crate) struct KeyedLoad<U, E, T, K: Key, V: Value, B, R: Future<Output = Res
 
 enum Stage<U, E, K: Key, V: Value, B, R: Future<Output = Result<U, E>>> {
     New { begin: B, run: Run<U, E, V, R> },
-    Loading { load: Load<K, V, Run<U, E, V, R>>, look_up: std::sync::Weak<Engine> },
+    Loading { load: Load<K, V, Run<U, E, V, R>, R>, look_up: std::sync::Weak<Engine> },
     Done,
 }
 
