@@ -193,6 +193,7 @@ impl<K: Key, V: Value> Lease<K, V> {
         let shared = Arc::new(value.clone());
         let weight = store.weigh(engine, &key, value, write.weight);
         let terms = weight.and_then(|weight| Ok((weight, store.deadline(engine, write.ttl)?)));
+        store.expire_before_limit(engine);
         let hash = ticket.hash();
         let mut removals = Removals::new();
         let mut after = After::new();

@@ -229,6 +229,7 @@ impl<K: Key, V: Value> Store<K, V> {
 
     /// Stores under one node. Hands the draft back if the node was evicted meanwhile.
     fn insert_under(&self, engine: &Engine, node: &Arc<Node>, draft: Draft<K, V>) -> Result<(), Draft<K, V>> {
+        self.expire_before_limit(engine);
         let hash = self.hash(engine, node, &draft.key);
         let mut removals = Removals::new();
         let mut after = After::new();
@@ -385,6 +386,13 @@ impl<K: Key, V: Value> Store<K, V> {
     /// After the lock: keeps the bounds of the cache, at the cost of anybody but the newcomer.
     pub(super) fn settle(&self, engine: &Engine, hash: u64, slot: SlotId) {
         engine.make_room(Spare { region: self.id, shard: self.shard_index(hash), slot });
+    }
+
+    /// Before the lock: where scopes have limits, what has expired goes first, so that it displaces nothing that lives.
+    pub(super) fn expire_before_limit(&self, engine: &Engine) {
+        if self.options.max_per_scope.is_some() {
+            engine.expire_due();
+        }
     }
 
     pub(super) fn count_landing(&self, landing: Landing) {
