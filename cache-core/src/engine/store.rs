@@ -332,7 +332,12 @@ impl<K: Key, V: Value> Store<K, V> {
         let value = {
             let mut shard = self.shard(hash);
             let slot = shard.find(hash, node.id(), key);
-            if slot.and_then(|slot| shard.get(slot)).is_some_and(|entry| !accept(&entry.value)) {
+            // What has expired is absent, whatever it was.
+            let refuses = |entry: &Entry<K, V>| {
+                let expired = entry.deadline != Moment::NEVER && entry.is_expired(engine.now());
+                !expired && !accept(&entry.value)
+            };
+            if slot.and_then(|slot| shard.get(slot)).is_some_and(refuses) {
                 return Taken::Refused;
             }
             let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key.equivalent(known);
