@@ -1,7 +1,7 @@
 //! What left the cache, until it may be dropped: outside all locks, after its listener was told.
 //!
 //! (1) User code (listeners, drops of keys and values) runs only in `Removals::finish`, never under a lock of ours.
-//! (2) A listener that panics is reported and stops nobody.
+//! (2) A listener, or the drop of a key or value, that panics is reported and stops nobody.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -89,6 +89,7 @@ impl<K, V> Removals<K, V> {
             if let Some(own) = own {
                 guarded("listener", || own(&removed.key, &removed.value, removed.cause));
             }
+            guarded("drop", || drop(removed));
         }
     }
 }
