@@ -16,7 +16,7 @@ use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 /// How long the thread sleeps between rounds while something is owed.
 const ROUND: Duration = Duration::from_millis(250);
 
-/// Nodes looked at in one slice of the collection of idle scopes.
+/// Nodes that the thread looks at in one slice of the collection of idle scopes.
 const IDLE_SLICE: usize = 1024;
 
 /// Who runs maintenance.
@@ -94,9 +94,15 @@ impl Engine {
     /// Does everything that is owed: expires what is due, sweeps entries of evicted scopes, forgets idle scopes and
     /// regions, lets waiters of stalled leaders take over. Locks one shard at a time, for a slice of slots.
     pub fn maintain(&self) {
+        self.tend(usize::MAX);
+    }
+
+    /// As [`maintain`](Self::maintain), but looks for idle scopes in slices of so many places only, and leaves the rest
+    /// for later once a slice has none.
+    fn tend(&self, idle_slice: usize) {
         self.expire_due();
         self.sweep_all();
-        while self.registry().idle_work() && self.registry().collect_idle(IDLE_SLICE) > 0 {}
+        while self.registry().idle_work() && self.registry().collect_idle(idle_slice) > 0 {}
         self.regions().retire_idle();
         self.watch().check(self.now());
     }
@@ -181,7 +187,9 @@ impl Drop for Engine {
 
 #[cfg(not(shuttle))]
 mod thread {
-    use super::{Arc, Engine, Ordering, ROUND, StdWeak};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::{Arc, Engine, IDLE_SLICE, Ordering, ROUND, StdWeak};
     use crate::sync::{Condvar, Mutex};
 
     struct Office {
@@ -227,8 +235,10 @@ mod thread {
                 (office.caches.clone(), office.calls)
             };
             let mut owed = false;
-            for engine in caches.iter().filter_map(StdWeak::upgrade) {
-                owed |= round(&engine);
+            for cache in caches {
+                // A cache may end in here, with values that panic: the thread is there for the others too.
+                let round = || cache.upgrade().is_some_and(|engine| round(&engine));
+                owed |= catch_unwind(AssertUnwindSafe(round)).unwrap_or(true);
             }
             let mut office = OFFICE.lock();
             if owed {
@@ -241,7 +251,7 @@ mod thread {
 
     /// One round for one cache. Whether it will owe something in the next.
     fn round(engine: &Arc<Engine>) -> bool {
-        engine.maintain();
+        engine.tend(IDLE_SLICE);
         // Rest first, then look: who makes work after the look finds us resting and wakes us.
         engine.upkeep.resting.store(true, Ordering::SeqCst);
         let owed = engine.owes();
