@@ -446,7 +446,8 @@ fn dead_entries_count_towards_the_physical_bound() -> Outcome {
 
 #[test]
 fn listeners_hear_of_every_removal_with_its_cause() -> Outcome {
-    let all: Arc<Mutex<Vec<(String, String, RemovalCause, u64)>>> = Arc::default();
+    type Seen = Vec<(String, String, RemovalCause, u64)>;
+    let all: Arc<Mutex<Seen>> = Arc::default();
     let own: Arc<Mutex<Vec<(u64, u64, RemovalCause)>>> = Arc::default();
     let (builder, clock) = still();
     let heard = Arc::clone(&all);

@@ -709,7 +709,7 @@ fn cache_agrees_with_a_naive_model() {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         now.as_nanos() as u64
     });
-    println!("seed: PROPTEST_RNG_SEED={seed}");
+    eprintln!("seed: PROPTEST_RNG_SEED={seed}");
     let asked = ProptestConfig::default();
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { asked.cases.max(CASES) } else { CASES };
     let config =
