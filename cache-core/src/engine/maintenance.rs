@@ -236,9 +236,12 @@ mod thread {
             };
             let mut owed = false;
             for cache in caches {
-                // A cache may end in here, with values that panic: the thread is there for the others too.
+                // Wakers run in here, values drop, and the cache may end: their panics may not end the thread.
                 let round = || cache.upgrade().is_some_and(|engine| round(&engine));
-                owed |= catch_unwind(AssertUnwindSafe(round)).unwrap_or(true);
+                owed |= catch_unwind(AssertUnwindSafe(round)).unwrap_or_else(|_| {
+                    tracing::error!(target: "strata_cache", "user code panicked during maintenance");
+                    true
+                });
             }
             let mut office = OFFICE.lock();
             if owed {

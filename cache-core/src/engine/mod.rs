@@ -13,6 +13,8 @@ mod limits;
 mod maintenance;
 mod place;
 mod regions;
+#[cfg(all(test, not(shuttle)))]
+mod regressions;
 mod removal;
 mod room;
 mod shard;

@@ -1,0 +1,127 @@
+//! Faults that a review found, one test each, named by what holds now.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::clock::{Clock, TestClock};
+use crate::event::RemovalCause;
+use crate::scope;
+use crate::scope::ScopePath;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+
+fn config(maintenance: Maintenance, time: TimeSource) -> EngineConfig {
+    EngineConfig {
+        tree: ScopeTree::default(),
+        tracked: TrackedLevels::First,
+        limits: Limits::new(None, None),
+        policy: Policy::default(),
+        ttl: Ttl::never(),
+        time,
+        maintenance,
+        lease_times: LeaseTimes::default(),
+        listener: None,
+    }
+}
+
+fn manual(clock: &TestClock) -> EngineConfig {
+    config(Maintenance::Manual, TimeSource::Custom(Arc::new(clock.clone())))
+}
+
+fn threaded(clock: &TestClock) -> EngineConfig {
+    config(Maintenance::Thread, TimeSource::Custom(Arc::new(clock.clone())))
+}
+
+fn options<V: Value>() -> StoreOptions<u64, V> {
+    StoreOptions { weigher: Arc::new(|_, _| 1), ttl: None, max_per_scope: None, listener: None }
+}
+
+fn open<V: Value>(engine: &Engine, name: &str, options: StoreOptions<u64, V>) -> Arc<Store<u64, V>> {
+    engine.regions().open(engine, RegionKey::Named(name.into()), name, || options).expect("a new region opens")
+}
+
+fn global(engine: &Engine) -> ScopePath {
+    ScopePath::global(engine.registry().tree())
+}
+
+fn user(engine: &Engine, user: u64) -> ScopePath {
+    ScopePath::of(engine.registry().tree(), &scope!(org = 1, user = user), "test").expect("a path of the tree")
+}
+
+fn for_secs(secs: u64) -> Write {
+    Write { ttl: Some(crate::expiry::IntoTtl::into_ttl(Duration::from_secs(secs)).expect("above zero")), weight: None }
+}
+
+/// Waits for what another thread does.
+fn comes(within: Duration, is: impl Fn() -> bool) -> bool {
+    let begin = Instant::now();
+    while !is() {
+        if begin.elapsed() > within {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
+#[derive(Clone)]
+struct Bomb(bool);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(!self.0 || std::thread::panicking(), "a value that panics when it is dropped");
+    }
+}
+
+#[test]
+fn value_that_panics_on_its_way_out_does_not_end_maintenance() {
+    let clock = TestClock::new();
+    let engine = Engine::new(threaded(&clock));
+    let store = open::<Bomb>(&engine, "r", options());
+    store.insert(&engine, &global(&engine), 1, Bomb(true), for_secs(1)).expect("it is stored");
+    store.insert(&engine, &global(&engine), 2, Bomb(false), for_secs(2)).expect("it is stored");
+    clock.advance(Duration::from_secs(1));
+    assert!(comes(Duration::from_secs(2), || store.entries() == 1));
+    clock.advance(Duration::from_secs(1));
+    assert!(comes(Duration::from_secs(2), || store.entries() == 0), "the thread is gone");
+}
+
+#[test]
+fn value_that_panics_on_its_way_out_does_not_reach_who_evicts_it() {
+    let mut config = manual(&TestClock::new());
+    config.limits = Limits::new(NonZeroU64::new(1), None);
+    let engine = Engine::new(config);
+    let store = open::<Bomb>(&engine, "r", options());
+    store.insert(&engine, &global(&engine), 1, Bomb(true), Write::default()).expect("it is stored");
+    store.insert(&engine, &global(&engine), 2, Bomb(false), Write::default()).expect("it is stored");
+    assert_eq!(store.entries(), 1);
+}
+
+struct Shouter;
+
+impl Wake for Shouter {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics");
+    }
+}
+
+#[test]
+fn waker_that_panics_does_not_end_maintenance() {
+    let clock = TestClock::new();
+    let engine = Engine::new(threaded(&clock));
+    let store = open::<u64>(&engine, "r", options());
+    let root = engine.registry().root();
+    let Joined::Lead(_lease) = store.join(&engine, Arc::clone(&root), &1) else { panic!("nobody else loads") };
+    let Joined::Wait(waiting) = store.join(&engine, root, &1) else { panic!("somebody loads") };
+    let mut waiting = pin!(waiting);
+    let shouter = Waker::from(Arc::new(Shouter));
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(&shouter)).is_pending());
+    clock.advance(Duration::from_secs(61));
+    std::thread::sleep(Duration::from_millis(600));
+    store.insert(&engine, &global(&engine), 2, 0, for_secs(1)).expect("it is stored");
+    clock.advance(Duration::from_secs(1));
+    assert!(comes(Duration::from_secs(2), || store.entries() == 0), "the thread is gone");
+    assert!(matches!(waiting.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Waited::Lead(_))));
+}
