@@ -110,7 +110,10 @@ impl<K: Key, V: Value> Store<K, V> {
                     owned = Some(key.clone());
                     continue;
                 }
-                Join::Lead(ticket) => Joined::Lead(Lease::begin(self, engine, node, ticket)),
+                Join::Lead(ticket) => {
+                    engine.note_scope();
+                    Joined::Lead(Lease::begin(self, engine, node, ticket))
+                }
                 Join::Wait(waiter) => {
                     engine.wake_maintenance();
                     let (store, engine) = (Arc::clone(self), Arc::clone(engine));

@@ -2,8 +2,9 @@
 //!
 //! (1) No answer depends on this: look-ups check deadlines and scopes themselves, inserts at the bound expire and
 //! sweep first. Maintenance gives memory back while nobody calls, and lets waiters of a stalled leader take over.
-//! (2) The thread starts with the first deadline, eviction of a scope or waiter, looks around four times a second
-//! while any cache owes something, rests otherwise, and ends with the last cache. (3) It holds caches weakly.
+//! (2) The thread starts with the first scope, deadline or waiter, looks around four times a second while any cache
+//! owes something or keeps a scope, which may become idle without a word, rests otherwise, and ends with the last
+//! cache. (3) It holds caches weakly.
 //! (4) `earliest` is never later than the first deadline of any entry.
 
 use std::sync::Weak as StdWeak;
@@ -172,7 +173,7 @@ impl Engine {
     fn owes(&self) -> bool {
         self.has_dead()
             || self.upkeep.earliest.load(Ordering::Acquire) != u64::MAX
-            || self.registry().idle_work()
+            || !self.registry().is_empty()
             || self.watch().next_check().is_some()
     }
 }

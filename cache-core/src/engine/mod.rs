@@ -253,6 +253,13 @@ impl Engine {
         self.upkeep.wake();
     }
 
+    /// A scope may have been made, which will have to go when it is idle.
+    pub(crate) fn note_scope(&self) {
+        if !self.registry.is_empty() {
+            self.upkeep.wake();
+        }
+    }
+
     pub(crate) fn note_deadline(&self, deadline: Moment) {
         self.upkeep.note_deadline(deadline);
     }

@@ -66,6 +66,30 @@ fn comes(within: Duration, is: impl Fn() -> bool) -> bool {
     true
 }
 
+#[test]
+fn idle_scopes_go_by_themselves_where_nothing_has_a_deadline() {
+    let mut config = config(Maintenance::Thread, TimeSource::system());
+    config.limits = Limits::new(NonZeroU64::new(10), None);
+    let engine = Engine::new(config);
+    let store = open::<u64>(&engine, "r", options());
+    for session in 0..2_000 {
+        store.insert(&engine, &user(&engine, session), 0, 0, Write::default()).expect("it is stored");
+    }
+    assert!(comes(Duration::from_secs(3), || engine.registry().len() <= 11), "{}", engine.registry().len());
+}
+
+#[test]
+fn scopes_of_loads_that_fail_go_by_themselves() {
+    let engine = Engine::new(config(Maintenance::Thread, TimeSource::system()));
+    let store = open::<u64>(&engine, "r", options());
+    for session in 0..2_000 {
+        let node = user(&engine, session).create(engine.registry()).expect("a path of the tree");
+        let Joined::Lead(lease) = store.join(&engine, node, &0) else { panic!("nobody else loads") };
+        lease.fail(None);
+    }
+    assert!(comes(Duration::from_secs(3), || engine.registry().is_empty()), "{}", engine.registry().len());
+}
+
 #[derive(Clone)]
 struct Bomb(bool);
 

@@ -222,6 +222,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let mut draft = Some(Draft { key, value: Arc::new(value), weight, deadline });
         while let Some(unlinked) = draft.take() {
             let node = place.create(engine.registry())?;
+            engine.note_scope();
             draft = self.insert_under(engine, &node, unlinked).err();
         }
         Ok(())
