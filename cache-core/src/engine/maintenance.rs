@@ -17,8 +17,9 @@ use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 /// How long the thread sleeps between rounds while something is owed.
 const ROUND: Duration = Duration::from_millis(250);
 
-/// Nodes that the thread looks at in one slice of the collection of idle scopes.
+/// Places that the thread looks at in one slice of the collection of idle scopes, and slices in a round.
 const IDLE_SLICE: usize = 1024;
+const IDLE_SLICES: usize = 256;
 
 /// Who runs maintenance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -95,15 +96,19 @@ impl Engine {
     /// Does everything that is owed: expires what is due, sweeps entries of evicted scopes, forgets idle scopes and
     /// regions, lets waiters of stalled leaders take over. Locks one shard at a time, for a slice of slots.
     pub fn maintain(&self) {
-        self.tend(usize::MAX);
+        self.tend(1, usize::MAX);
     }
 
-    /// As [`maintain`](Self::maintain), but looks for idle scopes in slices of so many places only, and leaves the rest
-    /// for later once a slice has none.
-    fn tend(&self, idle_slice: usize) {
+    /// As [`maintain`](Self::maintain), but looks for idle scopes in slices of so many places, and leaves what is left
+    /// after so many slices for the next time.
+    fn tend(&self, idle_slices: usize, idle_slice: usize) {
         self.expire_due();
         self.sweep_all();
-        while self.registry().idle_work() && self.registry().collect_idle(idle_slice) > 0 {}
+        for _ in 0..idle_slices {
+            if self.registry().idle_work() {
+                self.registry().collect_idle(idle_slice);
+            }
+        }
         self.regions().retire_idle();
         self.watch().check(self.now());
     }
@@ -190,7 +195,7 @@ impl Drop for Engine {
 mod thread {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use super::{Arc, Engine, IDLE_SLICE, Ordering, ROUND, StdWeak};
+    use super::{Arc, Engine, IDLE_SLICE, IDLE_SLICES, Ordering, ROUND, StdWeak};
     use crate::sync::{Condvar, Mutex};
 
     struct Office {
@@ -255,7 +260,7 @@ mod thread {
 
     /// One round for one cache. Whether it will owe something in the next.
     fn round(engine: &Arc<Engine>) -> bool {
-        engine.tend(IDLE_SLICE);
+        engine.tend(IDLE_SLICES, IDLE_SLICE);
         // Rest first, then look: who makes work after the look finds us resting and wakes us.
         engine.upkeep.resting.store(true, Ordering::SeqCst);
         let owed = engine.owes();

@@ -90,6 +90,22 @@ fn scopes_of_loads_that_fail_go_by_themselves() {
     assert!(comes(Duration::from_secs(3), || engine.registry().is_empty()), "{}", engine.registry().len());
 }
 
+#[test]
+fn maintenance_collects_every_idle_scope_however_many_are_in_use() {
+    let engine = Engine::new(manual(&TestClock::new()));
+    let store = open::<u64>(&engine, "r", options());
+    for session in 0..8_000 {
+        store.insert(&engine, &user(&engine, session), 0, 0, Write::default()).expect("it is stored");
+    }
+    engine.maintain();
+    for session in 0..20 {
+        let node = user(&engine, session).find(engine.registry()).expect("a path").expect("it has an entry");
+        let _ = store.remove(&engine, &node, &0, RemovalCause::Removed, |_| true);
+    }
+    engine.maintain();
+    assert_eq!(engine.registry().len(), 8_000 - 20 + 1);
+}
+
 #[derive(Clone)]
 struct Bomb(bool);
 
