@@ -65,7 +65,7 @@ impl Upkeep {
     /// An entry with this deadline is about to be linked.
     pub(super) fn note_deadline(&self, deadline: Moment) {
         if deadline.nanos() < self.earliest.load(Ordering::Relaxed) {
-            self.earliest.fetch_min(deadline.nanos(), Ordering::AcqRel);
+            self.earliest.fetch_min(deadline.nanos(), Ordering::SeqCst);
             self.wake();
         }
     }
@@ -79,14 +79,15 @@ impl Upkeep {
         quiet && (earliest == u64::MAX || earliest > now().nanos())
     }
 
-    /// Something is owed from now on.
+    /// Something is owed from now on. What is owed is written, and `resting` read, in the one order of `SeqCst`, as
+    /// `round` does it the other way round: one of the two sees the other.
     pub(super) fn wake(&self) {
         if self.mode == Maintenance::Manual {
             return;
         }
         if !self.enrolled.load(Ordering::Acquire) && !self.enrolled.swap(true, Ordering::AcqRel) {
             thread::enroll(self.this.clone());
-        } else if self.resting.load(Ordering::Acquire) && self.resting.swap(false, Ordering::AcqRel) {
+        } else if self.resting.load(Ordering::SeqCst) && self.resting.swap(false, Ordering::SeqCst) {
             thread::wake();
         }
     }
@@ -137,6 +138,10 @@ impl Engine {
         }
         self.upkeep.earliest.fetch_min(earliest.nanos(), Ordering::SeqCst);
         self.upkeep.ended.fetch_add(1, Ordering::SeqCst);
+        if earliest != Moment::NEVER {
+            // The thread may have looked while the deadlines were forgotten.
+            self.upkeep.wake();
+        }
         if expired > 0 {
             tracing::debug!(target: "strata_cache", expired, "expiry sweep");
         }
@@ -177,7 +182,7 @@ impl Engine {
     /// Whether maintenance has, or will have, something to do.
     fn owes(&self) -> bool {
         self.has_dead()
-            || self.upkeep.earliest.load(Ordering::Acquire) != u64::MAX
+            || self.upkeep.earliest.load(Ordering::SeqCst) != u64::MAX
             || !self.registry().is_empty()
             || self.watch().next_check().is_some()
     }

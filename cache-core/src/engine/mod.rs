@@ -26,7 +26,7 @@ mod tests;
 use std::any::Any;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed, Ordering::SeqCst};
 
 pub use keeper::AnyRegion;
 pub use lease::{Joined, Landing, Lease, Waited, Waiting};
@@ -196,7 +196,7 @@ impl Engine {
     pub fn evict(&self, node: &Arc<Node>) -> Detached {
         self.expire_due();
         let Some(detached) = self.registry.detach(node) else { return Detached::default() };
-        self.dead_entries.fetch_add(detached.entries.cast_signed(), Relaxed);
+        self.dead_entries.fetch_add(detached.entries.cast_signed(), SeqCst);
         self.dead_weight.fetch_add(detached.weight.cast_signed(), Relaxed);
         self.upkeep.wake();
         tracing::info!(target: "strata_cache", scope = %node, entries = detached.entries, "scope evicted");
@@ -220,7 +220,7 @@ impl Engine {
 
     /// Whether entries of evicted scopes may be left.
     pub(crate) fn has_dead(&self) -> bool {
-        self.dead_entries.load(Relaxed) > 0
+        self.dead_entries.load(SeqCst) > 0
     }
 
     pub(crate) fn dead(&self) -> (i64, i64) {

@@ -165,3 +165,58 @@ fn waker_that_panics_does_not_end_maintenance() {
     assert!(comes(Duration::from_secs(2), || store.entries() == 0), "the thread is gone");
     assert!(matches!(waiting.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Waited::Lead(_))));
 }
+
+/// A listener that stands still at a removal until it is let go.
+#[derive(Default)]
+struct Gate {
+    closed: [AtomicBool; 2],
+    at: AtomicUsize,
+    told: AtomicUsize,
+}
+
+impl Gate {
+    fn pass(&self, cause: RemovalCause) {
+        let gate = match cause {
+            RemovalCause::Invalidated => &self.closed[0],
+            RemovalCause::Expired => &self.closed[1],
+            _ => return,
+        };
+        self.at.fetch_add(1, Ordering::SeqCst);
+        while gate.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.told.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn deadline_that_a_callers_pass_finds_is_known_to_maintenance() {
+    let clock = TestClock::new();
+    let gate = Arc::new(Gate::default());
+    let mut config = threaded(&clock);
+    let listener = Arc::clone(&gate);
+    config.listener = Some(Arc::new(move |removal: &Removal<'_>| listener.pass(removal.cause)));
+    let engine = Engine::new(config);
+    let store = open::<u64>(&engine, "r", options());
+    gate.closed.iter().for_each(|gate| gate.store(true, Ordering::SeqCst));
+    store.insert(&engine, &user(&engine, 1), 1, 1, Write::default()).expect("it is stored");
+    let node = user(&engine, 1).find(engine.registry()).expect("a path").expect("it has an entry");
+    store.insert(&engine, &global(&engine), 2, 2, for_secs(1)).expect("it is stored");
+    store.insert(&engine, &global(&engine), 3, 3, for_secs(2)).expect("it is stored");
+    engine.evict(&node);
+    drop(node);
+    assert!(comes(Duration::from_secs(2), || gate.at.load(Ordering::SeqCst) == 1), "the thread sweeps");
+    clock.advance(Duration::from_secs(1));
+    std::thread::scope(|threads| {
+        let caller = threads.spawn(|| engine.preview(&engine.registry().root()));
+        assert!(comes(Duration::from_secs(2), || gate.at.load(Ordering::SeqCst) == 2), "the caller expires");
+        // The thread ends its round while the caller's pass has forgotten the deadlines.
+        gate.closed[0].store(false, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(600));
+        gate.closed[1].store(false, Ordering::SeqCst);
+        caller.join().expect("the caller does not panic");
+    });
+    clock.advance(Duration::from_secs(1));
+    assert!(comes(Duration::from_secs(2), || store.entries() == 0), "the thread sleeps");
+    assert_eq!(gate.told.load(Ordering::SeqCst), 3);
+}
