@@ -166,6 +166,24 @@ fn waker_that_panics_does_not_end_maintenance() {
     assert!(matches!(waiting.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Waited::Lead(_))));
 }
 
+#[test]
+fn limit_of_a_scope_is_paid_by_the_expired_before_the_living() {
+    let clock = TestClock::new();
+    let engine = Engine::new(manual(&clock));
+    let store = open::<u64>(&engine, "r", StoreOptions { max_per_scope: Some(2), ..options() });
+    let place = user(&engine, 1);
+    let set = |key, write| store.insert(&engine, &place, key, key, write).expect("it is stored");
+    set(1, Write::default());
+    set(2, for_secs(1));
+    clock.advance(Duration::from_secs(1));
+    set(3, Write::default());
+    let node = place.find(engine.registry()).expect("a path").expect("it has entries");
+    let held: Vec<_> = (1..=3).filter_map(|key| store.get(&engine, Some(&node), &key, Look::Peek)).collect();
+    assert_eq!(held, [1, 3]);
+    let stats = engine.stats();
+    assert_eq!((stats.expired, stats.evicted), (1, 0));
+}
+
 /// A listener that stands still at a removal until it is let go.
 #[derive(Default)]
 struct Gate {

@@ -282,13 +282,33 @@ impl<K: Key, V: Value> Store<K, V> {
         self.entries.fetch_add(1, Relaxed);
         self.weight.fetch_add(weight.cast_signed(), Relaxed);
         self.counters.count(Counter::Inserts);
-        while let Some(victim) =
-            limit.filter(|&limit| shard.is_over(slot, limit)).and_then(|_| shard.victim_beside(slot))
-        {
-            self.take(engine, shard, victim, RemovalCause::Evicted, removals);
+        if let Some(limit) = limit.filter(|&limit| shard.is_over(slot, limit)) {
+            self.keep_limit(engine, shard, slot, limit, removals);
         }
         removals.note(shard.take_fault());
         Ok(slot)
+    }
+
+    /// Keeps the limit of a scope after an insert: what has expired goes first, then whom the policy names.
+    fn keep_limit(
+        &self,
+        engine: &Engine,
+        shard: &mut Shard<K, V>,
+        newcomer: SlotId,
+        limit: u64,
+        removals: &mut Removals<K, V>,
+    ) {
+        let now = engine.now();
+        while shard.is_over(newcomer, limit)
+            && let Some(expired) = shard.due(now)
+        {
+            self.take(engine, shard, expired, RemovalCause::Expired, removals);
+        }
+        while shard.is_over(newcomer, limit)
+            && let Some(victim) = shard.victim_beside(newcomer)
+        {
+            self.take(engine, shard, victim, RemovalCause::Evicted, removals);
+        }
     }
 
     fn replace(
