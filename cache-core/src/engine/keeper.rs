@@ -6,7 +6,7 @@ use std::any::Any;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::removal::Removals;
-use super::store::{Key, SLICE, Store, Value};
+use super::store::{Key, Origin, SLICE, Store, Value};
 use super::{Detached, Engine, RegionId, RegionOps, Spare};
 use crate::clock::Moment;
 use crate::event::RemovalCause;
@@ -159,9 +159,9 @@ impl<K: Key, V: Value> AnyRegion for Store<K, V> {
                         let weight = entry.weight;
                         let expired = entry.deadline != Moment::NEVER && entry.is_expired(engine.now());
                         let cause = if expired { RemovalCause::Expired } else { RemovalCause::Invalidated };
-                        let counted = self.take(engine, &mut shard, slot, cause, &mut removals);
+                        let origin = self.take(engine, &mut shard, slot, cause, &mut removals);
                         // What an eviction of the scope counted meanwhile is not counted here.
-                        if !expired && counted == Some(RemovalCause::Invalidated) {
+                        if !expired && origin == Some(Origin::Living) {
                             gone.entries += 1;
                             gone.weight += weight;
                         }

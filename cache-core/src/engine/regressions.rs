@@ -184,6 +184,33 @@ fn limit_of_a_scope_is_paid_by_the_expired_before_the_living() {
     assert_eq!((stats.expired, stats.evicted), (1, 0));
 }
 
+#[test]
+fn entry_that_an_eviction_counted_is_not_counted_by_an_invalidation() {
+    let engine = Engine::new(manual(&TestClock::new()));
+    let store = open::<u64>(&engine, "r", options());
+    let place = user(&engine, 1);
+    store.insert(&engine, &place, 1, 10, Write::default()).expect("it is stored");
+    store.insert(&engine, &place, 2, 20, Write::default()).expect("it is stored");
+    // What a caller holds that found its scope just before the eviction.
+    let node = place.find(engine.registry()).expect("a path").expect("it has entries");
+    assert_eq!(engine.evict(&node).entries, 2);
+    assert_eq!(store.remove(&engine, &node, &1, RemovalCause::Invalidated, |_| true), Taken::Absent);
+    assert_eq!(store.invalidate_scope(&engine, &node), Detached::default());
+    assert_eq!((engine.dead(), engine.stats().invalidated), ((0, 0), 2));
+}
+
+#[test]
+fn entry_that_has_expired_is_absent_whatever_its_type() {
+    let clock = TestClock::new();
+    let engine = Engine::new(manual(&clock));
+    let store = open::<u64>(&engine, "r", options());
+    let place = user(&engine, 1);
+    store.insert(&engine, &place, 1, 10, for_secs(1)).expect("it is stored");
+    let node = place.find(engine.registry()).expect("a path").expect("it has an entry");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(store.remove(&engine, &node, &1, RemovalCause::Removed, |_| false), Taken::Absent);
+}
+
 /// A listener that stands still at a removal until it is let go.
 #[derive(Default)]
 struct Gate {

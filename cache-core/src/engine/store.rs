@@ -93,6 +93,15 @@ pub enum Taken<V> {
     Value(V),
 }
 
+/// The scope an entry was taken out of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It lives: whoever took the entry counts it.
+    Living,
+    /// It was evicted, and that eviction has counted the entry.
+    Evicted,
+}
+
 /// A shard and its lock, on cache lines of their own.
 type Locked<K, V> = CachePadded<Mutex<Shard<K, V>>>;
 
@@ -353,24 +362,21 @@ impl<K: Key, V: Value> Store<K, V> {
         let value = {
             let mut shard = self.shard(hash);
             let slot = shard.find(hash, node.id(), key);
-            // What has expired is absent, whatever it was.
-            let refuses = |entry: &Entry<K, V>| {
-                let expired = entry.deadline != Moment::NEVER && entry.is_expired(engine.now());
-                !expired && !accept(&entry.value)
-            };
-            if slot.and_then(|slot| shard.get(slot)).is_some_and(refuses) {
+            // What has expired, or belongs to an evicted scope, is absent, whatever it was.
+            let entry = slot.and_then(|slot| shard.get(slot));
+            let expired = entry
+                .is_some_and(|entry| entry.deadline != Moment::NEVER && entry.is_expired(engine.now()));
+            if !expired && entry.is_some_and(|entry| !accept(&entry.value)) && node.is_live() {
                 return Taken::Refused;
             }
             let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key.equivalent(known);
             shard.flights.detach(hash, same, &mut after);
             slot.and_then(|slot| {
-                let entry = shard.get(slot)?;
-                let expired = entry.deadline != Moment::NEVER && entry.is_expired(engine.now());
-                let value = Arc::clone(&entry.value);
+                let value = Arc::clone(&shard.get(slot)?.value);
                 let asked = if expired { RemovalCause::Expired } else { cause };
                 // Whoever evicted the scope meanwhile has counted this entry; it is not taken twice.
-                let counted = self.take(engine, &mut shard, slot, asked, &mut removals);
-                (!expired && counted == Some(cause)).then_some(value)
+                let origin = self.take(engine, &mut shard, slot, asked, &mut removals);
+                (!expired && origin == Some(Origin::Living)).then_some(value)
             })
         };
         drop(after);
@@ -379,8 +385,8 @@ impl<K: Key, V: Value> Store<K, V> {
         taken
     }
 
-    /// Unlinks a slot and settles its accounts, under the shard's lock. Returns the cause it was counted under: an
-    /// entry of a scope that was evicted counts as invalidated, whatever found it.
+    /// Unlinks a slot and settles its accounts, under the shard's lock. An entry of a scope that was evicted counts as
+    /// invalidated, whatever found it.
     pub(super) fn take(
         &self,
         engine: &Engine,
@@ -388,20 +394,20 @@ impl<K: Key, V: Value> Store<K, V> {
         slot: SlotId,
         cause: RemovalCause,
         removals: &mut Removals<K, V>,
-    ) -> Option<RemovalCause> {
+    ) -> Option<Origin> {
         let entry = shard.unlink(slot)?;
-        let cause = if entry.node.release(entry.weight) {
-            cause
+        let (cause, origin) = if entry.node.release(entry.weight) {
+            (cause, Origin::Living)
         } else {
             engine.forget_dead(entry.weight);
-            RemovalCause::Invalidated
+            (RemovalCause::Invalidated, Origin::Evicted)
         };
         self.entries.fetch_sub(1, Relaxed);
         self.weight.fetch_sub(entry.weight.cast_signed(), Relaxed);
         self.counters.count(cause.into());
         entry.node.count_removal(cause, 1);
         removals.push(entry, cause);
-        Some(cause)
+        Some(origin)
     }
 
     /// After the lock: tells listeners and drops what left.
