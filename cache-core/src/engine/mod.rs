@@ -87,6 +87,8 @@ pub struct Engine {
     upkeep: maintenance::Upkeep,
     /// Writes so far: the age of entries is counted in these.
     stamp: AtomicU64,
+    /// Samples drawn so far. Not `stamp`, which stands still while a lowered bound is kept.
+    draws: AtomicU64,
     /// Entries of evicted scopes that are not swept yet, and their weight.
     dead_entries: AtomicI64,
     dead_weight: AtomicI64,
@@ -140,6 +142,7 @@ impl Engine {
             watch: Watch::new(),
             upkeep: maintenance::Upkeep::new(maintenance, this.clone()),
             stamp: AtomicU64::new(0),
+            draws: AtomicU64::new(0),
             dead_entries: AtomicI64::new(0),
             dead_weight: AtomicI64::new(0),
         })
@@ -241,6 +244,10 @@ impl Engine {
 
     pub(crate) fn next_stamp(&self) -> u64 {
         self.stamp.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
+
+    pub(crate) fn next_draw(&self) -> u64 {
+        self.draws.fetch_add(1, Relaxed)
     }
 
     /// What the flights of a store need.

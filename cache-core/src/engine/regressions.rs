@@ -211,6 +211,51 @@ fn entry_that_has_expired_is_absent_whatever_its_type() {
     assert_eq!(store.remove(&engine, &node, &1, RemovalCause::Removed, |_| false), Taken::Absent);
 }
 
+#[test]
+fn lowered_bound_takes_what_is_coldest() {
+    let mut config = manual(&TestClock::new());
+    config.limits = Limits::new(NonZeroU64::new(20_000), None);
+    let engine = Engine::new(config);
+    let store = open::<u64>(&engine, "r", options());
+    for key in 0..16_000 {
+        store.insert(&engine, &global(&engine), key, key, Write::default()).expect("it is stored");
+    }
+    engine.set_limits(NonZeroU64::new(8_000), None);
+    let root = engine.registry().root();
+    let newest = (12_000..16_000).filter(|key| store.get(&engine, Some(&root), key, Look::Peek).is_some());
+    let newest = newest.count();
+    assert_eq!(store.entries(), 8_000);
+    assert!(newest > 3_800, "{newest} of the newest 4,000 are left");
+}
+
+/// A clock that does something once.
+struct Hook {
+    engine: Mutex<Option<Arc<Engine>>>,
+}
+
+impl Clock for Arc<Hook> {
+    fn now(&self) -> Duration {
+        let engine = self.engine.lock().take();
+        if let Some(engine) = engine {
+            engine.set_limits(None, NonZeroU64::new(50));
+        }
+        Duration::ZERO
+    }
+}
+
+#[test]
+fn entry_above_a_bound_that_was_lowered_during_its_write_does_not_stay() {
+    let hook = Arc::new(Hook { engine: Mutex::new(None) });
+    let mut config = config(Maintenance::Manual, TimeSource::Custom(Arc::new(Arc::clone(&hook))));
+    config.limits = Limits::new(None, NonZeroU64::new(100));
+    let engine = Engine::new(config);
+    let store = open::<u64>(&engine, "r", options());
+    *hook.engine.lock() = Some(Arc::clone(&engine));
+    let write = Write { weight: Some(80), ..for_secs(1) };
+    store.insert(&engine, &global(&engine), 1, 1, write).expect("it is within the bound that was");
+    assert!(engine.registry().root().weight() <= 50);
+}
+
 /// A listener that stands still at a removal until it is let go.
 #[derive(Default)]
 struct Gate {

@@ -1,8 +1,9 @@
 //! Keeping the bounds: who pays when the cache is too full.
 //!
 //! Expired entries go first. Then the newcomer's shard and a few regions sampled by their size offer their next
-//! victim, and the coldest goes (age counted in writes of the cache). (1) The newcomer never pays for itself.
-//! (2) The loop ends at the bounds, or when nothing but the newcomer is left. (3) No lock is held between steps.
+//! victim, and the coldest goes (age counted in writes of the cache). (1) The newcomer pays for itself only if the
+//! bounds are too low for it alone: they were lowered during its write. (2) The loop ends at the bounds, or when
+//! nothing is left. (3) No lock is held between steps.
 //! Cost: two locks an eviction with one region; four with several.
 
 use super::{Engine, RegionId, RegionOps};
@@ -40,10 +41,11 @@ impl Engine {
             self.sweep_step(SWEEP_STEP);
         }
         while self.is_over() {
-            if self.expire_due() > 0 {
+            // Whoever expired in our stead has made room as well.
+            if self.expire_due() > 0 || !self.is_over() {
                 continue;
             }
-            if !self.evict_one(spare) {
+            if !self.evict_one(spare) && !(self.is_over() && self.evict_one(Spare::NOBODY)) {
                 break;
             }
         }
@@ -97,8 +99,8 @@ impl Engine {
         if total == 0 || (regions.len() == 1 && !chosen.is_empty()) {
             return chosen;
         }
-        for sample in 0..SAMPLES {
-            let draw = scramble(self.stamp().wrapping_mul(SAMPLES).wrapping_add(sample));
+        for _ in 0..SAMPLES {
+            let draw = scramble(self.next_draw());
             let mut point = draw % total;
             for region in regions.iter() {
                 if let Some(rest) = point.checked_sub(region.entries()) {
