@@ -12,7 +12,7 @@ use super::{Engine, RegionId, RegionOps};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flight::Reaper;
 use crate::stats::Stats;
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Weak};
+use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, Weak};
 
 /// What identifies a region in its cache.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,11 +26,16 @@ pub enum RegionKey {
     Site(usize),
 }
 
+/// Regions below which a new one does not look for idle ones.
+const ROOM: usize = 64;
+
 /// The open regions.
 pub struct Regions {
     open: Mutex<HashMap<RegionKey, Arc<dyn RegionOps>>>,
     all: ArcSwap<Vec<Arc<dyn RegionOps>>>,
     next: AtomicU64,
+    /// How many are open when the next new one forgets the idle ones first; written under `open`.
+    limit: AtomicUsize,
     retired: Mutex<Stats>,
 }
 
@@ -40,6 +45,7 @@ impl Default for Regions {
             open: Mutex::new(HashMap::new()),
             all: ArcSwap::from_pointee(Vec::new()),
             next: AtomicU64::new(0),
+            limit: AtomicUsize::new(ROOM),
             retired: Mutex::new(Stats::default()),
         }
     }
@@ -77,6 +83,7 @@ impl Regions {
         name: &str,
         options: impl FnOnce() -> StoreOptions<K, V>,
     ) -> Result<Arc<Store<K, V>>> {
+        let mut gone = Vec::new();
         let mut open = self.open.lock();
         if let Some(region) = open.get(&key) {
             return Arc::clone(region).as_any().downcast::<Store<K, V>>().map_err(|_| {
@@ -85,12 +92,19 @@ impl Regions {
                     .because("it is open with another key or value type")
             });
         }
+        if open.len() >= self.limit.load(Ordering::Relaxed) {
+            // Maintenance may have nothing else to do: what nobody holds must not pile up.
+            gone = take_idle(&mut open);
+            self.limit.store(open.len() * 2 + ROOM, Ordering::Relaxed);
+        }
         let id = RegionId(self.next.fetch_add(1, Ordering::Relaxed));
         let store = Arc::new_cyclic(|this: &Weak<Store<K, V>>| {
             Store::new(engine, id, name.into(), options(), this.clone() as Weak<dyn Reaper>)
         });
         open.insert(key, Arc::clone(&store) as Arc<dyn RegionOps>);
         self.all.store(Arc::new(open.values().map(Arc::clone).collect()));
+        drop(open);
+        self.retire(gone);
         Ok(store)
     }
 
@@ -101,24 +115,31 @@ impl Regions {
 
     /// Forgets regions that hold nothing, run nothing and are held by nobody.
     pub(crate) fn retire_idle(&self) {
-        let mut gone = Vec::new();
         let mut open = self.open.lock();
-        open.retain(|_, region| {
-            // One reference is this map's and one the list's.
-            let idle = Arc::strong_count(region) == 2 && region.entries() == 0 && region.flights() == 0;
-            if idle {
-                gone.push(Arc::clone(region));
-            }
-            !idle
-        });
+        let gone = take_idle(&mut open);
         if gone.is_empty() {
             return;
         }
         self.all.store(Arc::new(open.values().map(Arc::clone).collect()));
         drop(open);
+        self.retire(gone);
+    }
+
+    /// Keeps what regions have counted, and drops them.
+    fn retire(&self, gone: Vec<Arc<dyn RegionOps>>) {
         let mut retired = self.retired.lock();
         gone.iter().for_each(|region| region.report(&mut retired));
+        drop(retired);
+        drop(gone);
     }
+}
+
+fn take_idle(open: &mut HashMap<RegionKey, Arc<dyn RegionOps>>) -> Vec<Arc<dyn RegionOps>> {
+    // One reference is the map's and one the list's.
+    let is_idle = |region: &Arc<dyn RegionOps>| {
+        Arc::strong_count(region) == 2 && region.entries() == 0 && region.flights() == 0
+    };
+    open.extract_if(|_, region| is_idle(region)).map(|(_, region)| region).collect()
 }
 
 impl std::fmt::Debug for Regions {

@@ -106,6 +106,19 @@ fn maintenance_collects_every_idle_scope_however_many_are_in_use() {
     assert_eq!(engine.registry().len(), 8_000 - 20 + 1);
 }
 
+#[test]
+fn regions_that_nobody_holds_do_not_pile_up_without_maintenance() {
+    let engine = Engine::new(manual(&TestClock::new()));
+    let held = open::<u64>(&engine, "held", options());
+    for number in 0..500 {
+        let store = open::<u64>(&engine, &format!("r{number}"), options());
+        let _ = store.get(&engine, None, &0, Look::Lookup);
+    }
+    assert!(engine.regions().len() < 100, "{}", engine.regions().len());
+    assert_eq!(engine.stats().misses, 500, "what they counted stays");
+    assert!(Arc::ptr_eq(&held, &open::<u64>(&engine, "held", options())));
+}
+
 #[derive(Clone)]
 struct Bomb(bool);
 
