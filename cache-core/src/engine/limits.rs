@@ -1,10 +1,14 @@
 //! The bounds of a cache, changeable at run time.
 //!
-//! A bound of zero stands for "none" inside and is refused outside. Cost: a relaxed load a read.
+//! A bound of zero stands for "none" inside and is refused outside. A bound of weight above 2^61 is one of 2^61, which
+//! ledgers can count beyond. Cost: a relaxed load a read.
 
 use std::num::NonZeroU64;
 
 use crate::sync::{AtomicU64, Ordering};
+
+/// No bound of weight is above this.
+const MOST_WEIGHT: u64 = 1 << 61;
 
 /// How much a cache may hold: entries, weight, or both.
 #[derive(Debug, Default)]
@@ -29,7 +33,7 @@ impl Limits {
 
     /// Changes the bound of weight.
     pub fn set_weight(&self, most: Option<NonZeroU64>) {
-        self.weight.store(most.map_or(0, NonZeroU64::get), Ordering::Relaxed);
+        self.weight.store(most.map_or(0, |most| most.get().min(MOST_WEIGHT)), Ordering::Relaxed);
     }
 
     /// Entries at most.

@@ -269,6 +269,23 @@ fn entry_above_a_bound_that_was_lowered_during_its_write_does_not_stay() {
     assert!(engine.registry().root().weight() <= 50);
 }
 
+#[test]
+fn weight_that_no_sum_can_hold_is_refused() {
+    let mut config = manual(&TestClock::new());
+    config.limits = Limits::new(None, NonZeroU64::new(u64::MAX));
+    let engine = Engine::new(config);
+    let store = open::<u64>(&engine, "r", options());
+    let heavy = |weight| Write { ttl: None, weight: Some(weight) };
+    let refused = store.insert(&engine, &global(&engine), 1, 1, heavy(1 << 62)).map_err(|error| error.kind());
+    assert_eq!(refused, Err(crate::error::ErrorKind::InvalidWeight));
+    for key in 0..100 {
+        store.insert(&engine, &global(&engine), key, 1, heavy(1 << 56)).expect("it is stored");
+    }
+    let weight = engine.registry().root().weight();
+    assert_eq!((weight, engine.stats().weight), (store.entries() << 56, store.entries() << 56));
+    assert!(store.entries() > 0);
+}
+
 /// A listener that stands still at a removal until it is let go.
 #[derive(Default)]
 struct Gate {

@@ -32,6 +32,9 @@ pub(super) const SLICE: usize = 1024;
 /// The table inside a shard uses the high and the low bits of a hash; the shard is chosen by some from between.
 const SHARD_SHIFT: u32 = 24;
 
+/// What an entry may weigh at most, whatever the capacity.
+const MOST_WEIGHT: u64 = 1 << 56;
+
 /// What a key of a region must be.
 pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
 impl<T: Hash + Eq + Clone + Send + Sync + 'static> Key for T {}
@@ -443,7 +446,7 @@ impl<K: Key, V: Value> Store<K, V> {
     pub(super) fn weigh(&self, engine: &Engine, key: &K, value: &V, given: Option<u64>) -> Result<u64> {
         let weight = given.unwrap_or_else(|| (self.options.weigher)(key, value));
         let capacity = engine.limits().max_weight();
-        if weight == 0 || weight > capacity.unwrap_or(u64::MAX >> 8) {
+        if weight == 0 || weight > capacity.unwrap_or(u64::MAX).min(MOST_WEIGHT) {
             let mut error = Error::new(ErrorKind::InvalidWeight, "set").with("region", &self.name);
             error = error.with("weight", weight);
             if let Some(capacity) = capacity {
