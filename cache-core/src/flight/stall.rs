@@ -141,6 +141,8 @@ pub struct Watch(Mutex<Watched>);
 struct Watched {
     list: Vec<Weak<dyn Stalling>>,
     due: Moment,
+    /// How many look through what they took off the list.
+    looking: usize,
     /// The length at which the list is cleared of what ended.
     limit: usize,
 }
@@ -149,7 +151,7 @@ const ROOM: usize = 64;
 
 impl Default for Watched {
     fn default() -> Self {
-        Self { list: Vec::new(), due: Moment::NEVER, limit: ROOM }
+        Self { list: Vec::new(), due: Moment::NEVER, looking: 0, limit: ROOM }
     }
 }
 
@@ -159,10 +161,12 @@ impl Watch {
         Arc::new(Self::default())
     }
 
-    /// When to call [`Watch::check`] next; `None` while nobody waits for anything.
+    /// When to call [`Watch::check`] next; at once while somebody else does, who may find more; `None` while nobody
+    /// waits for anything.
     pub fn next_check(&self) -> Option<Moment> {
         let watched = self.0.lock();
-        (watched.due != Moment::NEVER).then_some(watched.due)
+        let due = if watched.looking > 0 { Moment::default() } else { watched.due };
+        (due != Moment::NEVER).then_some(due)
     }
 
     /// Looks at everything that has waiters: invites one waiter of each stalled flight to take it over. Call
@@ -171,6 +175,7 @@ impl Watch {
         let list = {
             let mut watched = self.0.lock();
             watched.due = Moment::NEVER;
+            watched.looking += 1;
             std::mem::take(&mut watched.list)
         };
         // Declared first, so that wakers run and values drop after the list is whole again.
@@ -187,6 +192,7 @@ impl Watch {
             seen.push(watched);
         }
         let mut watched = self.0.lock();
+        watched.looking -= 1;
         watched.list.append(&mut kept);
         watched.due = watched.due.min(due);
         (watched.due != Moment::NEVER).then_some(watched.due)
@@ -228,4 +234,30 @@ pub(super) fn later(now: Moment, time: Duration) -> Moment {
 /// One patience from now, and never at once: a patience of zero must not make maintenance spin.
 pub(super) fn soon(now: Moment, times: LeaseTimes) -> Moment {
     later(now, times.patience.max(Duration::from_millis(1)))
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+
+    /// Looks up, during a look, whether anything is known to be waited for.
+    struct Asking(Arc<Watch>, AtomicBool);
+
+    impl Stalling for Asking {
+        fn look(&self, now: Moment, _: &mut Wakes) -> Option<Moment> {
+            self.1.store(self.0.next_check().is_some(), Ordering::SeqCst);
+            Some(later(now, Duration::from_secs(1)))
+        }
+    }
+
+    #[test]
+    fn watch_list_is_not_taken_for_empty_while_somebody_looks_through_it() {
+        let watch = Watch::new();
+        let asking = Arc::new(Asking(Arc::clone(&watch), AtomicBool::new(false)));
+        let weak: Weak<Asking> = Arc::downgrade(&asking);
+        watch.add(weak as Weak<dyn Stalling>, Moment::default());
+        watch.check(Moment::default());
+        assert!(asking.1.load(Ordering::SeqCst), "maintenance would rest");
+        assert_eq!(watch.next_check(), Some(later(Moment::default(), Duration::from_secs(1))));
+    }
 }
