@@ -89,7 +89,7 @@ impl<K: Key, V: Value, L, F> Unpin for Load<K, V, L, F> {}
 enum Stage<K: Key, V: Value, F> {
     Asking,
     Waiting(Waiting<K, V>, Arc<Node>),
-    WaitingForPlace(PlaceWaiter),
+    WaitingForPlace(PlaceWaiter, Arc<Node>),
     // The loader before the lease: what is dropped midway stops before somebody else leads.
     Leading(Pin<Box<F>>, Lease<K, V>),
     WaitingForPermit(SoloWaiter),
@@ -115,17 +115,26 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
             Joined::Lead(lease) => return Ok(Next::Act(self.lead(lease), None)),
             Joined::Wait(waiting) => {
                 self.terms.store.counters().count(Counter::CoalescedWaits);
-                self.stage = Stage::Waiting(waiting, node);
+                self.stage = Stage::Waiting(waiting, Arc::clone(&node));
                 Reply::Busy
             }
             Joined::Place(place) => {
-                self.stage = Stage::WaitingForPlace(place);
+                self.stage = Stage::WaitingForPlace(place, Arc::clone(&node));
                 Reply::NoPlace
             }
             Joined::Recursion => Reply::Recursion,
             Joined::Stuck => Reply::Stuck,
         };
-        Ok(Next::Act(self.plan.step(reply), None))
+        Ok(Next::Act(self.decide(reply, &node), None))
+    }
+
+    /// The next act; a call that ends with it unserved is counted.
+    fn decide(&mut self, reply: Reply, node: &Node) -> Act {
+        let act = self.plan.step(reply);
+        if matches!(act, Act::ReportLeaderFailed | Act::ReportStalled) {
+            self.count(node, false);
+        }
+        act
     }
 
     fn lead(&mut self, lease: Lease<K, V>) -> Act {
@@ -233,12 +242,13 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                     let next = this.hear(waited, &node);
                     this.perform(next)
                 }
-                Stage::WaitingForPlace(place) => {
+                Stage::WaitingForPlace(place, node) => {
                     let reply = match ready!(Pin::new(place).poll(context)) {
                         Placed::Free => Reply::Again,
                         Placed::Stuck => Reply::Stuck,
                     };
-                    let act = this.plan.step(reply);
+                    let node = Arc::clone(node);
+                    let act = this.decide(reply, &node);
                     this.perform(Next::Act(act, None))
                 }
                 Stage::WaitingForPermit(waiter) => {
@@ -303,11 +313,7 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
             Waited::Rejoin => Reply::Again,
             Waited::Stuck => Reply::Stuck,
         };
-        let act = self.plan.step(reply);
-        if matches!(act, Act::ReportLeaderFailed | Act::ReportStalled) {
-            self.count(node, false);
-        }
-        Next::Act(act, None)
+        Next::Act(self.decide(reply, node), None)
     }
 
     /// Polls the loader under its lease. If it panics, the lease ends as panicked before the panic goes on.

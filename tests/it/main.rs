@@ -4,6 +4,7 @@ mod memory;
 mod model;
 mod observe;
 mod scopes;
+mod regressions;
 mod smoke;
 mod support;
 mod values;
