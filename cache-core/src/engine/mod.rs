@@ -199,11 +199,13 @@ impl Engine {
     pub fn evict(&self, node: &Arc<Node>) -> Detached {
         self.expire_due();
         let Some(detached) = self.registry.detach(node) else { return Detached::default() };
-        self.dead_entries.fetch_add(detached.entries.cast_signed(), SeqCst);
-        self.dead_weight.fetch_add(detached.weight.cast_signed(), Relaxed);
+        self.dead_entries.fetch_add(detached.entries, SeqCst);
+        self.dead_weight.fetch_add(detached.weight, Relaxed);
         self.upkeep.wake();
         tracing::info!(target: "strata_cache", scope = %node, entries = detached.entries, "scope evicted");
-        Detached { entries: detached.entries, weight: detached.weight }
+        // Less than none is another eviction's, which has reported an entry that never came to be.
+        let count = |taken: i64| u64::try_from(taken).unwrap_or(0);
+        Detached { entries: count(detached.entries), weight: count(detached.weight) }
     }
 
     /// What [`evict`](Self::evict) would take now.

@@ -45,7 +45,9 @@ fn charges_and_releases_against_nested_detachments_leave_exact_counts() {
                     a.user.release(100);
                 }
             }),
-            Box::new(move || b.user.release(10)),
+            Box::new(move || {
+                b.user.release(10);
+            }),
             Box::new(move || {
                 let _ = c.registry.detach(&c.user);
             }),
@@ -112,8 +114,8 @@ fn nested_detachments_report_every_entry_once() {
             let (world, entries, weight) = (world.clone(), entries.clone(), weight.clone());
             Box::new(move || {
                 if let Some(taken) = world.registry.detach(&node) {
-                    entries.fetch_add(taken.entries, Ordering::SeqCst);
-                    weight.fetch_add(taken.weight, Ordering::SeqCst);
+                    entries.fetch_add(taken.entries.cast_unsigned(), Ordering::SeqCst);
+                    weight.fetch_add(taken.weight.cast_unsigned(), Ordering::SeqCst);
                 }
             })
         });

@@ -34,14 +34,15 @@ impl Shared {
     }
 }
 
-/// What a detachment took from the tree.
+/// What a detachment took from the tree. Below zero where it met a charge under way that another detachment, below it,
+/// has reported already: only the sum over all detachments is what was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Detached {
     /// Entries that were charged to the node or below it and that no other detachment reports.
-    pub entries: u64,
+    pub entries: i64,
     /// Their weight; that of a charge still under way may be in it. Of two detachments inside one another that meet, each
     /// may report a part.
-    pub weight: u64,
+    pub weight: i64,
 }
 
 /// Whether a charge counts.
@@ -262,9 +263,7 @@ impl Node {
         if entries.is_none() && weight.is_none() {
             return None;
         }
-        // Charges under way can make a count negative: then it is none.
-        let count = |taken: Option<i64>| u64::try_from(taken.unwrap_or(0)).unwrap_or(0);
-        Some(Detached { entries: count(entries), weight: count(weight) })
+        Some(Detached { entries: entries.unwrap_or(0), weight: weight.unwrap_or(0) })
     }
 
     pub(super) fn is_dead(&self) -> bool {

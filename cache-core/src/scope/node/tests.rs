@@ -130,3 +130,19 @@ fn same_path_does_not_rely_on_the_hash() {
     assert!(node.same_path(&forged(101, "a", 0)));
     assert!(!node.same_path(&forged(102, "b", 0)) && !node.same_path(&forged(103, "a", 1)));
 }
+
+#[test]
+fn detachments_that_meet_a_charge_under_way_add_up_to_what_is_swept() {
+    let registry = Registry::new(ScopeTree::default(), TrackedLevels::First);
+    let org = registry.find_or_create(&scope!(org = 1), "test").unwrap();
+    let root = registry.root();
+    // A charge has reached the org; before it reaches the root both are detached.
+    org.add_weight(5);
+    assert!(org.entries.add(1));
+    let first = registry.detach(&org).unwrap();
+    let second = registry.detach(&root).unwrap();
+    assert!(!root.entries.add(1));
+    // It is dead and taken back, so nothing is left to be swept.
+    assert!(!org.release(5));
+    assert_eq!(first.entries + second.entries, 0);
+}

@@ -76,7 +76,7 @@ impl Model {
         let live = self.entries.iter().filter(|entry| entry.live && entry.path.starts_with(path));
         live.fold(Detached { entries: 0, weight: 0 }, |sum, entry| Detached {
             entries: sum.entries + 1,
-            weight: sum.weight + entry.weight,
+            weight: sum.weight + entry.weight.cast_signed(),
         })
     }
 }
@@ -156,7 +156,7 @@ fn quiescent(registry: &Registry, tree: &ScopeTree, model: &mut Model) {
             continue;
         };
         model.see(&path, &node);
-        assert_eq!(node.counts(), (entries as i64, weight as i64), "{node:?}");
+        assert_eq!(node.counts(), (entries, weight), "{node:?}");
     }
     let word = registry.word();
     for entry in &model.entries {
