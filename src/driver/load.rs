@@ -3,7 +3,7 @@
 //! (1) A hit never gets here with an allocation: the loader's future is boxed when the loader runs, not before.
 //! (2) The loader runs without any lock, once per lease, inside its call chain, and polled with the lease's waker,
 //! so that a leader that is woken and not polled is noticed. (3) Dropped midway, the loader is dropped first, then
-//! the lease hands over. A panic of the loader ends the lease before it goes on. (4) Every lookup is counted once.
+//! the lease hands over. A panic of the loader ends the lease before it goes on. (4) Every lookup is counted, and traced, once.
 
 use std::any::Any;
 use std::future::Future;
@@ -18,6 +18,7 @@ use strata_cache_core::scope::{Node, ScopePath};
 use strata_cache_core::stats::Counter;
 
 use crate::plan::{Act, LoadPlan, Reply, WhenLeadersFail};
+use crate::trace;
 
 /// An error that those who wait for the same load may share.
 pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;
@@ -172,6 +173,7 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
 
     fn count(&self, node: &Node, hit: bool) {
         self.terms.store.count_lookup(Some(node), hit);
+        trace::lookup(self.terms.store.name(), Some(node), hit);
     }
 
     fn trace(&self, event: &'static str) {

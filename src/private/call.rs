@@ -148,7 +148,6 @@ fn look<V: View, T: crate::Value, const N: usize>(
             trace::lookup(store.name(), Some(node), true);
             return Ok(Looked::Hit(value));
         }
-        trace::lookup(store.name(), found.as_deref(), false);
         Ok(Looked::Miss(LoadTerms {
             engine: Arc::clone(site.cache.engine()),
             store: Arc::clone(store),
