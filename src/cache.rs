@@ -167,13 +167,19 @@ impl Cache {
         operation: &'static str,
     ) -> Result<Option<Payload>> {
         self.check_key(key, operation)?;
-        place.with_node(self, operation, |node| {
+        let mut absent = false;
+        let found = place.with_node(self, operation, |node| {
+            absent = node.is_none();
             let found = self.keys().get(self.engine(), node.map(|node| &**node), key, look);
             if look == Look::Lookup {
                 trace::lookup(PROGRAMMATIC, node.map(|node| &**node), found.is_some());
             }
             found
-        })
+        })?;
+        if absent && look == Look::Lookup {
+            place.count_absent(self, operation)?;
+        }
+        Ok(found)
     }
 
     /// Stores a value, of any type, in place of whatever is there. A load that runs for the key will not overwrite it.

@@ -32,6 +32,12 @@ pub trait ToScope {
         run: impl FnOnce(Option<&Arc<Node>>) -> R,
     ) -> Result<R>;
 
+    /// Counts a lookup in a scope that has no node, for the scopes above it that have one. Creates nothing.
+    ///
+    /// # Errors
+    /// If this names no scope of the cache.
+    fn count_absent(&self, cache: &Cache, operation: &'static str) -> Result<()>;
+
     /// The scope's node, made if need be.
     ///
     /// # Errors
@@ -61,6 +67,10 @@ macro_rules! located {
                 run: impl FnOnce(Option<&Arc<Node>>) -> R,
             ) -> Result<R> {
                 Ok(run(cache.engine().registry().find(self, operation)?.as_ref()))
+            }
+
+            fn count_absent(&self, cache: &Cache, operation: &'static str) -> Result<()> {
+                cache.engine().registry().nearest(self, operation).map(|node| node.count_miss())
             }
 
             fn create_node(&self, cache: &Cache, operation: &'static str) -> Result<Arc<Node>> {
@@ -98,6 +108,11 @@ impl ToScope for Scope {
         Ok(self.anchor().with(cache.engine().registry(), run))
     }
 
+    fn count_absent(&self, cache: &Cache, operation: &'static str) -> Result<()> {
+        self.check_cache(cache, operation)?;
+        self.anchor().path().count_absent(cache, operation)
+    }
+
     fn create_node(&self, cache: &Cache, operation: &'static str) -> Result<Arc<Node>> {
         self.check_cache(cache, operation)?;
         self.anchor().create(cache.engine().registry())
@@ -132,6 +147,10 @@ impl<T: ToScope + ?Sized> ToScope for &T {
         run: impl FnOnce(Option<&Arc<Node>>) -> R,
     ) -> Result<R> {
         (**self).with_node(cache, operation, run)
+    }
+
+    fn count_absent(&self, cache: &Cache, operation: &'static str) -> Result<()> {
+        (**self).count_absent(cache, operation)
     }
 
     fn create_node(&self, cache: &Cache, operation: &'static str) -> Result<Arc<Node>> {

@@ -95,14 +95,20 @@ impl<K: Key, V: Value> Region<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        place.with_node(&self.cache, operation, |node| {
+        let mut absent = false;
+        let found = place.with_node(&self.cache, operation, |node| {
+            absent = node.is_none();
             let node = node.map(|node| &**node);
             let found = self.store.get(self.cache.engine(), node, key, look);
             if look == Look::Lookup {
                 trace::lookup(self.store.name(), node, found.is_some());
             }
             found
-        })
+        })?;
+        if absent && look == Look::Lookup {
+            place.count_absent(&self.cache, operation)?;
+        }
+        Ok(found)
     }
 
     /// The value of a key, from any tier.

@@ -145,6 +145,24 @@ impl Registry {
         Ok(parent.and_then(|parent| self.look(parent, last, id.as_bytes(), Arc::clone)))
     }
 
+    /// The lowest node on the way to a place: its own, or one above. Creates nothing, allocates nothing.
+    ///
+    /// # Errors
+    /// Those of [`Locate`].
+    pub fn nearest(&self, place: &(impl Locate + ?Sized), operation: &'static str) -> Result<Arc<Node>> {
+        let tree = self.tree();
+        let mut node = self.root();
+        let path = place.level(tree, operation)?.map_or(&[][..], |level| tree.path(level));
+        for (position, &level) in path.iter().enumerate() {
+            let id = place.id(tree, level, position, operation)?;
+            match self.look(node.id(), level, id.as_bytes(), Arc::clone) {
+                Some(found) => node = found,
+                None => break,
+            }
+        }
+        Ok(node)
+    }
+
     /// The node of a place, made if it has none. Under a concurrent detachment it may be dead: its charges say so.
     ///
     /// # Errors
