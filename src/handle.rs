@@ -189,7 +189,8 @@ impl fmt::Debug for Scope {
 
 /// What one scope, with everything below it, has done and holds.
 ///
-/// A scope that the cache keeps nothing for, no entry and no handle, is forgotten with its counters.
+/// A scope that the cache keeps nothing for is forgotten with its counters: one without an entry, at or below it, and
+/// without a handle that was used since the scope was last evicted. What it counted stays in the scopes above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ScopeReport {
