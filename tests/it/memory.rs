@@ -11,7 +11,9 @@ use crate::support::{Census, Member, Outcome, alone, kind, seconds, small, still
 
 /// The keys `0..last` that are there, by a look that leaves no trace.
 fn present(scope: &Scope, last: u64) -> Vec<u64> {
-    (0..last).filter(|key| scope.contains(&key.to_string()).wait().expect("a key can be looked for")).collect()
+    (0..last)
+        .filter(|key| scope.contains(&key.to_string()).wait().expect("a key can be looked for"))
+        .collect()
 }
 
 fn fill(scope: &Scope, keys: std::ops::Range<u64>) -> Outcome {
@@ -217,7 +219,11 @@ fn ttl_of_the_entry_beats_the_regions_and_that_the_caches() -> Outcome {
         region.set(&acme, 0, 0).wait()?;
         region.set(&acme, 1, 1).ttl("7s").wait()?;
         region.set(&acme, 2, 2).ttl("never").wait()?;
-        region.get_or_load_with(&acme, &3, || Ok::<_, ()>(3)).ttl(Duration::from_secs(7)).wait().expect("loads");
+        region
+            .get_or_load_with(&acme, &3, || Ok::<_, ()>(3))
+            .ttl(Duration::from_secs(7))
+            .wait()
+            .expect("loads");
     }
     let mut seen = Vec::new();
     let mut now = 0;
@@ -225,7 +231,9 @@ fn ttl_of_the_entry_beats_the_regions_and_that_the_caches() -> Outcome {
         clock.advance(seconds(at - now));
         now = at;
         let held = |region: &Region<u64, u64>| {
-            (0..4).filter(|key| region.peek(&acme, key).wait().expect("a key can be looked for").is_some()).collect()
+            (0..4)
+                .filter(|key| region.peek(&acme, key).wait().expect("a key can be looked for").is_some())
+                .collect()
         };
         let held: [Vec<u64>; 3] = [held(&short), held(&plain), held(&lasting)];
         seen.push((at, held));
@@ -381,8 +389,9 @@ fn limit_per_scope_is_exact_and_each_scopes_own() -> Outcome {
             other.set(&user, key, key).wait()?;
             region.get_now(&user, &0)?;
         }
-        let held: Vec<u64> =
-            (0..5).filter(|key| region.peek(&user, key).wait().expect("a key can be looked for").is_some()).collect();
+        let held: Vec<u64> = (0..5)
+            .filter(|key| region.peek(&user, key).wait().expect("a key can be looked for").is_some())
+            .collect();
         assert_eq!(held, [0, 3, 4], "the least recently used of the scope goes");
     }
     region.set(scope!(org = "acme"), 0, 0).wait()?;
@@ -461,7 +470,9 @@ fn listeners_hear_of_every_removal_with_its_cause() -> Outcome {
     let heard = Arc::clone(&own);
     let region: Region<u64, u64> = cache
         .region_builder("pairs")
-        .on_removal(move |key, value, cause| heard.lock().expect("no listener panics").push((*key, *value, cause)))
+        .on_removal(move |key, value, cause| {
+            heard.lock().expect("no listener panics").push((*key, *value, cause))
+        })
         .open()?;
     let acme = cache.scope(scope!(org = "acme"))?;
     region.set(&acme, 1, 10).wait()?;
@@ -497,7 +508,10 @@ fn listeners_hear_of_every_removal_with_its_cause() -> Outcome {
         ]
     );
     let all = all.lock().expect("no listener panics");
-    assert_eq!(all.iter().map(|heard| heard.2).collect::<Vec<_>>(), own.iter().map(|heard| heard.2).collect::<Vec<_>>());
+    assert_eq!(
+        all.iter().map(|heard| heard.2).collect::<Vec<_>>(),
+        own.iter().map(|heard| heard.2).collect::<Vec<_>>()
+    );
     let same = |heard: &&(String, String, RemovalCause, u64)| {
         (heard.0.as_str(), heard.1.as_str(), heard.3) == ("pairs", "org:acme", 16)
     };
@@ -690,7 +704,11 @@ fn policy_that_misbehaves_spoils_neither_bounds_nor_values() -> Outcome {
         let limited: Region<u64, u64> = cache.region_builder("limited").max_per_scope(2).open()?;
         for key in 0..200u64 {
             acme.set(&key.to_string(), key).wait()?;
-            assert_eq!(acme.get::<u64>(&key.to_string()).wait()?.as_deref(), Some(&key), "{wrong:?}: own insert");
+            assert_eq!(
+                acme.get::<u64>(&key.to_string()).wait()?.as_deref(),
+                Some(&key),
+                "{wrong:?}: own insert"
+            );
             acme.remove(&(key / 2).to_string()).wait()?;
             limited.set(&acme, key, key).wait()?;
             assert!(limited.stats().entries <= 2, "{wrong:?}");
@@ -812,7 +830,11 @@ fn gauges_go_to_zero_when_nothing_is_left() -> Outcome {
     clock.advance(seconds(1));
     let after = cache.stats();
     assert_eq!((after.entries, after.weight, after.scopes, after.regions, after.flights), (0, 0, 0, 1, 0));
-    assert_eq!((after.inserts, after.expired, after.loads), (1_000, 1_000, 1_000), "regions gone, counts kept");
+    assert_eq!(
+        (after.inserts, after.expired, after.loads),
+        (1_000, 1_000, 1_000),
+        "regions gone, counts kept"
+    );
     Ok(())
 }
 
@@ -836,7 +858,11 @@ fn region_that_is_gone_may_come_back_with_other_types() -> Outcome {
     let region: Region<u64, u64> = cache.region("reused")?;
     region.set(scope!(global), 1, 1).wait()?;
     drop(region);
-    assert_eq!(kind(cache.region::<u64, String>("reused")), Some(ErrorKind::TypeMismatch), "it holds something");
+    assert_eq!(
+        kind(cache.region::<u64, String>("reused")),
+        Some(ErrorKind::TypeMismatch),
+        "it holds something"
+    );
     cache.clear().wait()?;
     cache.maintain();
     cache.region::<u64, String>("reused")?;

@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestCaseError, TestRunner};
 use strata_cache::{
-    Cache, ErrorKind, Ids, LoadError, Policy, Region, RemovalCause, Scope, ScopePath, ScopeTree, Stats, TestClock,
+    Cache, ErrorKind, Ids, LoadError, Policy, Region, RemovalCause, Scope, ScopePath, ScopeTree, Stats,
+    TestClock,
 };
 
 use crate::support::still;
@@ -438,14 +439,27 @@ impl Subject {
     fn act_on_keys(&self, step: &Step, key: &str) -> Answer {
         let cache = &self.cache;
         let number = |value: Option<Arc<u64>>| Answer::Value(value.map(|value| Held::Number(*value)));
-        let words = |value: Option<Arc<String>>| Answer::Value(value.map(|value| Held::Text((*value).clone())));
+        let words =
+            |value: Option<Arc<String>>| Answer::Value(value.map(|value| Held::Text((*value).clone())));
         match &step.act {
-            Act::Get { text: true } => answer(placed!(self, step, |place| cache.get(place, key).wait()), words),
-            Act::Get { text: false } => answer(placed!(self, step, |place| cache.get(place, key).wait()), number),
-            Act::Peek { text: true } => answer(placed!(self, step, |place| cache.peek(place, key).wait()), words),
-            Act::Peek { text: false } => answer(placed!(self, step, |place| cache.peek(place, key).wait()), number),
-            Act::Pop { text: true } => answer(placed!(self, step, |place| cache.pop(place, key).wait()), words),
-            Act::Pop { text: false } => answer(placed!(self, step, |place| cache.pop(place, key).wait()), number),
+            Act::Get { text: true } => {
+                answer(placed!(self, step, |place| cache.get(place, key).wait()), words)
+            }
+            Act::Get { text: false } => {
+                answer(placed!(self, step, |place| cache.get(place, key).wait()), number)
+            }
+            Act::Peek { text: true } => {
+                answer(placed!(self, step, |place| cache.peek(place, key).wait()), words)
+            }
+            Act::Peek { text: false } => {
+                answer(placed!(self, step, |place| cache.peek(place, key).wait()), number)
+            }
+            Act::Pop { text: true } => {
+                answer(placed!(self, step, |place| cache.pop(place, key).wait()), words)
+            }
+            Act::Pop { text: false } => {
+                answer(placed!(self, step, |place| cache.pop(place, key).wait()), number)
+            }
             Act::Contains => {
                 answer(placed!(self, step, |place| cache.contains(place, key).wait()), Answer::Flag)
             }
@@ -454,11 +468,15 @@ impl Subject {
                 answer(placed!(self, step, |place| cache.invalidate(place, key).wait()), Answer::Flag)
             }
             Act::Set { value: Held::Number(value), terms } => {
-                answer(placed!(self, step, |place| perform!(cache.set(place, key, *value), terms)), |()| Answer::Done)
+                answer(placed!(self, step, |place| perform!(cache.set(place, key, *value), terms)), |()| {
+                    Answer::Done
+                })
             }
             Act::Set { value: Held::Text(value), terms } => {
                 let value = || value.clone();
-                answer(placed!(self, step, |place| perform!(cache.set(place, key, value()), terms)), |()| Answer::Done)
+                answer(placed!(self, step, |place| perform!(cache.set(place, key, value()), terms)), |()| {
+                    Answer::Done
+                })
             }
             Act::Load { value: Some(Held::Text(value)), terms } => {
                 let load = || self.run(Some(value.clone()));
@@ -490,11 +508,15 @@ impl Subject {
             Act::Peek { .. } => {
                 answer(placed!(self, step, |place| region.peek(place, key.as_str()).wait()), number)
             }
-            Act::Pop { .. } => answer(placed!(self, step, |place| region.pop(place, key.as_str()).wait()), number),
+            Act::Pop { .. } => {
+                answer(placed!(self, step, |place| region.pop(place, key.as_str()).wait()), number)
+            }
             Act::Contains => {
                 answer(placed!(self, step, |place| region.contains(place, &key).wait()), Answer::Flag)
             }
-            Act::Remove => answer(placed!(self, step, |place| region.remove(place, &key).wait()), Answer::Flag),
+            Act::Remove => {
+                answer(placed!(self, step, |place| region.remove(place, &key).wait()), Answer::Flag)
+            }
             Act::Invalidate => {
                 answer(placed!(self, step, |place| region.invalidate(place, &key).wait()), Answer::Flag)
             }
@@ -591,7 +613,9 @@ fn compare(mut setup: Setup, mut steps: Vec<Step>) -> Agreed {
 /// The step a typed region can do in place of one that it cannot.
 fn in_region(act: &mut Act) {
     match act {
-        Act::Set { value, .. } | Act::Load { value: Some(value), .. } => *value = Held::Number(value.number()),
+        Act::Set { value, .. } | Act::Load { value: Some(value), .. } => {
+            *value = Held::Number(value.number())
+        }
         Act::Get { text } | Act::Peek { text } | Act::Pop { text } => *text = false,
         Act::SetCapacity(_) | Act::SetBytes(_) => *act = Act::Check,
         _ => {}
@@ -611,7 +635,11 @@ fn check(subject: &Subject, model: &Model) -> Agreed {
         stats.inserts,
         stats.entries + stats.removed + stats.evicted + stats.expired + stats.invalidated
     );
-    prop_assert_eq!(subject.loader_runs.load(Ordering::Relaxed), stats.loads, "each load is one run of a loader");
+    prop_assert_eq!(
+        subject.loader_runs.load(Ordering::Relaxed),
+        stats.loads,
+        "each load is one run of a loader"
+    );
     let told = RemovalCause::ALL.map(|cause| subject.told(cause));
     let counted = [stats.expired, stats.evicted, stats.invalidated, stats.removed, stats.replaced];
     prop_assert_eq!(told, counted, "the listener hears of every removal, by cause");
@@ -637,7 +665,10 @@ fn check_rest(subject: Subject, model: &Model) -> Agreed {
     let gone = cache.clear().wait().expect("a cache of memory alone can be cleared");
     prop_assert_eq!((gone.entries, gone.weight), (model.entries.len() as u64, model.weight()));
     let stats = cache.stats();
-    prop_assert_eq!((stats.entries, stats.weight, stats.flights, stats.scopes, stats.regions), (0, 0, 0, 0, 1));
+    prop_assert_eq!(
+        (stats.entries, stats.weight, stats.flights, stats.scopes, stats.regions),
+        (0, 0, 0, 0, 1)
+    );
     Ok(())
 }
 
@@ -694,30 +725,24 @@ fn setup() -> impl Strategy<Value = Setup> {
     ];
     let ttl = prop::option::weighted(0.3, 5u64..80);
     let max = prop::option::weighted(0.3, 1u64..4);
-    (bounds, prop::bool::weighted(0.25), ttl, max).prop_map(|((entries, weight), fifo, ttl, max_per_scope)| Setup {
-        entries,
-        weight,
-        fifo,
-        ttl,
-        max_per_scope,
-    })
+    (bounds, prop::bool::weighted(0.25), ttl, max).prop_map(
+        |((entries, weight), fifo, ttl, max_per_scope)| Setup { entries, weight, fifo, ttl, max_per_scope },
+    )
 }
 
 #[test]
 fn cache_agrees_with_a_naive_model() {
-    let seed = std::env::var("PROPTEST_RNG_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        now.as_nanos() as u64
-    });
+    let seed =
+        std::env::var("PROPTEST_RNG_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            now.as_nanos() as u64
+        });
     eprintln!("seed: PROPTEST_RNG_SEED={seed}");
     let asked = ProptestConfig::default();
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { asked.cases.max(CASES) } else { CASES };
-    let config =
-        ProptestConfig { cases, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..asked };
+    let config = ProptestConfig { cases, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..asked };
     let cases = (setup(), prop::collection::vec(step(), 1..60));
-    let result = TestRunner::new(config).run(&cases, |(setup, steps)| {
-        compare(setup, steps)
-    });
+    let result = TestRunner::new(config).run(&cases, |(setup, steps)| compare(setup, steps));
     if let Err(failure) = result {
         panic!("{failure}\nPROPTEST_RNG_SEED={seed}");
     }

@@ -38,8 +38,10 @@ fn path_and_bag_and_handle_name_one_scope() -> Outcome {
 fn each_level_is_a_scope_of_its_own() -> Outcome {
     let (cache, _) = small(100)?;
     let ids = Ids::new().with("org_id", "1").with("user_id", "1").with("session_id", "1");
-    let scopes: Vec<Scope> =
-        ["global", "org", "user", "session"].map(|level| cache.scope((level, &ids))).into_iter().collect::<Result<_, _>>()?;
+    let scopes: Vec<Scope> = ["global", "org", "user", "session"]
+        .map(|level| cache.scope((level, &ids)))
+        .into_iter()
+        .collect::<Result<_, _>>()?;
     for scope in &scopes {
         assert_eq!(read(scope, "k"), None, "{scope}");
         scope.set("k", scope.to_string()).wait()?;
@@ -113,7 +115,11 @@ fn missing_id_falls_back_to_nothing_in_any_verb() -> Outcome {
     let loader = || -> Result<i32, ()> { panic!("a loader without a scope is not run") };
     assert!(cache.get_or_load_with(place, "k", loader).wait().is_err());
     let stats = cache.stats();
-    assert_eq!((stats.entries, stats.invalidated, stats.removed, stats.scopes), (2, 0, 0, 1), "nothing changed");
+    assert_eq!(
+        (stats.entries, stats.invalidated, stats.removed, stats.scopes),
+        (2, 0, 0, 1),
+        "nothing changed"
+    );
     Ok(())
 }
 
@@ -164,7 +170,11 @@ fn surplus_ids_are_ignored_by_reads_and_refused_by_what_destroys() -> Outcome {
     assert!(said.contains("user_id"), "{said}");
     assert_eq!(cache.stats().entries, 2, "nothing went");
     let exact = Ids::new().with("org_id", 1).with("trace_id", 3);
-    assert_eq!(cache.evict_by_scope(("org", &exact)).wait()?.entries, 2, "ids of no level are nobody's business");
+    assert_eq!(
+        cache.evict_by_scope(("org", &exact)).wait()?.entries,
+        2,
+        "ids of no level are nobody's business"
+    );
     Ok(())
 }
 
@@ -173,11 +183,81 @@ fn surplus_ids_are_ignored_by_reads_and_refused_by_what_destroys() -> Outcome {
 /// Ids that would reach each other if anything joined, split, trimmed, normalised or shortened them.
 fn hostile() -> Vec<String> {
     let mut ids: Vec<String> = [
-        "1", "2", "1/user:2", "1/user:", "1/", "/1", "//", "/", "..", ".", "../1", "./1", "1/../2", "org:1", ":", "%", "%2F",
-        "1%2Fuser%3A2", "\\", "1\\", "*", "1*", "?", "[1]", "1 ", " 1", " ", "\t", "\n", "1\n", "\r\n", "\0", "1\0", "\0001",
-        "\u{1}", "\u{7f}", "\u{1b}[31m", "global", "null", "None", "-1", "+1", "01", "1.0", "0x1", "１", "Ⅰ", "а", "a", "A",
-        "é", "e\u{301}", "\u{200b}1", "1\u{200d}", "\u{feff}1", "\u{202e}1", "ß", "ss", "İ", "i", "I", "ı", "ﬁ", "fi", "'", "\"",
-        "' OR 1=1 --", "${1}", "{1}", "1,2", "1;2", "1=2", "1&user_id=2", "org_id", "user_id",
+        "1",
+        "2",
+        "1/user:2",
+        "1/user:",
+        "1/",
+        "/1",
+        "//",
+        "/",
+        "..",
+        ".",
+        "../1",
+        "./1",
+        "1/../2",
+        "org:1",
+        ":",
+        "%",
+        "%2F",
+        "1%2Fuser%3A2",
+        "\\",
+        "1\\",
+        "*",
+        "1*",
+        "?",
+        "[1]",
+        "1 ",
+        " 1",
+        " ",
+        "\t",
+        "\n",
+        "1\n",
+        "\r\n",
+        "\0",
+        "1\0",
+        "\u{0}01",
+        "\u{1}",
+        "\u{7f}",
+        "\u{1b}[31m",
+        "global",
+        "null",
+        "None",
+        "-1",
+        "+1",
+        "01",
+        "1.0",
+        "0x1",
+        "１",
+        "Ⅰ",
+        "а",
+        "a",
+        "A",
+        "é",
+        "e\u{301}",
+        "\u{200b}1",
+        "1\u{200d}",
+        "\u{feff}1",
+        "\u{202e}1",
+        "ß",
+        "ss",
+        "İ",
+        "i",
+        "I",
+        "ı",
+        "ﬁ",
+        "fi",
+        "'",
+        "\"",
+        "' OR 1=1 --",
+        "${1}",
+        "{1}",
+        "1,2",
+        "1;2",
+        "1=2",
+        "1&user_id=2",
+        "org_id",
+        "user_id",
     ]
     .map(str::to_owned)
     .into();
@@ -353,7 +433,10 @@ fn siblings_and_roots_are_apart_in_trees_from_code_and_from_toml() -> Outcome {
         assert_eq!(cache.evict_by_scope(scope!(org = 1, user = 1)).wait()?.entries, 1);
         assert!(read(&places[2], "owner").is_some(), "a sibling stays");
         assert_eq!(cache.evict_by_scope(scope!(org = 1)).wait()?.entries, 2);
-        assert!(read(&places[3], "owner").is_some() && read(&places[4], "owner").is_some(), "another root stays");
+        assert!(
+            read(&places[3], "owner").is_some() && read(&places[4], "owner").is_some(),
+            "another root stays"
+        );
         assert_eq!(cache.clear().wait()?.entries, 3);
     }
     Ok(())
@@ -395,7 +478,9 @@ fn tree_without_levels_has_the_root_scope_only() -> Outcome {
 fn tree_of_sixteen_levels_works_and_of_seventeen_is_refused() -> Outcome {
     let deep = |depth: usize| {
         let first = ScopeTree::builder().level("l0", "l0_id");
-        (1..depth).fold(first, |tree, level| tree.child(format!("l{}", level - 1), format!("l{level}"), format!("l{level}_id")))
+        (1..depth).fold(first, |tree, level| {
+            tree.child(format!("l{}", level - 1), format!("l{level}"), format!("l{level}_id"))
+        })
     };
     let cache = over(deep(16).build()?)?;
     let ids = (0..16).fold(Ids::new(), |ids, level| ids.with(format!("l{level}_id"), level));
@@ -421,8 +506,18 @@ fn bad_tree_is_one_error_with_all_faults() {
         .build()
         .expect_err("the tree is bad");
     assert_eq!(error.kind(), ErrorKind::InvalidTree);
-    let faults: Vec<&str> = error.context().filter(|(name, _)| *name == "fault").map(|(_, fault)| fault).collect();
-    for part in ["org is declared twice", "empty level name", "a/b", "nul", "global", "share the id name org_id", "nobody", "empty id name"] {
+    let faults: Vec<&str> =
+        error.context().filter(|(name, _)| *name == "fault").map(|(_, fault)| fault).collect();
+    for part in [
+        "org is declared twice",
+        "empty level name",
+        "a/b",
+        "nul",
+        "global",
+        "share the id name org_id",
+        "nobody",
+        "empty id name",
+    ] {
         assert!(faults.iter().any(|fault| fault.contains(part)), "{part}: {faults:?}");
     }
     assert_eq!(faults.len(), 8, "{faults:?}");
@@ -458,7 +553,10 @@ fn handle_of_another_cache_is_refused() -> Outcome {
     // A path is names and ids only, good wherever the tree has them.
     cache.set(foreign.path(), "k", 1).wait()?;
     assert!(cache.contains(scope!(org = 1), "k").wait()?);
-    assert_eq!(kind(over(ScopeTree::builder().build()?)?.contains(foreign.path(), "k").wait()), Some(ErrorKind::UnknownLevel));
+    assert_eq!(
+        kind(over(ScopeTree::builder().build()?)?.contains(foreign.path(), "k").wait()),
+        Some(ErrorKind::UnknownLevel)
+    );
     Ok(())
 }
 
@@ -469,7 +567,9 @@ fn handles_find_their_scope_again_after_any_eviction() -> Outcome {
     let user = cache.scope(scope!(org = 1, user = 2))?;
     let clone = user.clone();
     for round in 0..3 {
-        for evict in [&|| user.evict_by_scope(), &|| org.evict_by_scope(), &|| cache.clear()] as [&dyn Fn() -> _; 3] {
+        for evict in
+            [&|| user.evict_by_scope(), &|| org.evict_by_scope(), &|| cache.clear()] as [&dyn Fn() -> _; 3]
+        {
             assert_eq!(read(&user, "k"), None);
             user.set("k", format!("{round}")).wait()?;
             assert_eq!(read(&clone, "k"), Some(format!("{round}")), "a clone sees the same");
@@ -487,10 +587,10 @@ fn handles_find_their_scope_again_after_any_eviction() -> Outcome {
 fn lookups_create_no_scope() -> Outcome {
     let (cache, _) = small(100)?;
     let region: Region<u64, u64> = cache.region("numbers")?;
+    // A handle would hold on to what a look-up had made before it.
+    let mut handles = Vec::new();
     for user in 0..100 {
         let place = || scope!(org = 1, user = user);
-        let handle = cache.scope(place())?;
-        handle.get::<i32>("k").wait()?;
         cache.get::<i32>(place(), "k").wait()?;
         cache.peek::<i32>(place(), "k").wait()?;
         cache.contains(place(), "k").wait()?;
@@ -502,6 +602,9 @@ fn lookups_create_no_scope() -> Outcome {
         cache.stats_of(place())?;
         region.get_now(place(), &1)?;
         region.invalidate_scope(place()).wait()?;
+        let handle = cache.scope(place())?;
+        handle.get::<i32>("k").wait()?;
+        handles.push(handle);
     }
     assert_eq!(cache.stats().scopes, 0);
     assert_eq!(cache.stats().misses, 300);

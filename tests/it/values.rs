@@ -76,7 +76,11 @@ fn value_of_another_type_is_an_error_and_stays() -> Outcome {
     assert!(said.contains("u32"), "{said}");
     assert_eq!(cache.stats().removed, 0);
     acme.set("k", "text").wait()?;
-    assert_eq!(acme.get::<&str>("k").wait()?.as_deref(), Some(&"text"), "set replaces a value of another type");
+    assert_eq!(
+        acme.get::<&str>("k").wait()?.as_deref(),
+        Some(&"text"),
+        "set replaces a value of another type"
+    );
     assert_eq!(cache.stats().replaced, 1);
     assert!(acme.remove("k").wait()?, "removed whatever it is");
     Ok(())
@@ -164,7 +168,11 @@ fn key_that_is_too_long_is_refused_by_every_verb() -> Outcome {
     assert!(!said.to_string().contains("kkk"), "no error repeats a key");
     let cache = still().0.max_key_bytes(3).build()?;
     cache.set(scope!(global), "abc", 1).wait()?;
-    assert_eq!(kind(cache.set(scope!(global), "é..", 1).wait()), Some(ErrorKind::InvalidKey), "bytes, not letters");
+    assert_eq!(
+        kind(cache.set(scope!(global), "é..", 1).wait()),
+        Some(ErrorKind::InvalidKey),
+        "bytes, not letters"
+    );
     Ok(())
 }
 
@@ -316,14 +324,54 @@ fn key_whose_comparison_panics_leaves_the_shard_sound() -> Outcome {
 
 #[test]
 fn time_that_is_none_is_refused_wherever_it_is_given() -> Outcome {
-    let refused = |ttl: &dyn Fn() -> strata_cache::Result<strata_cache::Ttl>| kind(ttl()) == Some(ErrorKind::InvalidTtl);
-    assert!(refused(&|| 0.into_ttl()) && refused(&|| 0u64.into_ttl()) && refused(&|| Duration::ZERO.into_ttl()));
+    let refused = |ttl: &dyn Fn() -> strata_cache::Result<strata_cache::Ttl>| {
+        kind(ttl()) == Some(ErrorKind::InvalidTtl)
+    };
+    assert!(
+        refused(&|| 0.into_ttl()) && refused(&|| 0u64.into_ttl()) && refused(&|| Duration::ZERO.into_ttl())
+    );
     assert!(refused(&|| (-1).into_ttl()) && refused(&|| i64::MIN.into_ttl()));
-    assert!(refused(&|| u64::MAX.into_ttl()) && refused(&|| i64::MAX.into_ttl()) && refused(&|| Duration::MAX.into_ttl()));
+    assert!(
+        refused(&|| u64::MAX.into_ttl())
+            && refused(&|| i64::MAX.into_ttl())
+            && refused(&|| Duration::MAX.into_ttl())
+    );
     let texts = [
-        "", " ", "0", "0s", "0ms", "0h0m", "-1", "-1s", "-0", "+1s", "1", "1.5s", "1 s", " 1s", "1s ", "s", "1x", "1S", "1m1h",
-        "1s1s", "1h30", "ever", "Never", "NaN", "inf", "1e9", "0x10", "１s", "1d-1h", "99999999999999999999s",
-        "18446744073709551615s", "18446744073709551615d", "584y", "213504d", "1s\0",
+        "",
+        " ",
+        "0",
+        "0s",
+        "0ms",
+        "0h0m",
+        "-1",
+        "-1s",
+        "-0",
+        "+1s",
+        "1",
+        "1.5s",
+        "1 s",
+        " 1s",
+        "1s ",
+        "s",
+        "1x",
+        "1S",
+        "1m1h",
+        "1s1s",
+        "1h30",
+        "ever",
+        "Never",
+        "NaN",
+        "inf",
+        "1e9",
+        "0x10",
+        "１s",
+        "1d-1h",
+        "99999999999999999999s",
+        "18446744073709551615s",
+        "18446744073709551615d",
+        "584y",
+        "213504d",
+        "1s\0",
     ];
     for text in texts {
         let read = kind(text.into_ttl());
@@ -335,10 +383,15 @@ fn time_that_is_none_is_refused_wherever_it_is_given() -> Outcome {
     let acme = cache.scope(scope!(org = "acme"))?;
     acme.set("k", 1).wait()?;
     assert_eq!(kind(acme.set("k", 2).ttl(0).wait()), Some(ErrorKind::InvalidTtl));
-    assert_eq!(kind(acme.set("k", 2).ttl("soon").weight(1).ttl(1).wait()), Some(ErrorKind::InvalidTtl), "not forgotten");
+    assert_eq!(
+        kind(acme.set("k", 2).ttl("soon").weight(1).ttl(1).wait()),
+        Some(ErrorKind::InvalidTtl),
+        "not forgotten"
+    );
     assert_eq!(kind(region.set(&acme, 1, 1).ttl(-5).wait()), Some(ErrorKind::InvalidTtl));
     assert_eq!(acme.get::<i32>("k").wait()?.as_deref(), Some(&1), "a failed set leaves the old value");
-    let load = acme.get_or_load_with("l", || -> Result<i32, ()> { panic!("not with this time") }).ttl("0s").wait();
+    let load =
+        acme.get_or_load_with("l", || -> Result<i32, ()> { panic!("not with this time") }).ttl("0s").wait();
     assert!(matches!(load, Err(LoadError::Cache(error)) if error.kind() == ErrorKind::InvalidTtl));
     assert_eq!(kind(Cache::builder().ttl("-1s").build()), Some(ErrorKind::InvalidTtl));
     Ok(())
@@ -403,7 +456,17 @@ fn builder_lists_all_faults_at_once() {
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert_eq!(error.context().find(|(name, _)| *name == "faults").map(|(_, count)| count), Some("9"));
     let said = error.to_string();
-    let parts = ["option: capacity }", "capacity_bytes", "`mru`", "-3s", "usr", "orgs", "load_lease", "load_patience", "max_key_bytes"];
+    let parts = [
+        "option: capacity }",
+        "capacity_bytes",
+        "`mru`",
+        "-3s",
+        "usr",
+        "orgs",
+        "load_lease",
+        "load_patience",
+        "max_key_bytes",
+    ];
     for part in parts {
         assert!(said.contains(part), "{part}: {said}");
     }
