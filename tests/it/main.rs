@@ -3,8 +3,8 @@
 mod memory;
 mod model;
 mod observe;
-mod scopes;
 mod regressions;
+mod scopes;
 mod smoke;
 mod support;
 mod values;

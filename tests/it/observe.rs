@@ -385,7 +385,8 @@ fn look(scope: &Scope) -> Outcome {
 
 #[test]
 fn lookups_count_at_tracked_levels_only_the_first_by_default() -> Outcome {
-    let cases: [(Option<&[&str]>, [(u64, u64); 3]); 4] = [
+    type Case<'a> = (Option<&'a [&'a str]>, [(u64, u64); 3]);
+    let cases: [Case<'_>; 4] = [
         (None, [(2, 4), (0, 0), (0, 0)]),
         (Some(&[]), [(0, 0), (0, 0), (0, 0)]),
         (Some(&["user"]), [(0, 0), (2, 4), (0, 0)]),

@@ -97,19 +97,24 @@ impl Engine {
     /// Does everything that is owed: expires what is due, sweeps entries of evicted scopes, forgets idle scopes and
     /// regions, lets waiters of stalled leaders take over. Locks one shard at a time, for a slice of slots.
     pub fn maintain(&self) {
-        self.tend(1, usize::MAX);
+        self.tend();
+        // Whole passes: what an idle scope kept may be idle after it.
+        while self.registry().idle_work() && self.registry().collect_idle(usize::MAX) > 0 {}
     }
 
-    /// As [`maintain`](Self::maintain), but looks for idle scopes in slices of so many places, and leaves what is left
-    /// after so many slices for the next time.
-    fn tend(&self, idle_slices: usize, idle_slice: usize) {
-        self.expire_due();
-        self.sweep_all();
-        for _ in 0..idle_slices {
+    /// As [`maintain`](Self::maintain), but looks for idle scopes in slices, and leaves the rest for the next round.
+    fn tend_in_slices(&self) {
+        self.tend();
+        for _ in 0..IDLE_SLICES {
             if self.registry().idle_work() {
-                self.registry().collect_idle(idle_slice);
+                self.registry().collect_idle(IDLE_SLICE);
             }
         }
+    }
+
+    fn tend(&self) {
+        self.expire_due();
+        self.sweep_all();
         self.regions().retire_idle();
         self.watch().check(self.now());
     }
@@ -200,7 +205,7 @@ impl Drop for Engine {
 mod thread {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use super::{Arc, Engine, IDLE_SLICE, IDLE_SLICES, Ordering, ROUND, StdWeak};
+    use super::{Arc, Engine, Ordering, ROUND, StdWeak};
     use crate::sync::{Condvar, Mutex};
 
     struct Office {
@@ -265,7 +270,7 @@ mod thread {
 
     /// One round for one cache. Whether it will owe something in the next.
     fn round(engine: &Arc<Engine>) -> bool {
-        engine.tend(IDLE_SLICES, IDLE_SLICE);
+        engine.tend_in_slices();
         // Rest first, then look: who makes work after the look finds us resting and wakes us.
         engine.upkeep.resting.store(true, Ordering::SeqCst);
         let owed = engine.owes();

@@ -39,7 +39,10 @@ fn options<V: Value>() -> StoreOptions<u64, V> {
 }
 
 fn open<V: Value>(engine: &Engine, name: &str, options: StoreOptions<u64, V>) -> Arc<Store<u64, V>> {
-    engine.regions().open(engine, RegionKey::Named(name.into()), name, || options).expect("a new region opens")
+    engine
+        .regions()
+        .open(engine, RegionKey::Named(name.into()), name, || options)
+        .expect("a new region opens")
 }
 
 fn global(engine: &Engine) -> ScopePath {
@@ -47,11 +50,15 @@ fn global(engine: &Engine) -> ScopePath {
 }
 
 fn user(engine: &Engine, user: u64) -> ScopePath {
-    ScopePath::of(engine.registry().tree(), &scope!(org = 1, user = user), "test").expect("a path of the tree")
+    ScopePath::of(engine.registry().tree(), &scope!(org = 1, user = user), "test")
+        .expect("a path of the tree")
 }
 
 fn for_secs(secs: u64) -> Write {
-    Write { ttl: Some(crate::expiry::IntoTtl::into_ttl(Duration::from_secs(secs)).expect("above zero")), weight: None }
+    Write {
+        ttl: Some(crate::expiry::IntoTtl::into_ttl(Duration::from_secs(secs)).expect("above zero")),
+        weight: None,
+    }
 }
 
 /// Waits for what another thread does.
@@ -166,7 +173,9 @@ fn waker_that_panics_does_not_end_maintenance() {
     let engine = Engine::new(threaded(&clock));
     let store = open::<u64>(&engine, "r", options());
     let root = engine.registry().root();
-    let Joined::Lead(_lease) = store.join(&engine, Arc::clone(&root), &1) else { panic!("nobody else loads") };
+    let Joined::Lead(_lease) = store.join(&engine, Arc::clone(&root), &1) else {
+        panic!("nobody else loads")
+    };
     let Joined::Wait(waiting) = store.join(&engine, root, &1) else { panic!("somebody loads") };
     let mut waiting = pin!(waiting);
     let shouter = Waker::from(Arc::new(Shouter));

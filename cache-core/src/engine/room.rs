@@ -45,7 +45,9 @@ impl Engine {
             if self.expire_due() > 0 || !self.is_over() {
                 continue;
             }
-            if !self.evict_one(spare) && !(self.is_over() && self.evict_one(Spare::NOBODY)) {
+            // With nobody else left, even the newcomer pays; it cannot happen to one that is within the bounds.
+            let paid = self.evict_one(spare) || (self.is_over() && self.evict_one(Spare::NOBODY));
+            if !paid {
                 break;
             }
         }
