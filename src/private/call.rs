@@ -11,7 +11,7 @@ use std::sync::Arc;
 use strata_cache_core::engine::{Key, Look, Taken, Write};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::event::RemovalCause;
-use strata_cache_core::scope::{IdText, PathIds, ScopeId};
+use strata_cache_core::scope::{IdText, LevelId, PathIds, ScopeId};
 use strata_cache_core::stats::Stats;
 
 use super::key::View;
@@ -55,10 +55,14 @@ impl<'a, const N: usize> Place<'a, N> {
         Self { levels, ids: None }
     }
 
-    /// Calls with the exact path.
-    fn with<R>(self, run: impl FnOnce(&PathIds<'_, N>) -> Result<R>) -> Result<R> {
+    /// Calls with the exact path. `level` is the site's, if it has been found.
+    fn with<R>(self, level: Option<LevelId>, run: impl FnOnce(&PathIds<'_, N>) -> Result<R>) -> Result<R> {
+        let at = |path: PathIds<'_, N>| match level {
+            Some(level) => run(&path.at(level)),
+            None => run(&path),
+        };
         if let Some(ids) = self.ids {
-            return run(&PathIds::new(self.levels, ids));
+            return at(PathIds::new(self.levels, ids));
         }
         let scope = ambient_scope().ok_or_else(|| {
             Error::new(ErrorKind::NoScope, "cached")
@@ -74,7 +78,7 @@ impl<'a, const N: usize> Place<'a, N> {
         }
         let mut parts = scope.path().parts();
         let ids = std::array::from_fn(|_| IdText::borrowed(parts.next().map_or("", |(_, id)| id)));
-        run(&PathIds::new(self.levels, ids))
+        at(PathIds::new(self.levels, ids))
     }
 }
 
@@ -140,7 +144,7 @@ fn look<V: View, T: crate::Value, const N: usize>(
     view: &V,
 ) -> Result<Looked<V::Key, T>> {
     let store = site.store::<V::Key, T>()?;
-    place.with(|path| {
+    place.with(site.level, |path| {
         let found = site.cache.engine().registry().find(path, "cached")?;
         if let Some(node) = &found
             && let Some(value) = store.hit(site.cache.engine(), node, view)
@@ -233,7 +237,7 @@ pub fn peek<V: View, R, O: Outcome<R>, const N: usize>(
 ) -> Option<R> {
     let site = at.open::<V::Key, O::Value>();
     let store = site.store::<V::Key, O::Value>().ok()?;
-    let found = place.with(|path| {
+    let found = place.with(site.level, |path| {
         let node = site.cache.engine().registry().find(path, "peek")?;
         Ok(store.get(site.cache.engine(), node.as_deref(), view, Look::Peek))
     });
@@ -249,7 +253,7 @@ pub fn invalidate<V: View, R, O: Outcome<R>, const N: usize>(
 ) -> Invalidated {
     let site = at.open::<V::Key, O::Value>();
     Done::new(site.store::<V::Key, O::Value>().and_then(|store| {
-        place.with(|path| {
+        place.with(site.level, |path| {
             let engine = site.cache.engine();
             let Some(node) = engine.registry().find(path, "invalidate")? else { return Ok(false) };
             let taken = store.remove(engine, &node, view, RemovalCause::Invalidated, |_| true);
@@ -262,7 +266,7 @@ pub fn invalidate<V: View, R, O: Outcome<R>, const N: usize>(
 pub fn invalidate_scope<const N: usize>(at: At, place: Place<'_, N>) -> Evicting {
     let Some(site) = at.site.opened() else { return Done::new(Ok(Evicted::default())) };
     let Some(region) = &site.region else { return Done::new(Ok(Evicted::default())) };
-    Done::new(place.with(|path| {
+    Done::new(place.with(site.level, |path| {
         let path = path.path(&site.cache, "invalidate_scope")?;
         invalidate_region_scope(&site.cache, &**region, &path)
     }))

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use strata_cache_core::engine::{AnyRegion, Key, RegionKey, Store, Value};
 use strata_cache_core::error::{Error, ErrorKind, Result};
+use strata_cache_core::scope::{LevelId, ScopeTree};
 
 use crate::cache::Cache;
 use crate::default::default_cache;
@@ -102,6 +103,12 @@ impl At {
     }
 }
 
+/// The level whose path has exactly these names.
+fn level_of(tree: &ScopeTree, names: &[&str]) -> Option<LevelId> {
+    let level = tree.level(names.last()?)?;
+    tree.path(level).iter().map(|&level| tree.name(level)).eq(names.iter().copied()).then_some(level)
+}
+
 /// A site that has been used.
 pub(super) struct Opened {
     pub(super) cache: Cache,
@@ -110,6 +117,9 @@ pub(super) struct Opened {
     /// An `Arc<Store<K, V>>`.
     store: Result<Box<dyn Any + Send + Sync>>,
     pub(super) region: Option<Arc<dyn AnyRegion>>,
+    /// The function's level in the cache's tree; `None` for the root scope, and for levels the tree does not have, which
+    /// each call reports by itself.
+    pub(super) level: Option<LevelId>,
     reported: AtomicBool,
 }
 
@@ -118,6 +128,7 @@ impl Opened {
         let cache = default_cache().clone();
         let name = spec.name();
         let opened = Self::open_store::<K, V>(&cache, site, &name, &spec);
+        let level = level_of(cache.tree(), spec.levels);
         let region = opened.as_ref().ok().map(|store| Arc::clone(store) as Arc<dyn AnyRegion>);
         Self {
             cache,
@@ -125,6 +136,7 @@ impl Opened {
             name,
             store: opened.map(|store| Box::new(store) as Box<dyn Any + Send + Sync>),
             region,
+            level,
             reported: AtomicBool::new(false),
         }
     }

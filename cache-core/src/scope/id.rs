@@ -33,6 +33,8 @@ enum Repr<'a> {
         len: u8,
         bytes: [u8; INLINE],
     },
+    /// All the bytes of another id's `Inline`.
+    InlineOf(&'a [u8]),
     Owned(Box<str>),
 }
 
@@ -55,11 +57,22 @@ impl<'a> IdText<'a> {
         })
     }
 
+    /// A number in decimal, as `Display` writes it: the commonest id, without the machinery of formatting.
+    fn decimal(mut number: u64) -> Self {
+        let mut bytes = [0; INLINE];
+        let len = number.checked_ilog10().map_or(1, |log| log + 1) as u8;
+        for place in bytes[..usize::from(len)].iter_mut().rev() {
+            *place = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        Self(Repr::Inline { len, bytes })
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Repr::Borrowed(text) => text,
-            Repr::Inline { len, bytes } => std::str::from_utf8(&bytes[..usize::from(*len)])
+            Repr::Inline { .. } | Repr::InlineOf(_) => std::str::from_utf8(self.as_bytes())
                 .expect("an inline id is copied from whole texts, so it is UTF-8"),
             Repr::Owned(text) => text,
         }
@@ -71,32 +84,36 @@ impl<'a> IdText<'a> {
         match &self.0 {
             Repr::Borrowed(text) => text.as_bytes(),
             Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Repr::InlineOf(bytes) => bytes,
             Repr::Owned(text) => text.as_bytes(),
         }
     }
 
-    /// The same text, borrowed from this one where it is not on the stack.
+    /// The same text, borrowed from this one.
     #[inline]
     pub(super) fn reborrow(&self) -> IdText<'_> {
         IdText(match &self.0 {
             Repr::Borrowed(text) => Repr::Borrowed(text),
-            Repr::Inline { len, bytes } => Repr::Inline { len: *len, bytes: *bytes },
+            Repr::Inline { len, bytes } => Repr::InlineOf(&bytes[..usize::from(*len)]),
+            Repr::InlineOf(bytes) => Repr::InlineOf(bytes),
             Repr::Owned(text) => Repr::Borrowed(text),
         })
     }
 
     /// The same text without a borrow; no allocation up to 40 bytes.
     pub fn into_owned(self) -> IdText<'static> {
-        match self.0 {
-            Repr::Borrowed(text) if text.len() <= INLINE => {
-                let mut bytes = [0; INLINE];
-                bytes[..text.len()].copy_from_slice(text.as_bytes());
-                IdText(Repr::Inline { len: text.len() as u8, bytes })
-            }
-            Repr::Borrowed(text) => IdText(Repr::Owned(text.into())),
-            Repr::Inline { len, bytes } => IdText(Repr::Inline { len, bytes }),
-            Repr::Owned(text) => IdText(Repr::Owned(text)),
-        }
+        let inline = |text: &[u8]| {
+            let mut bytes = [0; INLINE];
+            bytes[..text.len()].copy_from_slice(text);
+            Repr::Inline { len: text.len() as u8, bytes }
+        };
+        IdText(match self.0 {
+            Repr::Borrowed(text) if text.len() <= INLINE => inline(text.as_bytes()),
+            Repr::Borrowed(text) => Repr::Owned(text.into()),
+            Repr::Inline { len, bytes } => Repr::Inline { len, bytes },
+            Repr::InlineOf(bytes) => inline(bytes),
+            Repr::Owned(text) => Repr::Owned(text),
+        })
     }
 }
 
@@ -184,14 +201,18 @@ text_ids!(str, String, Cow<'_, str>, Box<str>, Arc<str>);
 macro_rules! integer_ids {
     ($($integer:ident $nonzero:ident),+) => {$(
         impl ScopeId for $integer {
+            #[allow(clippy::unnecessary_fallible_conversions, reason = "fails for some of the types")]
             fn id_text(&self) -> IdText<'_> {
-                IdText::display(self)
+                match u64::try_from(*self) {
+                    Ok(number) => IdText::decimal(number),
+                    Err(_) => IdText::display(self),
+                }
             }
         }
 
         impl ScopeId for std::num::$nonzero {
             fn id_text(&self) -> IdText<'_> {
-                IdText::display(self)
+                self.get().id_text().into_owned()
             }
         }
     )+};

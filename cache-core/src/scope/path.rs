@@ -99,17 +99,28 @@ impl<const N: usize> Locate for ExactPath<N> {
 pub struct PathIds<'a, const N: usize> {
     levels: &'static [&'static str; N],
     ids: [IdText<'a>; N],
+    /// What the names were found to be before.
+    known: Option<LevelId>,
 }
 
 impl<'a, const N: usize> PathIds<'a, N> {
     /// Pairs level names, from the first one down, with their ids.
     pub const fn new(levels: &'static [&'static str; N], ids: [IdText<'a>; N]) -> Self {
-        Self { levels, ids }
+        Self { levels, ids, known: None }
+    }
+
+    /// Spares the look at the names: `level` is what [`Locate::level`] said of them, for the tree this is used with.
+    #[must_use]
+    pub fn at(self, level: LevelId) -> Self {
+        Self { known: Some(level), ..self }
     }
 }
 
 impl<const N: usize> Locate for PathIds<'_, N> {
     fn level(&self, tree: &ScopeTree, operation: &'static str) -> Result<Option<LevelId>> {
+        if self.known.is_some() {
+            return Ok(self.known);
+        }
         exact_level(tree, N, |position| self.levels[position], operation)
     }
 

@@ -18,6 +18,17 @@ fn ids_of_equal_text_are_one_id_whatever_their_type() {
 }
 
 #[test]
+fn integers_are_written_as_display_writes_them() {
+    let powers = (0..20).map(|power| 10u64.pow(power));
+    for number in powers.flat_map(|power| [power - 1, power, power + 1]).chain([u64::MAX, 1_234_567_890]) {
+        assert_eq!(text(number), number.to_string());
+        assert_eq!(text(u128::from(number)), number.to_string());
+        assert_eq!(text(-i128::from(number)), (-i128::from(number)).to_string());
+    }
+    assert_eq!(text(std::num::NonZeroI32::MIN), i32::MIN.to_string());
+}
+
+#[test]
 fn longest_integers_fit_the_stack() {
     assert_eq!(text(u128::MAX), u128::MAX.to_string());
     assert_eq!(text(i128::MIN), i128::MIN.to_string());
