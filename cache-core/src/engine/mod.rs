@@ -277,7 +277,7 @@ impl Engine {
     pub(crate) fn shards_for(&self, max_per_scope: Option<u64>) -> usize {
         const EXACT: u64 = 1024;
         let most = self.limits.max_entries().or(self.limits.max_weight()).unwrap_or(u64::MAX);
-        if most <= EXACT && max_per_scope.is_none() {
+        if most <= EXACT {
             return 1;
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -349,3 +349,22 @@ fn deadline_that_a_callers_pass_finds_is_known_to_maintenance() {
     assert!(comes(Duration::from_secs(2), || store.entries() == 0), "the thread sleeps");
     assert_eq!(gate.told.load(Ordering::SeqCst), 3);
 }
+
+#[test]
+fn small_cache_evicts_the_coldest_also_where_scopes_have_limits() {
+    for _ in 0..20 {
+        let mut config = manual(&TestClock::new());
+        config.limits = Limits::new(NonZeroU64::new(2), None);
+        let engine = Engine::new(config);
+        let store = open::<u64>(&engine, "r", StoreOptions { max_per_scope: Some(9), ..options() });
+        let set = |scope| store.insert(&engine, &user(&engine, scope), 0, scope, Write::default());
+        let get = |scope, look| {
+            let node = user(&engine, scope).find(engine.registry()).expect("a path of the tree");
+            store.get(&engine, node.as_deref(), &0, look)
+        };
+        set(1).and_then(|()| set(2)).expect("they are stored");
+        assert_eq!(get(1, Look::Lookup), Some(1));
+        set(3).expect("it is stored");
+        assert_eq!([1, 2, 3].map(|scope| get(scope, Look::Peek)), [Some(1), None, Some(3)]);
+    }
+}
