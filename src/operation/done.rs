@@ -24,7 +24,7 @@ impl<T> Done<T> {
     pub fn wait(self) -> Result<T> {
         match self.0 {
             Some(result) => result,
-            None => Err(spent()),
+            None => Err(spent("wait")),
         }
     }
 }
@@ -36,13 +36,14 @@ impl<T> Future for Done<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<T>> {
-        Poll::Ready(self.0.take().unwrap_or_else(|| Err(spent())))
+        Poll::Ready(self.0.take().unwrap_or_else(|| Err(spent("wait"))))
     }
 }
 
-fn spent() -> Error {
-    Error::new(strata_cache_core::error::ErrorKind::InvalidConfig, "wait")
-        .because("the report was taken before")
+/// Somebody asks an operation that has given its answer.
+pub(super) fn spent(operation: &'static str) -> Error {
+    Error::new(strata_cache_core::error::ErrorKind::InvalidConfig, operation)
+        .because("the answer was taken before")
 }
 
 impl<T: std::fmt::Debug> std::fmt::Debug for Done<T> {

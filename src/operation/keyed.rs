@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use strata_cache_core::engine::{Engine, Key, Value, Write};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 
+use super::done::spent;
 use super::load::{LoadError, Loading, Sharing};
 use crate::driver::{Answer, Load, LoadTerms, Loader, SharedError};
 
@@ -92,7 +93,7 @@ where
             }
         }
         let Stage::Loading { load, .. } = &mut self.stage else {
-            return Poll::Pending; // Polled after its end.
+            return Poll::Ready(Err(spent("get_or_load").into()));
         };
         let answer = ready!(Pin::new(load).poll(context));
         self.stage = Stage::Done;

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::done::spent;
 use strata_cache_core::engine::Write;
 use strata_cache_core::error::Result;
 use strata_cache_core::expiry::IntoTtl;
@@ -41,8 +42,9 @@ impl<F: FnOnce(Write) -> Result<()>> Set<F> {
     }
 
     fn perform(&mut self) -> Result<()> {
+        let run = self.run.take();
         let write = std::mem::replace(&mut self.write, Ok(Write::default()))?;
-        self.run.take().map_or(Ok(()), |run| run(write))
+        run.map_or_else(|| Err(spent("set")), |run| run(write))
     }
 }
 
