@@ -45,9 +45,10 @@ impl Engine {
             if self.expire_due() > 0 || !self.is_over() {
                 continue;
             }
-            // With nobody else left, even the newcomer pays; it cannot happen to one that is within the bounds.
-            let paid = self.evict_one(spare) || (self.is_over() && self.evict_one(Spare::NOBODY));
-            if !paid {
+            if self.evict_one(spare) {
+                continue;
+            }
+            if !self.is_over() || !self.evict_one(Spare::NOBODY) {
                 break;
             }
         }
