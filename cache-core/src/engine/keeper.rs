@@ -29,6 +29,10 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
         u64::try_from(self.entries.load(Relaxed)).unwrap_or(0)
     }
 
+    fn weight(&self) -> u64 {
+        u64::try_from(self.weight.load(Relaxed)).unwrap_or(0)
+    }
+
     fn shards(&self) -> usize {
         self.shards.len()
     }
@@ -101,7 +105,7 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
     fn report(&self, into: &mut Stats) {
         self.counters.report(into);
         into.entries += self.entries();
-        into.weight += u64::try_from(self.weight.load(Relaxed)).unwrap_or(0);
+        into.weight += self.weight();
         into.flights += self.flights();
     }
 

@@ -89,9 +89,8 @@ pub struct Engine {
     stamp: AtomicU64,
     /// Samples drawn so far. Not `stamp`, which stands still while a lowered bound is kept.
     draws: AtomicU64,
-    /// Entries of evicted scopes that are not swept yet, and their weight.
+    /// Entries of evicted scopes that are not swept yet.
     dead_entries: AtomicI64,
-    dead_weight: AtomicI64,
 }
 
 /// What an eviction of a scope took, or a preview would take.
@@ -109,6 +108,8 @@ pub(crate) trait RegionOps: Any + Send + Sync {
     fn name(&self) -> &str;
     /// Entries, dead ones included.
     fn entries(&self) -> u64;
+    /// Their weight.
+    fn weight(&self) -> u64;
     fn shards(&self) -> usize;
     /// The age stamp of the entry of a shard that would go next.
     fn coldest(&self, shard: usize, spare: Spare) -> Option<u64>;
@@ -144,7 +145,6 @@ impl Engine {
             stamp: AtomicU64::new(0),
             draws: AtomicU64::new(0),
             dead_entries: AtomicI64::new(0),
-            dead_weight: AtomicI64::new(0),
         })
     }
 
@@ -200,7 +200,6 @@ impl Engine {
         self.expire_due();
         let Some(detached) = self.registry.detach(node) else { return Detached::default() };
         self.dead_entries.fetch_add(detached.entries, SeqCst);
-        self.dead_weight.fetch_add(detached.weight, Relaxed);
         self.upkeep.wake();
         tracing::info!(target: "strata_cache", scope = %node, entries = detached.entries, "scope evicted");
         // Less than none is another eviction's, which has reported an entry that never came to be.
@@ -218,18 +217,13 @@ impl Engine {
     }
 
     /// An entry of an evicted scope was unlinked.
-    pub(crate) fn forget_dead(&self, weight: u64) {
+    pub(crate) fn forget_dead(&self) {
         self.dead_entries.fetch_sub(1, Relaxed);
-        self.dead_weight.fetch_sub(weight.cast_signed(), Relaxed);
     }
 
     /// Whether entries of evicted scopes may be left.
     pub(crate) fn has_dead(&self) -> bool {
         self.dead_entries.load(SeqCst) > 0
-    }
-
-    pub(crate) fn dead(&self) -> (i64, i64) {
-        (self.dead_entries.load(Relaxed), self.dead_weight.load(Relaxed))
     }
 
     /// The process-keyed hash of a path and key; the same for every incarnation of the path.

@@ -218,7 +218,7 @@ fn entry_that_an_eviction_counted_is_not_counted_by_an_invalidation() {
     assert_eq!(engine.evict(&node).entries, 2);
     assert_eq!(store.remove(&engine, &node, &1, RemovalCause::Invalidated, |_| true), Taken::Absent);
     assert_eq!(store.invalidate_scope(&engine, &node), Detached::default());
-    assert_eq!((engine.dead(), engine.stats().invalidated), ((0, 0), 2));
+    assert_eq!((engine.has_dead(), engine.stats().invalidated), (false, 2));
 }
 
 #[test]
@@ -367,4 +367,40 @@ fn small_cache_evicts_the_coldest_also_where_scopes_have_limits() {
         set(3).expect("it is stored");
         assert_eq!([1, 2, 3].map(|scope| get(scope, Look::Peek)), [Some(1), None, Some(3)]);
     }
+}
+
+#[test]
+fn counts_of_what_is_left_to_sweep_come_back_to_nothing_after_a_storm() {
+    let mut config = manual(&TestClock::new());
+    config.limits = Limits::new(NonZeroU64::new(64), None);
+    let engine = Engine::new(config);
+    let store = open::<u64>(&engine, "r", options());
+    std::thread::scope(|threads| {
+        for thread in 0..4_u64 {
+            let (engine, store) = (&engine, &store);
+            threads.spawn(move || {
+                for round in 0..20_000_u64 {
+                    let place = user(engine, round % 3);
+                    let write = Write { ttl: None, weight: Some(1 + round % 7) };
+                    match thread {
+                        0 | 1 => store.insert(engine, &place, round % 5, round, write).expect("it is stored"),
+                        2 => {
+                            if let Ok(Some(node)) = place.find(engine.registry()) {
+                                engine.evict(&node);
+                            }
+                        }
+                        _ => {
+                            engine.evict(&engine.registry().root());
+                        }
+                    }
+                }
+            });
+        }
+    });
+    engine.maintain();
+    let stats = engine.stats();
+    assert_eq!(stats.inserts, stats.entries + stats.evicted + stats.invalidated);
+    assert_eq!(stats.entries, engine.registry().root().entries());
+    assert_eq!(stats.weight, engine.registry().root().weight());
+    assert_eq!(engine.dead_entries.load(SeqCst), 0);
 }

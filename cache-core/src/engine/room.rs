@@ -59,12 +59,12 @@ impl Engine {
         self.limits().exceeded_by(root.entries(), root.weight())
     }
 
-    /// Dead entries count towards this bound only.
+    /// Dead entries count towards this bound only. Asks every region, while there are dead entries.
     fn is_physically_full(&self) -> bool {
-        let root = self.registry().root();
-        let (dead_entries, dead_weight) = self.dead();
-        let entries = root.entries().saturating_add_signed(dead_entries);
-        let weight = root.weight().saturating_add_signed(dead_weight);
+        let held = |(entries, weight): (u64, u64), region: &Arc<dyn RegionOps>| {
+            (entries.saturating_add(region.entries()), weight.saturating_add(region.weight()))
+        };
+        let (entries, weight) = self.regions().all().iter().fold((0, 0), held);
         self.limits().exceeded_by(entries.saturating_add(1), weight.saturating_add(1))
     }
 

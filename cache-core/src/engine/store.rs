@@ -402,7 +402,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let (cause, origin) = if entry.node.release(entry.weight) {
             (cause, Origin::Living)
         } else {
-            engine.forget_dead(entry.weight);
+            engine.forget_dead();
             (RemovalCause::Invalidated, Origin::Evicted)
         };
         self.entries.fetch_sub(1, Relaxed);
