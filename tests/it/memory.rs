@@ -420,16 +420,19 @@ fn limit_per_scope_starts_anew_after_its_scope_was_evicted() -> Outcome {
 
 #[test]
 fn dead_entries_never_evict_live_ones() -> Outcome {
-    let (cache, _) = small(100)?;
+    let (cache, _) = small(1_000)?;
     let (acme, other) = (cache.scope(scope!(org = "acme"))?, cache.scope(scope!(org = "other"))?);
-    fill(&other, 0..50)?;
-    fill(&acme, 50..100)?;
-    assert_eq!(acme.evict_by_scope().wait()?.entries, 50);
-    fill(&other, 100..150)?;
-    assert_eq!(present(&other, 150).len(), 100, "nothing alive went though nothing was swept");
+    // The living stand before the dead, so that the first steps of a sweep find nothing.
+    fill(&other, 0..500)?;
+    fill(&acme, 500..1_000)?;
+    assert_eq!(acme.evict_by_scope().wait()?.entries, 500);
+    for key in 1_000..1_500 {
+        fill(&other, key..key + 1)?;
+        assert_eq!(other.preview_evict().wait()?.entries, key - 499, "nothing alive went for what is dead");
+    }
     assert_eq!(cache.stats().evicted, 0);
-    fill(&other, 150..151)?;
-    assert_eq!(present(&other, 151).len(), 100);
+    fill(&other, 1_500..1_501)?;
+    assert_eq!(present(&other, 1_501).len(), 1_000);
     assert_eq!(cache.stats().evicted, 1);
     Ok(())
 }
