@@ -8,7 +8,9 @@
 use std::collections::HashMap;
 
 use super::slab::Slab;
-use crate::policy::{EvictionPolicy as _, Fault, Guarded, Heads, Heat, Orders, Policy, SlotId, Weight};
+use crate::policy::{
+    EvictionPolicy as _, Fault, Guarded, Heads, Heat, Orders, Policy, SlotId, Touches, Weight,
+};
 
 /// Entries that one policy orders.
 struct Domain {
@@ -76,11 +78,9 @@ impl Domains {
         self.domains.get(domain as usize).and_then(Option::as_ref).map_or(0, |domain| domain.len)
     }
 
-    pub(super) fn wants_touches(&self, domain: u32) -> bool {
-        self.domains
-            .get(domain as usize)
-            .and_then(Option::as_ref)
-            .is_some_and(|domain| domain.policy.wants_touches())
+    pub(super) fn touches(&self, domain: u32) -> Touches {
+        let owner = self.domains.get(domain as usize).and_then(Option::as_ref);
+        owner.map_or(Touches::None, |owner| owner.policy.touches())
     }
 
     pub(super) fn insert(&mut self, domain: u32, slot: SlotId, hash: u64, weight: Weight) {

@@ -1,7 +1,7 @@
 //! The arena of a shard: entries in numbered slots, freed slots used again.
 //!
-//! (1) A slot holds an entry or is on the free list, never both. (2) Heat belongs to the entry in the slot: it is
-//! zero when an entry moves in. Cost: O(1) each; 5 bytes per slot beside the entry.
+//! (1) A slot holds an entry or is on the free list, never both. (2) Heat belongs to the entry and starts at zero.
+//! Cost: O(1) each; 4 bytes per slot beside the entry.
 
 use crate::clock::Moment;
 use crate::policy::{HeatSource, SlotId};
@@ -25,36 +25,41 @@ pub(super) struct Entry<K, V> {
     pub(super) stamp: u64,
     /// The eviction domain that orders this entry.
     pub(super) domain: u32,
+    /// Hits, until it saturates; policies may cool it.
+    pub(super) heat: AtomicU8,
 }
 
 impl<K, V> Entry<K, V> {
     pub(super) fn is_expired(&self, now: Moment) -> bool {
         self.deadline <= now
     }
+
+    /// Raises the heat until it saturates.
+    pub(super) fn warm(&mut self) {
+        let heat = self.heat.get_mut();
+        *heat = heat.saturating_add(1);
+    }
 }
 
 /// Numbered slots.
 pub(super) struct Slab<K, V> {
     slots: Vec<Option<Entry<K, V>>>,
-    heat: Vec<AtomicU8>,
     free: Vec<u32>,
 }
 
 impl<K, V> Slab<K, V> {
     pub(super) const fn new() -> Self {
-        Self { slots: Vec::new(), heat: Vec::new(), free: Vec::new() }
+        Self { slots: Vec::new(), free: Vec::new() }
     }
 
     /// Moves an entry in. `None`, with the entry dropped, is impossible below 2^32 slots a shard.
     pub(super) fn insert(&mut self, entry: Entry<K, V>) -> SlotId {
         if let Some(index) = self.free.pop() {
             self.slots[index as usize] = Some(entry);
-            self.heat[index as usize].store(0, Ordering::Relaxed);
             return SlotId(index);
         }
         let index = u32::try_from(self.slots.len()).expect("a shard holds fewer than 2^32 entries");
         self.slots.push(Some(entry));
-        self.heat.push(AtomicU8::new(0));
         SlotId(index)
     }
 
@@ -76,14 +81,9 @@ impl<K, V> Slab<K, V> {
         self.slots.get_mut(slot.index())?.as_mut()
     }
 
-    /// Raises the heat of a slot until it saturates.
-    pub(super) fn warm(&self, slot: SlotId) {
-        if let Some(heat) = self.heat.get(slot.index()) {
-            let now = heat.load(Ordering::Relaxed);
-            if now < u8::MAX {
-                heat.store(now + 1, Ordering::Relaxed);
-            }
-        }
+    /// Entries held.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
     }
 
     /// Slots, free ones included: the numbers a scan has to visit.
@@ -94,12 +94,12 @@ impl<K, V> Slab<K, V> {
 
 impl<K, V> HeatSource for Slab<K, V> {
     fn heat(&self, slot: SlotId) -> u8 {
-        self.heat.get(slot.index()).map_or(0, |heat| heat.load(Ordering::Relaxed))
+        self.get(slot).map_or(0, |entry| entry.heat.load(Ordering::Relaxed))
     }
 
     fn cool(&self, slot: SlotId, to: u8) {
-        if let Some(heat) = self.heat.get(slot.index()) {
-            heat.store(to.min(heat.load(Ordering::Relaxed)), Ordering::Relaxed);
+        if let Some(entry) = self.get(slot) {
+            entry.heat.store(to.min(entry.heat.load(Ordering::Relaxed)), Ordering::Relaxed);
         }
     }
 }

@@ -6,8 +6,8 @@
 //! Lock order: shard, then flight. No lock of another shard, region or the registry is taken under a shard's.
 
 use std::hash::Hash;
-use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicI64, AtomicU8};
 
 use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
@@ -288,7 +288,17 @@ impl<K: Key, V: Value> Store<K, V> {
         engine.note_deadline(draft.deadline);
         let Draft { key, value, weight, deadline } = draft;
         let stamp = engine.next_stamp();
-        let entry = Entry { hash, node: Arc::clone(node), key, value, weight, deadline, stamp, domain: 0 };
+        let entry = Entry {
+            hash,
+            node: Arc::clone(node),
+            key,
+            value,
+            weight,
+            deadline,
+            stamp,
+            domain: 0,
+            heat: AtomicU8::new(0),
+        };
         let limit = self.options.max_per_scope;
         let slot = shard.link(entry, limit.map(|_| node.id()));
         self.entries.fetch_add(1, Relaxed);

@@ -10,7 +10,7 @@
 
 use std::cell::Cell;
 
-use super::{EvictionPolicy, Heads, Heat, HeatSource, Order, Orders, SlotId};
+use super::{EvictionPolicy, Heads, Heat, HeatSource, Order, Orders, SlotId, Touches};
 
 const SLOTS: u32 = 40;
 const SEEDS: u64 = 24;
@@ -102,7 +102,7 @@ impl Run {
         let count = self.random.below(12);
         let batch: Vec<SlotId> = (0..count).map(|_| SlotId(self.random.below(SLOTS + 5))).collect();
         let domain = &mut self.domains[at];
-        if domain.policy.wants_touches() {
+        if domain.policy.touches() != Touches::None {
             domain.policy.on_touch(&mut self.orders.of(&mut domain.heads), &batch);
         }
     }

@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{EvictionPolicy, Heat, LISTS, Order, Policy, SlotId, Weight};
+use super::{EvictionPolicy, Heat, LISTS, Order, Policy, SlotId, Touches, Weight};
 
 /// The list that new members enter once a policy was set aside.
 const NEW: u8 = 0;
@@ -39,15 +39,15 @@ impl Fault {
 /// A policy behind a guard. This is what the engine calls.
 pub struct Guarded {
     policy: Option<Box<dyn EvictionPolicy>>,
-    touches: bool,
+    touches: Touches,
     fault: Option<Fault>,
 }
 
 impl Guarded {
     /// Guards a policy.
     pub fn new(policy: Box<dyn EvictionPolicy>) -> Self {
-        let mut guarded = Self { policy: Some(policy), touches: false, fault: None };
-        match caught(|| guarded.policy.as_ref().is_some_and(|policy| policy.wants_touches())) {
+        let mut guarded = Self { policy: Some(policy), touches: Touches::None, fault: None };
+        match caught(|| guarded.policy.as_ref().map_or(Touches::None, |policy| policy.touches())) {
             Some(touches) => guarded.touches = touches,
             None => guarded.dismiss(Fault::Panicked),
         }
@@ -58,7 +58,7 @@ impl Guarded {
     pub fn build(policy: &Policy) -> Self {
         match caught(|| policy.build()) {
             Some(policy) => Self::new(policy),
-            None => Self { policy: None, touches: false, fault: Some(Fault::Panicked) },
+            None => Self { policy: None, touches: Touches::None, fault: Some(Fault::Panicked) },
         }
     }
 
@@ -94,7 +94,7 @@ impl Guarded {
 
     fn dismiss(&mut self, fault: Fault) {
         self.fault = Some(fault);
-        self.touches = false;
+        self.touches = Touches::None;
         let policy = self.policy.take();
         caught(|| drop(policy));
     }
@@ -108,7 +108,7 @@ impl EvictionPolicy for Guarded {
         }
     }
 
-    fn wants_touches(&self) -> bool {
+    fn touches(&self) -> Touches {
         self.touches
     }
 

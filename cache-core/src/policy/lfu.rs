@@ -10,7 +10,7 @@
 //! 2010, section 3, capped at 15 so that lists need no allocation. Halving after the reset of Einziger, Friedman,
 //! Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM ToS 13(4), 2017, section 3.3.
 
-use super::{EvictionPolicy, Heat, LISTS, Order, SlotId, Weight};
+use super::{EvictionPolicy, Heat, LISTS, Order, SlotId, Touches, Weight};
 
 /// The list of the most frequent.
 const TOP: u8 = LISTS as u8 - 1;
@@ -40,8 +40,8 @@ impl EvictionPolicy for Lfu {
         order.push_front(0, slot);
     }
 
-    fn wants_touches(&self) -> bool {
-        true
+    fn touches(&self) -> Touches {
+        Touches::Each
     }
 
     fn on_touch(&mut self, order: &mut Order<'_>, batch: &[SlotId]) {

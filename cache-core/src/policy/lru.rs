@@ -5,7 +5,7 @@
 //! After Mattson, Gecsei, Slutz, Traiger, "Evaluation Techniques for Storage Hierarchies", IBM Systems Journal
 //! 9(2), 1970. Exact as long as the engine reports all touches before it asks.
 
-use super::{EvictionPolicy, Heat, Order, SlotId, Weight};
+use super::{EvictionPolicy, Heat, Order, SlotId, Touches, Weight};
 
 const ALL: u8 = 0;
 
@@ -18,8 +18,8 @@ impl EvictionPolicy for Lru {
         order.push_front(ALL, slot);
     }
 
-    fn wants_touches(&self) -> bool {
-        true
+    fn touches(&self) -> Touches {
+        Touches::Latest
     }
 
     fn on_touch(&mut self, order: &mut Order<'_>, batch: &[SlotId]) {

@@ -44,6 +44,19 @@ impl SlotId {
     }
 }
 
+/// Which hits a policy has to be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Touches {
+    /// None.
+    #[default]
+    None,
+    /// The latest of each slot. In a shard of more than 1,024 entries one that comes shortly after another, by writes to
+    /// the cache, may be left out.
+    Latest,
+    /// Each.
+    Each,
+}
+
 /// Decides what goes within one eviction domain.
 ///
 /// One policy serves one domain, and keeps its order in the [`Order`] it is given each time (or in state of its
@@ -74,9 +87,9 @@ pub trait EvictionPolicy: Send {
     /// A slot entered the domain: the hash of its key and its weight.
     fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u64, weight: Weight);
 
-    /// Whether [`EvictionPolicy::on_touch`] is to be called. Asked once, when the domain is made.
-    fn wants_touches(&self) -> bool {
-        false
+    /// Of which hits [`EvictionPolicy::on_touch`] is to be told. Asked once, when the domain is made.
+    fn touches(&self) -> Touches {
+        Touches::None
     }
 
     /// Slots that were hit or overwritten, in that order; one may stand there repeatedly.
@@ -95,8 +108,8 @@ impl<P: EvictionPolicy + ?Sized> EvictionPolicy for Box<P> {
         (**self).on_insert(order, slot, hash, weight);
     }
 
-    fn wants_touches(&self) -> bool {
-        (**self).wants_touches()
+    fn touches(&self) -> Touches {
+        (**self).touches()
     }
 
     fn on_touch(&mut self, order: &mut Order<'_>, batch: &[SlotId]) {

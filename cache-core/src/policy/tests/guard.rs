@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 
 use super::super::guard::{Fault, Guarded};
-use super::super::{Fifo, Lfu, Lru, Order, Policy, Weight, contract};
+use super::super::{Fifo, Lfu, Lru, Order, Policy, Touches, Weight, contract};
 use super::{Bed, EvictionPolicy, Heads, Heat, SlotId};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,9 +61,9 @@ impl EvictionPolicy for Failing {
         }
     }
 
-    fn wants_touches(&self) -> bool {
+    fn touches(&self) -> Touches {
         assert!(self.at != Call::Wants, "the policy panics");
-        true
+        Touches::Each
     }
 
     fn on_touch(&mut self, _order: &mut Order<'_>, _batch: &[SlotId]) {
@@ -108,9 +108,9 @@ fn policy_that_was_set_aside_is_not_called_again() {
     let policy = Failing::new(Call::Victim, Way::Panics, 0);
     let calls = policy.calls.clone();
     let mut bed = Bed::with(guarded(policy), [1, 2]);
-    assert!(bed.policy.wants_touches());
+    assert_eq!(bed.policy.touches(), Touches::Each);
     assert_eq!(bed.victim(), Some(1));
-    assert!(!bed.policy.wants_touches());
+    assert_eq!(bed.policy.touches(), Touches::None);
     let before = calls.load(Ordering::Relaxed);
     bed.insert(3);
     bed.touch(&[1]);
@@ -237,8 +237,8 @@ impl EvictionPolicy for Chaos {
     fn on_insert(&mut self, order: &mut Order<'_>, _slot: SlotId, _hash: u64, _weight: Weight) {
         self.act(order);
     }
-    fn wants_touches(&self) -> bool {
-        self.numbers[0].is_multiple_of(2)
+    fn touches(&self) -> Touches {
+        if self.numbers[0].is_multiple_of(2) { Touches::Each } else { Touches::None }
     }
     fn on_touch(&mut self, order: &mut Order<'_>, _batch: &[SlotId]) {
         self.act(order);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Fifo, Lfu, Lru, Policy, contract};
+use super::super::{Fifo, Lfu, Lru, Policy, Touches, contract};
 use super::{Bed, EvictionPolicy};
 use crate::error::ErrorKind;
 
@@ -152,8 +152,10 @@ fn every_policy_passes_the_contract() {
 
 #[test]
 fn only_policies_that_order_by_use_want_touches() {
-    let wants = |policy: Policy| Box::new(policy.build()).wants_touches();
-    assert!(wants(Policy::Lru) && wants(Policy::Lfu) && !wants(Policy::Fifo));
+    let wants = |policy: Policy| Box::new(policy.build()).touches();
+    assert_eq!(wants(Policy::Lru), Touches::Latest);
+    assert_eq!(wants(Policy::Lfu), Touches::Each);
+    assert_eq!(wants(Policy::Fifo), Touches::None);
 }
 
 #[test]

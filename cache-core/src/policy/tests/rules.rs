@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::super::{Fifo, Order, Weight, contract};
+use super::super::{Fifo, Order, Touches, Weight, contract};
 use super::{EvictionPolicy, Heat, SlotId};
 
 /// A first-in-first-out policy with one fault.
@@ -35,8 +35,12 @@ impl EvictionPolicy for Faulty {
         }
     }
 
-    fn wants_touches(&self) -> bool {
-        matches!(self.0, Fault::TrustsTouches | Fault::TrustsRange)
+    fn touches(&self) -> Touches {
+        if matches!(self.0, Fault::TrustsTouches | Fault::TrustsRange) {
+            Touches::Each
+        } else {
+            Touches::None
+        }
     }
 
     fn on_touch(&mut self, order: &mut Order<'_>, batch: &[SlotId]) {
