@@ -42,7 +42,7 @@ pub use region::{Region, RegionBuilder, ToKey};
 
 pub use equivalent::Equivalent;
 pub use strata_cache_core::clock::{Clock, TestClock};
-pub use strata_cache_core::engine::{Key, Maintenance, Removal, Value};
+pub use strata_cache_core::engine::{Key, Maintenance, Removal, RemovedFrom, Value};
 pub use strata_cache_core::error::{Error, ErrorKind, Result};
 pub use strata_cache_core::event::RemovalCause;
 pub use strata_cache_core::expiry::{IntoTtl, Ttl};

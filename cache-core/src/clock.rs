@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A source of time for one cache.
+/// A source of time for one cache. It is read under locks of the cache, and must not call it.
 pub trait Clock: Send + Sync + 'static {
     /// The time since this clock's origin.
     fn now(&self) -> Duration;

@@ -4,36 +4,40 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use strata_cache_core::error::Result;
+
+use super::done::spent;
+
 /// A read that has not happened yet. Ready at the first poll; needs no runtime.
 #[must_use = "an operation does nothing unless it is awaited or waited for"]
 pub struct Operation<F>(Option<F>);
 
-impl<T, F: FnOnce() -> T> Operation<F> {
+impl<T, F: FnOnce() -> Result<T>> Operation<F> {
     pub(crate) const fn new(run: F) -> Self {
         Self(Some(run))
     }
 
     /// Performs it on this thread.
-    pub fn wait(self) -> T {
-        match self.0 {
-            Some(run) => run(),
-            // `wait` takes the operation, so nobody can have polled it to its end in between without breaking `Pin`.
-            None => panic!("an operation was waited for after it had been awaited"),
-        }
+    ///
+    /// # Errors
+    /// What the verb says; [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig) if it was awaited before.
+    pub fn wait(mut self) -> Result<T> {
+        self.perform()
+    }
+
+    fn perform(&mut self) -> Result<T> {
+        self.0.take().map_or_else(|| Err(spent("wait")), |run| run())
     }
 }
 
 // The closure is called by value, never pinned.
 impl<F> Unpin for Operation<F> {}
 
-impl<T, F: FnOnce() -> T> Future for Operation<F> {
-    type Output = T;
+impl<T, F: FnOnce() -> Result<T>> Future for Operation<F> {
+    type Output = Result<T>;
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {
-        match self.0.take() {
-            Some(run) => Poll::Ready(run()),
-            None => Poll::Pending, // Polled after its end.
-        }
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<T>> {
+        Poll::Ready(self.perform())
     }
 }
 

@@ -34,7 +34,7 @@ pub use limits::Limits;
 pub use maintenance::Maintenance;
 pub use place::Place;
 pub use regions::{RegionKey, Regions};
-pub use removal::{Listener, RegionListener, Removal};
+pub use removal::{Listener, RegionListener, Removal, RemovedFrom};
 pub use room::Spare;
 pub use store::{Key, Look, Store, StoreOptions, Taken, Value, Weigher, Write};
 

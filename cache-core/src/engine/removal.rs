@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::slab::Entry;
 use crate::event::RemovalCause;
 use crate::policy::Fault;
-use crate::scope::Node;
+use crate::scope::{Node, ScopePath};
 use crate::sync::Arc;
 
 /// A removal as a cache-wide listener sees it. It carries no key and no value.
@@ -18,12 +18,35 @@ use crate::sync::Arc;
 pub struct Removal<'a> {
     /// The region of the entry.
     pub region: &'a str,
-    /// The scope of the entry; `Display` prints its path.
-    pub scope: &'a Node,
+    /// The scope of the entry.
+    pub scope: RemovedFrom<'a>,
     /// Why it left.
     pub cause: RemovalCause,
     /// What it weighed.
     pub weight: u64,
+}
+
+/// The scope that an entry was removed from; `Display` prints its path.
+#[derive(Clone, Copy)]
+pub struct RemovedFrom<'a>(&'a Node);
+
+impl RemovedFrom<'_> {
+    /// The scope's path.
+    pub fn path(&self) -> ScopePath {
+        self.0.path()
+    }
+}
+
+impl fmt::Display for RemovedFrom<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for RemovedFrom<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RemovedFrom({self})")
+    }
 }
 
 /// A cache-wide removal listener.
@@ -82,8 +105,12 @@ impl<K, V> Removals<K, V> {
                 tracing::debug!(target: "strata_cache", region, scope = %removed.node, "eviction");
             }
             if let Some(listener) = listener {
-                let event =
-                    Removal { region, scope: &removed.node, cause: removed.cause, weight: removed.weight };
+                let event = Removal {
+                    region,
+                    scope: RemovedFrom(&removed.node),
+                    cause: removed.cause,
+                    weight: removed.weight,
+                };
                 guarded("listener", || listener(&event));
             }
             if let Some(own) = own {

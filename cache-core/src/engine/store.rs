@@ -236,6 +236,10 @@ impl<K: Key, V: Value> Store<K, V> {
             let node = place.create(engine.registry())?;
             engine.note_scope();
             draft = self.insert_under(engine, &node, unlinked).err();
+            if draft.is_some() {
+                // Whoever evicts the scope may have stopped halfway: finish it, rather than find the dead node again.
+                engine.registry().detach(&node);
+            }
         }
         Ok(())
     }
