@@ -275,6 +275,18 @@ fn expired_entry_is_served_by_no_verb() -> Outcome {
 }
 
 #[test]
+fn eviction_of_a_scope_does_not_count_what_has_expired() -> Outcome {
+    let (cache, clock) = small(10)?;
+    let acme = cache.scope(scope!(org = "acme"))?;
+    acme.set("expires", 1).ttl("1s").wait()?;
+    acme.set("stays", 1).wait()?;
+    clock.advance(seconds(1));
+    assert_eq!(acme.evict_by_scope().wait()?.entries, 1);
+    assert_eq!((cache.stats().expired, cache.stats().invalidated), (1, 1));
+    Ok(())
+}
+
+#[test]
 fn expired_entries_go_before_anything_alive() -> Outcome {
     let (cache, clock) = small(10)?;
     let acme = cache.scope(scope!(org = "acme"))?;
