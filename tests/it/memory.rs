@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use strata_cache::policy::{EvictionPolicy, Heat, Order, SlotId, Touches, Weight};
+use strata_cache::policy::{EvictionPolicy, Heat, Order, SlotId, Weight};
 use strata_cache::{Cache, ErrorKind, Maintenance, Policy, Region, RemovalCause, Scope, scope};
 
 use crate::support::{Census, Member, Outcome, alone, kind, seconds, small, still};
@@ -468,10 +468,12 @@ fn dead_entries_count_towards_the_physical_bound() -> Outcome {
 
 // ---------------------------------------------------------------------------------------------------- listeners
 
+/// What a cache-wide listener heard: region, scope, cause, weight.
+type Heard = (String, String, RemovalCause, u64);
+
 #[test]
 fn listeners_hear_of_every_removal_with_its_cause() -> Outcome {
-    type Seen = Vec<(String, String, RemovalCause, u64)>;
-    let all: Arc<Mutex<Seen>> = Arc::default();
+    let all: Arc<Mutex<Vec<Heard>>> = Arc::default();
     let own: Arc<Mutex<Vec<(u64, u64, RemovalCause)>>> = Arc::default();
     let (builder, clock) = still();
     let heard = Arc::clone(&all);
@@ -527,9 +529,7 @@ fn listeners_hear_of_every_removal_with_its_cause() -> Outcome {
         all.iter().map(|heard| heard.2).collect::<Vec<_>>(),
         own.iter().map(|heard| heard.2).collect::<Vec<_>>()
     );
-    let same = |heard: &&(String, String, RemovalCause, u64)| {
-        (heard.0.as_str(), heard.1.as_str(), heard.3) == ("pairs", "org:acme", 16)
-    };
+    let same = |heard: &&Heard| (heard.0.as_str(), heard.1.as_str(), heard.3) == ("pairs", "org:acme", 16);
     assert_eq!(all.iter().filter(same).count(), 8, "region, scope and weight are told");
     Ok(())
 }
@@ -676,8 +676,8 @@ impl EvictionPolicy for Misbehaving {
         assert!(!matches!(self.0, Wrong::PanicOnInsert), "a policy of the test");
     }
 
-    fn touches(&self) -> Touches {
-        Touches::Each
+    fn wants_touches(&self) -> bool {
+        true
     }
 
     fn on_touch(&mut self, _: &mut Order<'_>, _: &[SlotId]) {

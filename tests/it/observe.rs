@@ -383,10 +383,12 @@ fn look(scope: &Scope) -> Outcome {
     Ok(())
 }
 
+/// Tracked levels, and the look-ups that organisation, user and session then count.
+type Tracked<'a> = (Option<&'a [&'a str]>, [(u64, u64); 3]);
+
 #[test]
 fn lookups_count_at_tracked_levels_only_the_first_by_default() -> Outcome {
-    type Case<'a> = (Option<&'a [&'a str]>, [(u64, u64); 3]);
-    let cases: [Case<'_>; 4] = [
+    let cases: [Tracked<'_>; 4] = [
         (None, [(2, 4), (0, 0), (0, 0)]),
         (Some(&[]), [(0, 0), (0, 0), (0, 0)]),
         (Some(&["user"]), [(0, 0), (2, 4), (0, 0)]),

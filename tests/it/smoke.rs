@@ -32,6 +32,7 @@ fn smoke() {
     preferences(1, 2, "x").unwrap();
     assert_eq!(RUNS.load(Ordering::Relaxed), 3);
     assert_eq!(preferences::invalidate_scope(1, 2).wait().unwrap().entries, 1);
+    assert_eq!(preferences::stats().entries, 0);
 }
 
 #[tokio::test]

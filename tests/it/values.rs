@@ -263,8 +263,8 @@ static EQ_PANICS: AtomicBool = AtomicBool::new(false);
 #[derive(Debug, Clone)]
 struct Touchy(u64);
 
-impl std::hash::Hash for Touchy {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+impl Hash for Touchy {
+    fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);
     }
 }
