@@ -178,6 +178,11 @@ impl Registry {
         }
         let tree = self.tree();
         let mut node = self.root();
+        // A detachment may have put this root in place and not yet said so to look-ups. What is made below it has to be
+        // found, and detached, by whoever comes from now on.
+        if self.root_id.load(Ordering::Acquire) < node.id() {
+            self.root_id.fetch_max(node.id(), Ordering::AcqRel);
+        }
         let path = place.level(tree, operation)?.map_or(&[][..], |level| tree.path(level));
         for (position, &level) in path.iter().enumerate() {
             let id = place.id(tree, level, position, operation)?;
