@@ -1,1 +1,2 @@
-
+#[cfg(shuttle)]
+mod explore;
