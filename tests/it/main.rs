@@ -1,5 +1,6 @@
 //! The promises of the library, tested through its public interface, one file each.
 
+mod loads;
 mod memory;
 mod model;
 mod observe;
@@ -7,4 +8,5 @@ mod regressions;
 mod scopes;
 mod smoke;
 mod support;
+mod torture;
 mod values;
