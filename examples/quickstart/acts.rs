@@ -64,9 +64,10 @@ pub(crate) fn stampede(shop: &Arc<Shop>, database: &Database, runtime: &Runtime)
         3,
         "stampede",
         &format!(
-            "{} callers, half of them threads and half tasks: {run} query; {} waited for it, all served in {}",
+            "{} callers, half of them threads and half tasks: {run} query; {} waited for it, {} came just after it, all served in {}",
             count(answers.len() as u64),
             count(waited),
+            count(answers.len() as u64 - run - waited),
             time(took)
         ),
     );
@@ -122,7 +123,7 @@ pub(crate) fn eviction(shop: &Shop, world: &World) -> Result<(), Failure> {
     ensure(after[0] == 0, "something was left")?;
     ensure(after[1..] == before[1..], "another organisation lost entries")?;
     report::act(
-        5,
+        6,
         "eviction",
         &format!("org {leaver}: {} entries gone in {}", count(evicted.entries), time(took)),
     );

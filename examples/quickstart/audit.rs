@@ -41,7 +41,7 @@ pub(crate) fn audit(
     }
     ensure(truth.verdict().is_clean(), "answers were not the truth")?;
     report::act(
-        6,
+        7,
         "audit",
         &format!(
             "{} answers about {} rows compared with the database itself: all agree",
@@ -61,6 +61,11 @@ pub(crate) fn tenants(shop: &Shop, truth: &Truth, database: &Database) -> Result
         let (loads, queries) = (shop.cache().stats_of(shop.org(org))?.loads, database.queries_of(org));
         ensure(loads == queries, format!("org {org}: {loads} loads, {queries} queries"))?;
     }
+    let compared = count(u64::from(first_evicted(truth.world()) - 1));
+    report::line(
+        "tenants",
+        &format!("the cache's loads = SQL run, for each of {compared} organisations compared"),
+    );
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Makes the database: a real SQLite file in a folder of its own, filled with everybody in [`World`].
 
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 use std::{env, fs, process};
 
 use rusqlite::{Connection, params};
@@ -26,8 +27,10 @@ pub(crate) struct Folder(PathBuf);
 impl Folder {
     /// Makes a folder of this process below the system's folder for temporary files.
     pub(crate) fn new() -> std::io::Result<Self> {
-        let path = env::temp_dir().join(format!("strata-quickstart-{}", process::id()));
-        fs::create_dir_all(&path)?;
+        // Process numbers come again, and a process that was killed leaves its folder.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let path = env::temp_dir().join(format!("strata-quickstart-{}-{now}", process::id()));
+        fs::create_dir(&path)?;
         Ok(Self(path))
     }
 

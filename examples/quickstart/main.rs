@@ -14,6 +14,7 @@ mod database;
 mod facts;
 mod histogram;
 mod options;
+mod overtaken;
 mod pen;
 mod progress;
 mod queries;
@@ -117,6 +118,7 @@ impl Stage {
         audit::tenants(&shop, &self.truth, &self.database)?;
         acts::stampede(&shop, &self.database, &self.runtime)?;
         acts::update(&self.truth, &self.database)?;
+        overtaken::overtaken(&shop, &self.truth, &self.database)?;
         acts::eviction(&shop, self.truth.world())?;
         audit::audit(&shop, &self.truth, auditor, &self.runtime, self.options.seed)?;
         audit::books(&shop, &self.truth, &self.database)

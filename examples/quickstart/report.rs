@@ -96,14 +96,14 @@ pub(crate) fn stats(stats: &Stats) {
         *stats;
     let Stats { inserts, evicted, invalidated, removed, expired, replaced, .. } = *stats;
     act(
-        7,
+        8,
         "books",
         &format!("{} lookups = {} hits + {} misses", count(stats.lookups()), count(hits), count(misses)),
     );
     line(
         "loads",
         &format!(
-            "{} = SQL run, in total and for each tenant; {} waited for another's, {} came too late to be stored",
+            "{} = SQL run; {} waited for another's, {} came too late to be stored",
             count(loads),
             count(coalesced_waits),
             count(refused_detached)

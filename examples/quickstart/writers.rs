@@ -7,8 +7,8 @@ use crate::facts::{Fact, ROLES, World, of_user};
 use crate::service::{Failure, Service};
 use crate::truth::Truth;
 
-const USER_EVERY: u64 = 20;
-const ORG_EVERY: u64 = 400;
+const USER_EVERY: u64 = 3;
+const ORG_EVERY: u64 = 200;
 
 /// The first organisation that writers may change as a whole, and so evict; those before it are never evicted.
 pub(crate) fn first_evicted(world: &World) -> u32 {
