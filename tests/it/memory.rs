@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use strata_cache::policy::{EvictionPolicy, Heat, Order, SlotId, Weight};
+use strata_cache::policy::{EvictionPolicy, Heat, Order, SlotId, Touches, Weight};
 use strata_cache::{Cache, ErrorKind, Maintenance, Policy, Region, RemovalCause, Scope, scope};
 
 use crate::support::{Census, Member, Outcome, alone, kind, seconds, small, still};
@@ -676,8 +676,8 @@ impl EvictionPolicy for Misbehaving {
         assert!(!matches!(self.0, Wrong::PanicOnInsert), "a policy of the test");
     }
 
-    fn wants_touches(&self) -> bool {
-        true
+    fn touches(&self) -> Touches {
+        Touches::Each
     }
 
     fn on_touch(&mut self, _: &mut Order<'_>, _: &[SlotId]) {

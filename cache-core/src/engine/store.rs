@@ -6,8 +6,8 @@
 //! Lock order: shard, then flight. No lock of another shard, region or the registry is taken under a shard's.
 
 use std::hash::Hash;
-use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicI64, AtomicU8};
 
 use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
@@ -237,7 +237,7 @@ impl<K: Key, V: Value> Store<K, V> {
             engine.note_scope();
             draft = self.insert_under(engine, &node, unlinked).err();
             if draft.is_some() {
-                // Its scope is dead, and may be found until whoever evicts it goes on: help, and never wait for that.
+                // Whoever evicts the scope may have stopped halfway: finish it, rather than find the dead node again.
                 engine.registry().detach(&node);
             }
         }
@@ -292,7 +292,17 @@ impl<K: Key, V: Value> Store<K, V> {
         engine.note_deadline(draft.deadline);
         let Draft { key, value, weight, deadline } = draft;
         let stamp = engine.next_stamp();
-        let entry = Entry { hash, node: Arc::clone(node), key, value, weight, deadline, stamp, domain: 0 };
+        let entry = Entry {
+            hash,
+            node: Arc::clone(node),
+            key,
+            value,
+            weight,
+            deadline,
+            stamp,
+            domain: 0,
+            heat: AtomicU8::new(0),
+        };
         let limit = self.options.max_per_scope;
         let slot = shard.link(entry, limit.map(|_| node.id()));
         self.entries.fetch_add(1, Relaxed);
@@ -406,7 +416,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let (cause, origin) = if entry.node.release(entry.weight) {
             (cause, Origin::Living)
         } else {
-            engine.forget_dead(entry.weight);
+            engine.forget_dead();
             (RemovalCause::Invalidated, Origin::Evicted)
         };
         self.entries.fetch_sub(1, Relaxed);
