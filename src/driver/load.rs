@@ -304,12 +304,15 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
                 self.count(node, true);
                 return Next::Act(self.plan.step(Reply::Landed), Some(value));
             }
-            Waited::Failed(failure) => match failure.shared.and_then(|shared| self.loader.unshare(&shared)) {
-                Some(error) => {
-                    self.count(node, false);
-                    return Next::Answer(Answer::Failed(error));
-                }
+            Waited::Failed(failure) => match failure.shared {
                 None => Reply::Failed,
+                Some(shared) => match self.loader.unshare(&shared) {
+                    Some(error) => {
+                        self.count(node, false);
+                        return Next::Answer(Answer::Failed(error));
+                    }
+                    None => Reply::FailedOtherwise,
+                },
             },
             Waited::Lead(lease) => return Next::Act(self.lead(lease), None),
             Waited::Rejoin => Reply::Again,

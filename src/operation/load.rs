@@ -119,8 +119,8 @@ impl<L: Loading> GetOrLoad<L> {
         self
     }
 
-    /// Gives a failed load's error, cloned, to all who waited for it. Without this they ask again together, at most
-    /// twice, and then get [`LoadError::LeaderFailed`]. Callers of one key should agree on it.
+    /// Gives a failed load's error, cloned, to all who waited for it. Without this one of them loads
+    /// next, at most twice, and then all get [`LoadError::LeaderFailed`]. Callers of one key should agree on it.
     pub fn share_errors(mut self) -> Self
     where
         L::Error: Clone + Send + Sync + 'static,

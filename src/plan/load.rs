@@ -1,14 +1,15 @@
 //! The decisions of one get-or-load: serve, lead, wait, ask again, run alone, or give up.
 //!
-//! (1) A caller serves what it finds, loads where it may, and waits where somebody else does. (2) When a load it
-//! waited for fails and the error cannot be shared (one that can is the answer), it asks again together with all who waited: at most
-//! [`ROUNDS`] times, so N waiters cause at most `1 + ROUNDS` loads. (3) Then it reports, or runs by itself with one
-//! of a few permits; which of the two is the caller's choice. (4) Inside its own load it runs uncached.
+//! (1) A caller serves what it finds, loads where it may, and waits where somebody else does. (2) A load that fails with
+//! an error that cannot be shared goes on with one of those who wait, in the same flight and at most twice, so N callers
+//! cause at most three loads; one that can be shared is everybody's answer. (3) After the third failure a caller reports,
+//! or runs by itself with one of a few permits; which of the two is the caller's choice. (4) Inside its own load it runs
+//! uncached.
 
-/// How often a waiter asks again after a load failed whose error it could not share.
+/// How often a caller asks again after a shared error of another type.
 const ROUNDS: u8 = 2;
 
-/// What a waiter does when the rounds are used up.
+/// What a waiter does when the load failed for all who led it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WhenLeadersFail {
     /// Reports `LoadError::LeaderFailed`: programmatic calls.
@@ -34,8 +35,10 @@ pub(crate) enum Reply {
     Stuck,
     /// The load that was waited for landed.
     Landed,
-    /// It failed, and its error is the leader's alone.
+    /// It failed for all who led it, and the errors are theirs alone.
     Failed,
+    /// It failed, and its error was shared, but is of a type this caller has no use for.
+    FailedOtherwise,
     /// A place may be free, or the load is not to be waited for any more.
     Again,
 }
@@ -84,11 +87,11 @@ impl LoadPlan {
             Reply::NoPlace => Act::WaitForPlace,
             Reply::Recursion => Act::RunUncached,
             Reply::Again => Act::Join,
-            Reply::Failed if self.rounds < ROUNDS => {
+            Reply::FailedOtherwise if self.rounds < ROUNDS => {
                 self.rounds += 1;
                 Act::Join
             }
-            Reply::Failed => self.last_resort(Act::ReportLeaderFailed),
+            Reply::Failed | Reply::FailedOtherwise => self.last_resort(Act::ReportLeaderFailed),
             Reply::Stuck => self.last_resort(Act::ReportStalled),
         }
     }
@@ -105,28 +108,39 @@ impl LoadPlan {
 mod tests {
     use super::*;
 
-    fn acts(when: WhenLeadersFail, replies: &[Reply]) -> Vec<Act> {
-        let mut plan = LoadPlan::new(when);
-        replies.iter().map(|&reply| plan.step(reply)).collect()
+    fn act(when: WhenLeadersFail, reply: Reply) -> Act {
+        LoadPlan::new(when).step(reply)
     }
 
     #[test]
-    fn waiter_asks_again_twice_and_then_reports() {
-        let failed = [Reply::Failed; 3];
-        assert_eq!(acts(WhenLeadersFail::Report, &failed), [Act::Join, Act::Join, Act::ReportLeaderFailed]);
-        assert_eq!(acts(WhenLeadersFail::RunAlone, &failed), [Act::Join, Act::Join, Act::RunAlone]);
+    fn waiter_reports_or_runs_alone_after_the_last_failure() {
+        assert_eq!(act(WhenLeadersFail::Report, Reply::Failed), Act::ReportLeaderFailed);
+        assert_eq!(act(WhenLeadersFail::RunAlone, Reply::Failed), Act::RunAlone);
     }
 
     #[test]
-    fn rejoining_for_other_reasons_uses_up_no_round() {
-        let replies = [Reply::Again, Reply::Again, Reply::Again, Reply::Failed, Reply::Failed, Reply::Landed];
-        let expected = [Act::Join, Act::Join, Act::Join, Act::Join, Act::Join, Act::Serve];
-        assert_eq!(acts(WhenLeadersFail::Report, &replies), expected);
+    fn caller_asks_again_twice_after_an_error_of_another_type() {
+        let mut plan = LoadPlan::new(WhenLeadersFail::Report);
+        let acts = [Reply::FailedOtherwise; 3].map(|reply| plan.step(reply));
+        assert_eq!(acts, [Act::Join, Act::Join, Act::ReportLeaderFailed]);
+    }
+
+    #[test]
+    fn everybody_serves_what_is_there_and_joins_what_runs() {
+        for when in [WhenLeadersFail::Report, WhenLeadersFail::RunAlone] {
+            assert_eq!(act(when, Reply::Hit), Act::Serve);
+            assert_eq!(act(when, Reply::Landed), Act::Serve);
+            assert_eq!(act(when, Reply::Lead), Act::Lead);
+            assert_eq!(act(when, Reply::Busy), Act::Wait);
+            assert_eq!(act(when, Reply::NoPlace), Act::WaitForPlace);
+            assert_eq!(act(when, Reply::Again), Act::Join);
+            assert_eq!(act(when, Reply::Recursion), Act::RunUncached);
+        }
     }
 
     #[test]
     fn stalled_loads_are_reported_or_run_past() {
-        assert_eq!(acts(WhenLeadersFail::Report, &[Reply::Stuck]), [Act::ReportStalled]);
-        assert_eq!(acts(WhenLeadersFail::RunAlone, &[Reply::Stuck]), [Act::RunAlone]);
+        assert_eq!(act(WhenLeadersFail::Report, Reply::Stuck), Act::ReportStalled);
+        assert_eq!(act(WhenLeadersFail::RunAlone, Reply::Stuck), Act::RunAlone);
     }
 }

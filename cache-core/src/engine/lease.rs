@@ -2,7 +2,8 @@
 //!
 //! (1) A lease publishes only if its flight is still the key's current one, it was not taken over, and its scope is
 //! alive; all three are checked under the lock under which writes and invalidations detach flights.
-//! (2) A lease that is dropped ends: by a panic it releases the waiters together, otherwise it hands over to one.
+//! (2) A lease that is dropped, or fails with what cannot be shared, hands over to one of those who wait; after the third
+//! failure in a row all of them are told.
 //! (3) Whoever lands serves those who waited, published or not. (4) Values are cloned outside of locks.
 
 use std::any::Any;
@@ -235,16 +236,26 @@ impl<K: Key, V: Value> Lease<K, V> {
         landing
     }
 
-    /// Ends the load with an error. `shared` is the error for those who waited, if it can be shared.
+    /// Ends the load with an error. `shared` is the error for those who waited, if it can be shared; if not, they go on
+    /// together with one of them, a few times.
     pub fn fail(mut self, shared: Option<Arc<dyn Any + Send + Sync>>) {
         self.end_in_failure(shared, false);
     }
 
     fn end_in_failure(&mut self, shared: Option<Arc<dyn Any + Send + Sync>>, panicked: bool) {
         let Some(mut ticket) = self.ticket.take() else { return };
-        self.store.flights(ticket.hash(), |flights, after| flights.end(&mut ticket, after));
         self.count_failure();
-        ticket.fail(shared, panicked);
+        let now = self.engine.now();
+        let passed_on = self.store.flights(ticket.hash(), |flights, after| {
+            if shared.is_none() && flights.fail_over(&mut ticket, now, after) {
+                return true;
+            }
+            flights.end(&mut ticket, after);
+            false
+        });
+        if !passed_on {
+            ticket.fail(shared, panicked);
+        }
     }
 
     fn count_failure(&self) {

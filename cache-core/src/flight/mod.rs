@@ -71,6 +71,9 @@ impl FlightId {
     }
 }
 
+/// How often those who wait for a load go on with another one of them after it failed.
+const ROUNDS: u32 = 2;
+
 /// How long a leader may take before a waiter may take the lease over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseTimes {

@@ -40,6 +40,8 @@ pub(super) struct State<V> {
     pub(super) closed: Option<Closed<V>>,
     pub(super) queue: Queue<Dismissal>,
     watched: bool,
+    /// Leases of this flight that ended in a failure.
+    failures: u32,
 }
 
 /// One waiter was asked to lead, or to take over.
@@ -94,6 +96,7 @@ impl<V> Flight<V> {
             closed: None,
             queue: Queue::new(),
             watched: false,
+            failures: 0,
         };
         let flight = Self { id: FlightId::fresh(), hash, setup: Arc::clone(setup), state: Mutex::new(state) };
         (Arc::new(flight), pulse)
@@ -159,6 +162,16 @@ impl<V> Flight<V> {
         if state.leader_is(pulse) {
             state.landing = true;
         }
+    }
+
+    /// Counts a failure of the present leader; answers how many there were. A deposed leader's counts as the last.
+    pub(super) fn count_failure(&self, pulse: &Arc<Pulse>) -> u32 {
+        let mut state = self.state.lock();
+        if !state.leader_is(pulse) {
+            return u32::MAX;
+        }
+        state.failures = state.failures.saturating_add(1);
+        state.failures
     }
 
     /// The leader gives up: a waiter is invited to lead, if there is one and `onward`; else the flight is

@@ -15,7 +15,7 @@ use super::after::After;
 use super::record::Record;
 use super::state::GivenUp;
 use super::ticket::Ticket;
-use super::{FlightId, Setup};
+use super::{FlightId, ROUNDS, Setup};
 use crate::clock::Moment;
 use crate::sync::Arc;
 
@@ -93,6 +93,17 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
             },
         );
         flight.begin_landing(lease);
+    }
+
+    /// Ends the lease of a leader whose load failed with an error that those who wait cannot share: one of them is
+    /// invited to lead, as after a cancellation, so that all who wait go on in one flight. A flight does so [`ROUNDS`]
+    /// times; then this changes nothing and says no: the caller ends the lease and fails it, for everybody.
+    pub fn fail_over(&mut self, ticket: &mut Ticket<V>, now: Moment, after: &mut After<N, K>) -> bool {
+        let again = ticket.flight().count_failure(ticket.pulse()) <= ROUNDS;
+        if again {
+            self.hand_over(ticket, now, after);
+        }
+        again
     }
 
     /// Ends the lease of a leader that was cancelled: one waiter is invited to lead; without a waiter the
