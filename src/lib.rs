@@ -29,9 +29,10 @@ mod plan;
 #[doc(hidden)]
 pub mod private;
 mod region;
+mod setting;
 mod trace;
 
-pub use builder::{CacheBuilder, IntoBytes, IntoPolicy};
+pub use builder::CacheBuilder;
 pub use cache::Cache;
 pub use context::{InScope, Scoped, ambient_scope};
 pub use default::{default_cache, install};
@@ -39,6 +40,7 @@ pub use handle::{Scope, ScopeReport};
 pub use operation::{Below, Done, Evicted, GetOrLoad, LoadError, Loading, Operation, Set};
 pub use place::ToScope;
 pub use region::{Region, RegionBuilder, ToKey};
+pub use setting::{IntoBytes, IntoPolicy};
 
 pub use equivalent::Equivalent;
 pub use strata_cache_core::clock::{Clock, TestClock};

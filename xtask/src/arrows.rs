@@ -103,7 +103,7 @@ pub(crate) const RULES: &[CrateRule] = &[
         folder: "src",
         uses: &["strata_cache_storage", "strata_cache_core", "strata_cache_macros"],
         layers: &[
-            &["trace"],
+            &["setting", "trace"],
             &["plan"],
             &["driver"],
             &["operation"],

@@ -5,8 +5,10 @@
 use std::any::Any;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::options::{Key, Value};
 use super::removal::Removals;
-use super::store::{Key, Origin, SLICE, Store, Value};
+use super::store::{SLICE, Store};
+use super::take::Origin;
 use super::{Detached, Engine, RegionId, RegionOps, Spare};
 use crate::clock::Moment;
 use crate::event::RemovalCause;

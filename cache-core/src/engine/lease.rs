@@ -12,8 +12,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::Engine;
+use super::options::{Key, Look, Value, Write};
 use super::removal::Removals;
-use super::store::{Draft, Key, Look, Store, Value, Write};
+use super::store::Store;
+use super::write::Draft;
 use crate::flight::{
     After, Ask, Failure, Flights, Outcome, PlaceWaiter, Pulse, Reaper, Solo, TakeOver, Ticket, Waiter,
 };
@@ -160,6 +162,15 @@ impl<K: Key, V: Value> Store<K, V> {
         drop(shard);
         drop(after);
         result
+    }
+
+    fn count_landing(&self, landing: Landing) {
+        match landing {
+            Landing::Published => {}
+            Landing::RefusedDetached => self.counters.count(Counter::RefusedDetached),
+            Landing::RefusedStalled => self.counters.count(Counter::RefusedStalled),
+            Landing::RefusedWeight => self.counters.count(Counter::RefusedWeight),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The memory engine: typed regions below one registry of scopes, one set of bounds, one clock.
 //!
-//! [`Engine`] is what regions share; [`Store`] is a region's entries; [`Lease`] is the right to load and publish.
+//! [`Engine`] is what regions share; [`Store`] is a region's entries, read in `store`, written in `write`, taken out in
+//! `take`, kept in `shard`; [`Lease`] is the right to load and publish.
 //! What spans regions (bounds, sweeps, expiry, statistics) speaks to `dyn RegionOps`, from write paths only.
 //! (1) At quiescence the cache is never above its bounds; meanwhile by at most the entries being written.
 //! (2) What is alive is never evicted for what is dead: expired entries go first, and entries of evicted scopes
@@ -11,6 +12,7 @@ mod keeper;
 mod lease;
 mod limits;
 mod maintenance;
+mod options;
 mod place;
 mod regions;
 #[cfg(all(test, not(shuttle)))]
@@ -18,80 +20,35 @@ mod regressions;
 mod removal;
 mod room;
 mod shard;
+mod shared;
 mod slab;
 mod store;
+mod take;
 #[cfg(test)]
 mod tests;
-
-use std::any::Any;
-use std::hash::{BuildHasher, Hash, Hasher};
-use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed, Ordering::SeqCst};
+mod write;
 
 pub use keeper::AnyRegion;
 pub use lease::{Joined, Landing, Lease, Waited, Waiting};
 pub use limits::Limits;
 pub use maintenance::Maintenance;
+pub use options::{Key, Look, StoreOptions, Taken, Value, Weigher, Write};
 pub use place::Place;
 pub use regions::{RegionKey, Regions};
 pub use removal::{Listener, RegionListener, Removal, RemovedFrom};
 pub use room::Spare;
-pub use store::{Key, Look, Store, StoreOptions, Taken, Value, Weigher, Write};
+pub use shared::{Engine, EngineConfig};
+pub use store::Store;
 
-use crate::clock::{Moment, TimeSource};
-use crate::expiry::Ttl;
-use crate::flight::{LeaseTimes, Reaper, Setup, Watch};
-use crate::policy::Policy;
-use crate::scope::{Node, Registry, ScopeTree, TrackedLevels};
+use std::any::Any;
+
+use crate::clock::Moment;
 use crate::stats::Stats;
-use crate::sync::{Arc, AtomicU64, Weak};
+use crate::sync::Arc;
 
 /// The number of a region in its cache; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RegionId(pub(crate) u64);
-
-/// Everything an engine is made from. All of it has been checked.
-pub struct EngineConfig {
-    /// The levels of the cache.
-    pub tree: ScopeTree,
-    /// The levels whose scopes count lookups.
-    pub tracked: TrackedLevels,
-    /// The bounds.
-    pub limits: Limits,
-    /// The eviction policy of every region.
-    pub policy: Policy,
-    /// Time-to-live where neither entry nor region says one.
-    pub ttl: Ttl,
-    /// The clock.
-    pub time: TimeSource,
-    /// Who expires and sweeps.
-    pub maintenance: Maintenance,
-    /// When a leader counts as stalled.
-    pub lease_times: LeaseTimes,
-    /// Told of each removal.
-    pub listener: Option<Listener>,
-}
-
-/// What the regions of one cache share.
-pub struct Engine {
-    registry: Registry,
-    regions: Regions,
-    limits: Limits,
-    policy: Policy,
-    ttl: Ttl,
-    time: TimeSource,
-    lease_times: LeaseTimes,
-    listener: Option<Listener>,
-    hasher: ahash::RandomState,
-    watch: Arc<Watch>,
-    upkeep: maintenance::Upkeep,
-    /// Writes so far: the age of entries is counted in these.
-    stamp: AtomicU64,
-    /// Samples drawn so far. Not `stamp`, which stands still while a lowered bound is kept.
-    draws: AtomicU64,
-    /// Entries of evicted scopes that are not swept yet.
-    dead_entries: AtomicI64,
-}
 
 /// What an eviction of a scope took, or a preview would take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -123,201 +80,4 @@ pub(crate) trait RegionOps: Any + Send + Sync {
     fn report(&self, into: &mut Stats);
     fn flights(&self) -> u64;
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-}
-
-impl Engine {
-    /// Makes an engine. Its maintenance thread, if any, starts with the first deadline or eviction of a scope.
-    pub fn new(config: EngineConfig) -> Arc<Self> {
-        let EngineConfig { tree, tracked, limits, policy, ttl, time, maintenance, lease_times, listener } =
-            config;
-        Arc::new_cyclic(|this| Self {
-            registry: Registry::new(tree, tracked),
-            regions: Regions::default(),
-            limits,
-            policy,
-            ttl,
-            time,
-            lease_times,
-            listener,
-            hasher: ahash::RandomState::new(),
-            watch: Watch::new(),
-            upkeep: maintenance::Upkeep::new(maintenance, this.clone()),
-            stamp: AtomicU64::new(0),
-            draws: AtomicU64::new(0),
-            dead_entries: AtomicI64::new(0),
-        })
-    }
-
-    /// The scopes of the cache.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
-    /// The regions of the cache.
-    pub fn regions(&self) -> &Regions {
-        &self.regions
-    }
-
-    /// The bounds of the cache.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    /// The cache's clock.
-    pub fn time(&self) -> &TimeSource {
-        &self.time
-    }
-
-    /// The present moment on the cache's clock.
-    pub fn now(&self) -> Moment {
-        self.time.now()
-    }
-
-    /// When leaders of this cache count as stalled.
-    pub fn lease_times(&self) -> LeaseTimes {
-        self.lease_times
-    }
-
-    pub(crate) fn ttl(&self) -> Ttl {
-        self.ttl
-    }
-
-    pub(crate) fn policy(&self) -> Policy {
-        self.policy.clone()
-    }
-
-    pub(crate) fn listener(&self) -> Option<&Listener> {
-        self.listener.as_ref()
-    }
-
-    pub(crate) fn watch(&self) -> &Arc<Watch> {
-        &self.watch
-    }
-
-    /// Detaches a scope with everything below it. O(1), beside what has already expired and is not swept yet.
-    /// Counts each entry once, also when an eviction above or below runs at the same time.
-    pub fn evict(&self, node: &Arc<Node>) -> Detached {
-        self.expire_due();
-        let Some(detached) = self.registry.detach(node) else { return Detached::default() };
-        self.dead_entries.fetch_add(detached.entries, SeqCst);
-        self.upkeep.wake();
-        tracing::info!(target: "strata_cache", scope = %node, entries = detached.entries, "scope evicted");
-        // Less than none is another eviction's, which has reported an entry that never came to be.
-        let count = |taken: i64| u64::try_from(taken).unwrap_or(0);
-        Detached { entries: count(detached.entries), weight: count(detached.weight) }
-    }
-
-    /// What [`evict`](Self::evict) would take now.
-    pub fn preview(&self, node: &Node) -> Detached {
-        self.expire_due();
-        if !node.is_live() {
-            return Detached::default();
-        }
-        Detached { entries: node.entries(), weight: node.weight() }
-    }
-
-    /// An entry of an evicted scope was unlinked.
-    pub(crate) fn forget_dead(&self) {
-        self.dead_entries.fetch_sub(1, Relaxed);
-    }
-
-    /// Whether entries of evicted scopes may be left.
-    pub(crate) fn has_dead(&self) -> bool {
-        self.dead_entries.load(SeqCst) > 0
-    }
-
-    /// The process-keyed hash of a path and key; the same for every incarnation of the path.
-    pub(crate) fn hash<Q: Hash + ?Sized>(&self, node: &Node, key: &Q) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write_u64(node.path_hash());
-        key.hash(&mut hasher);
-        hasher.finish()
-    }
-
-    pub(crate) fn stamp(&self) -> u64 {
-        self.stamp.load(std::sync::atomic::Ordering::Relaxed)
-    }
-
-    pub(crate) fn next_stamp(&self) -> u64 {
-        self.stamp.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-    }
-
-    pub(crate) fn next_draw(&self) -> u64 {
-        self.draws.fetch_add(1, Relaxed)
-    }
-
-    /// What the flights of a store need.
-    pub(crate) fn flight_setup(&self, reaper: Weak<dyn Reaper>) -> Setup {
-        Setup { times: self.lease_times, time: self.time.clone(), watch: Arc::clone(&self.watch), reaper }
-    }
-
-    /// Somebody waits for a load, so stalled leaders have to be looked for.
-    pub(crate) fn wake_maintenance(&self) {
-        self.upkeep.wake();
-    }
-
-    /// A scope may have been made, which will have to go when it is idle.
-    pub(crate) fn note_scope(&self) {
-        if !self.registry.is_empty() {
-            self.upkeep.wake();
-        }
-    }
-
-    pub(crate) fn note_deadline(&self, deadline: Moment) {
-        self.upkeep.note_deadline(deadline);
-    }
-
-    /// How many shards a region gets: one while the order has to be exact, several where threads may meet.
-    pub(crate) fn shards_for(&self, max_per_scope: Option<u64>) -> usize {
-        const EXACT: u64 = 1024;
-        let most = self.limits.max_entries().or(self.limits.max_weight()).unwrap_or(u64::MAX);
-        if most <= EXACT {
-            return 1;
-        }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let wanted = (8 * cores).next_power_of_two().clamp(8, 128);
-        let fit = usize::try_from(most / 512).unwrap_or(usize::MAX).max(1);
-        if max_per_scope.is_some() { wanted } else { wanted.min(prev_power_of_two(fit)) }
-    }
-
-    /// Changes the bounds, and evicts down to them. Locks one shard at a time.
-    pub fn set_limits(&self, entries: Option<NonZeroU64>, weight: Option<NonZeroU64>) {
-        self.limits.set_entries(entries);
-        self.limits.set_weight(weight);
-        self.make_room(Spare::NOBODY);
-        tracing::info!(target: "strata_cache", ?entries, ?weight, "capacity changed");
-    }
-
-    /// What the regions of a name have done and hold; several functions may share one name. `None` if none is open.
-    pub fn stats_of_region(&self, name: &str) -> Option<Stats> {
-        self.maintain();
-        let mut stats = Stats::default();
-        for region in self.regions.named(name) {
-            region.report(&mut stats);
-            stats.regions += 1;
-        }
-        (stats.regions > 0).then_some(stats)
-    }
-
-    /// Everything counted and held, in total. Does first what maintenance is owed, so that it is exact.
-    pub fn stats(&self) -> Stats {
-        self.maintain();
-        let mut stats = self.regions.retired();
-        for region in self.regions.all().iter() {
-            region.report(&mut stats);
-        }
-        stats.scopes = self.registry.len() as u64;
-        stats.regions = self.regions.len() as u64;
-        stats
-    }
-}
-
-impl std::fmt::Debug for Engine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
-fn prev_power_of_two(n: usize) -> usize {
-    if n.is_power_of_two() { n } else { n.next_power_of_two() / 2 }
 }

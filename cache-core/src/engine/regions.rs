@@ -7,7 +7,8 @@ use std::collections::HashMap;
 
 use arc_swap::ArcSwap;
 
-use super::store::{Key, Store, StoreOptions, Value};
+use super::options::{Key, StoreOptions, Value};
+use super::store::Store;
 use super::{Engine, RegionId, RegionOps};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flight::Reaper;

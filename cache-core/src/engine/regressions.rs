@@ -5,11 +5,19 @@ use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use std::num::NonZeroU64;
+use std::sync::atomic::Ordering::SeqCst;
+
 use super::*;
+use crate::clock::TimeSource;
 use crate::clock::{Clock, TestClock};
 use crate::event::RemovalCause;
+use crate::expiry::Ttl;
+use crate::flight::LeaseTimes;
+use crate::policy::Policy;
 use crate::scope;
 use crate::scope::ScopePath;
+use crate::scope::{ScopeTree, TrackedLevels};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 
 fn config(maintenance: Maintenance, time: TimeSource) -> EngineConfig {

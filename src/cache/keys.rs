@@ -1,0 +1,230 @@
+//! The verbs of a cache with a place and a text key.
+//!
+//! (1) A value of any type is held behind one pointer; reading it as another type is an error, and changes nothing.
+//! (2) Absent is `Ok(None)`, and differs from every value that was stored.
+
+use std::any::{Any, type_name};
+use std::future::Future;
+use std::sync::Arc;
+
+use strata_cache_core::engine::{Look, Taken, Write};
+use strata_cache_core::error::{Error, ErrorKind, Result};
+use strata_cache_core::event::RemovalCause;
+
+use super::{Cache, PROGRAMMATIC, Payload};
+use crate::driver::LoadTerms;
+use crate::operation::{Call, Convert, Done, GetOrLoad, KeyedLoad, Lazy, Loading, Operation, Set, Started};
+use crate::place::{At, ToScope};
+use crate::plan::WhenLeadersFail;
+use crate::trace;
+
+impl Cache {
+    /// The value of a key. Absent, `Ok(None)`, differs from any value that was stored.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeMismatch`] if the value is not a `V`; what a bad place or key brings.
+    pub fn get<'a, V: Any + Send + Sync>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: &'a str,
+    ) -> Operation<impl FnOnce() -> Result<Option<Arc<V>>>> {
+        Operation::new(move || self.read(&place, key, Look::Lookup, "get")?.map(serve).transpose())
+    }
+
+    /// As [`get`](Self::get), without a trace: no lookup is counted and no order changes.
+    ///
+    /// # Errors
+    /// As `get`.
+    pub fn peek<'a, V: Any + Send + Sync>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: &'a str,
+    ) -> Operation<impl FnOnce() -> Result<Option<Arc<V>>>> {
+        Operation::new(move || self.read(&place, key, Look::Peek, "peek")?.map(serve).transpose())
+    }
+
+    /// Whether a usable value of any type is there. Counts as a peek.
+    ///
+    /// # Errors
+    /// What a bad place or key brings.
+    pub fn contains<'a>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: &'a str,
+    ) -> Operation<impl FnOnce() -> Result<bool>> {
+        Operation::new(move || Ok(self.read(&place, key, Look::Peek, "contains")?.is_some()))
+    }
+
+    fn read(
+        &self,
+        place: &impl ToScope,
+        key: &str,
+        look: Look,
+        operation: &'static str,
+    ) -> Result<Option<Payload>> {
+        self.check_key(key, operation)?;
+        let mut absent = false;
+        let found = place.with_node(self, operation, |node| {
+            absent = node.is_none();
+            let found = self.keys().get(self.engine(), node.map(|node| &**node), key, look);
+            if look == Look::Lookup {
+                trace::lookup(PROGRAMMATIC, node.map(|node| &**node), found.is_some());
+            }
+            found
+        })?;
+        if absent && look == Look::Lookup {
+            place.count_absent(self, operation)?;
+        }
+        Ok(found)
+    }
+
+    /// Stores a value, of any type, in place of whatever is there. A load that runs for the key will not overwrite it.
+    /// Options: `ttl`, `weight`.
+    ///
+    /// # Errors
+    /// What a bad place, key, ttl or weight brings; the old value stays.
+    pub fn set<'a, V: Any + Send + Sync>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: &'a str,
+        value: V,
+    ) -> Set<impl FnOnce(Write) -> Result<()>> {
+        Set::new(move |write| {
+            self.check_key(key, "set")?;
+            let at = At { cache: self, place: &place, operation: "set" };
+            self.keys().insert(self.engine(), &at, key.into(), Arc::new(value), write)
+        })
+    }
+
+    /// The value of a key, loaded if it is absent: once, however many ask at the same time. The loader is async, and not
+    /// called for a hit. Options: `ttl`, `weight`, `share_errors`.
+    ///
+    /// Dropping the operation cancels this call; if it was loading, one of those who wait takes over.
+    ///
+    /// # Errors
+    /// [`LoadError`](crate::LoadError): the loader's error, or why there is none.
+    pub fn get_or_load<'a, V, E, F, R>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: &'a str,
+        loader: F,
+    ) -> GetOrLoad<impl Loading<Value = Arc<V>, Error = E>>
+    where
+        V: Any + Send + Sync,
+        F: FnOnce() -> R,
+        R: Future<Output = Result<V, E>>,
+    {
+        GetOrLoad::new(KeyedLoad::new(payload(), self.begin(place, key), Lazy::new(loader)))
+    }
+
+    /// As [`get_or_load`](Self::get_or_load) with a sync loader. Awaited in a task it runs inside the poll: keep slow
+    /// blocking loaders to threads.
+    ///
+    /// # Errors
+    /// As `get_or_load`.
+    pub fn get_or_load_with<'a, V, E, F>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: &'a str,
+        loader: F,
+    ) -> GetOrLoad<impl Loading<Value = Arc<V>, Error = E>>
+    where
+        V: Any + Send + Sync,
+        F: FnOnce() -> Result<V, E>,
+    {
+        GetOrLoad::new(KeyedLoad::new(payload(), self.begin(place, key), Call::new(loader)))
+    }
+
+    /// The first look of a load.
+    fn begin<'a>(
+        &'a self,
+        place: impl ToScope + 'a,
+        key: &'a str,
+    ) -> impl FnOnce(Write) -> Result<Started<Box<str>, Payload>> {
+        move |write| {
+            self.check_key(key, "get_or_load")?;
+            let found = place.with_node(self, "get_or_load", |node| {
+                let node = node?;
+                let found = self.keys().hit(self.engine(), node, key)?;
+                trace::lookup(PROGRAMMATIC, Some(&**node), true);
+                Some(found)
+            })?;
+            if let Some(payload) = found {
+                return Ok(Started::Hit(payload));
+            }
+            Ok(Started::Miss(LoadTerms {
+                engine: Arc::clone(self.engine()),
+                store: Arc::clone(self.keys()),
+                place: place.path(self, "get_or_load")?,
+                key: key.into(),
+                write,
+                when_leaders_fail: WhenLeadersFail::Report,
+            }))
+        }
+    }
+
+    /// Takes an entry out, at the call; reports whether a usable one was there. A load that runs for the key will not
+    /// bring it back.
+    ///
+    /// # Errors
+    /// What a bad place or key brings.
+    pub fn remove(&self, place: impl ToScope, key: &str) -> Done<bool> {
+        let taken = self.take(&place, key, RemovalCause::Removed, "remove", |_| true);
+        Done::new(taken.map(|taken| matches!(taken, Taken::Value(_))))
+    }
+
+    /// Withdraws an entry, at the call: [`remove`](Self::remove), counted as an invalidation.
+    ///
+    /// # Errors
+    /// What a bad place or key brings.
+    pub fn invalidate(&self, place: impl ToScope, key: &str) -> Done<bool> {
+        let taken = self.take(&place, key, RemovalCause::Invalidated, "invalidate", |_| true);
+        Done::new(taken.map(|taken| matches!(taken, Taken::Value(_))))
+    }
+
+    /// Takes an entry out, at the call, and reports its value.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeMismatch`] if the value is not a `V`; then it stays. What a bad place or key brings.
+    pub fn pop<V: Any + Send + Sync>(&self, place: impl ToScope, key: &str) -> Done<Option<Arc<V>>> {
+        let taken = self.take(&place, key, RemovalCause::Removed, "pop", |payload| payload.is::<V>());
+        Done::new(taken.and_then(|taken| match taken {
+            Taken::Absent => Ok(None),
+            Taken::Refused => Err(type_mismatch::<V>("pop")),
+            Taken::Value(payload) => serve(payload).map(Some),
+        }))
+    }
+
+    fn take(
+        &self,
+        place: &impl ToScope,
+        key: &str,
+        cause: RemovalCause,
+        operation: &'static str,
+        accept: impl Fn(&Payload) -> bool,
+    ) -> Result<Taken<Payload>> {
+        place.check_destructive(self, operation)?;
+        self.check_key(key, operation)?;
+        place.with_node(self, operation, |node| match node {
+            Some(node) => self.keys().remove(self.engine(), node, key, cause, accept),
+            None => Taken::Absent,
+        })
+    }
+}
+
+/// A payload as the type that was asked for.
+fn serve<V: Any + Send + Sync>(payload: Payload) -> Result<Arc<V>> {
+    payload.downcast::<V>().map_err(|_| type_mismatch::<V>("get"))
+}
+
+/// Between a loaded value and a payload.
+fn payload<V: Any + Send + Sync>() -> Convert<V, Payload, Arc<V>> {
+    Convert { store: |value| Arc::new(value), serve }
+}
+
+/// The value is of another type than the one asked for.
+fn type_mismatch<V>(operation: &'static str) -> Error {
+    Error::new(ErrorKind::TypeMismatch, operation)
+        .with("asked", type_name::<V>())
+        .because("the key holds a value of another type; `set` replaces it")
+}

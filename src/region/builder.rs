@@ -1,0 +1,87 @@
+//! Describing a typed region.
+
+use std::sync::Arc;
+
+use strata_cache_core::engine::{Key, RegionKey, RegionListener, StoreOptions, Value, Weigher};
+use strata_cache_core::error::{Error, ErrorKind, Result};
+use strata_cache_core::event::RemovalCause;
+use strata_cache_core::expiry::{IntoTtl, Ttl};
+
+use super::Region;
+use crate::cache::Cache;
+
+/// Describes a typed region. The options count for whoever opens it first.
+#[must_use = "a region is not open before `open`"]
+pub struct RegionBuilder<K, V> {
+    cache: Cache,
+    name: String,
+    ttl: Result<Option<Ttl>>,
+    max: Option<u64>,
+    weigher: Option<Weigher<K, V>>,
+    listener: Option<RegionListener<K, V>>,
+}
+
+impl<K: Key, V: Value> RegionBuilder<K, V> {
+    pub(crate) fn new(cache: Cache, name: &str) -> Self {
+        Self { cache, name: name.to_owned(), ttl: Ok(None), max: None, weigher: None, listener: None }
+    }
+
+    /// How long entries may be served if their write does not say; the cache's time otherwise.
+    pub fn ttl(mut self, ttl: impl IntoTtl) -> Self {
+        self.ttl = ttl.into_ttl().map(Some);
+        self
+    }
+
+    /// Entries of this region at most in any one scope.
+    pub fn max_per_scope(mut self, entries: u64) -> Self {
+        self.max = Some(entries);
+        self
+    }
+
+    /// Weighs an entry, at each write, outside of locks. Without one an entry weighs the size of its key and value types
+    /// in bytes. Zero, or more than the capacity: a load is served and not stored, `set` is an error.
+    pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
+        self.weigher = Some(Arc::new(weigher));
+        self
+    }
+
+    /// Told of each entry that leaves, and why, outside of locks.
+    pub fn on_removal(mut self, listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Opens the region, or finds the open one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeMismatch`] if it is open with other types, [`ErrorKind::InvalidConfig`] for an empty name or a
+    /// limit of zero, [`ErrorKind::InvalidTtl`].
+    pub fn open(self) -> Result<Region<K, V>> {
+        if self.name.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidConfig, "region").because("a region needs a name"));
+        }
+        let key = RegionKey::Named(self.name.as_str().into());
+        self.open_as(key)
+    }
+
+    pub(crate) fn open_as(self, key: RegionKey) -> Result<Region<K, V>> {
+        let Self { cache, name, ttl, max, weigher, listener } = self;
+        let ttl = ttl?;
+        let max_per_scope = max.map(|max| crate::setting::positive(max, "max_per_scope")).transpose()?;
+        let options = || StoreOptions {
+            weigher: weigher
+                .unwrap_or_else(|| Arc::new(|_, _| (size_of::<K>() + size_of::<V>()).max(1) as u64)),
+            ttl,
+            max_per_scope: max_per_scope.map(std::num::NonZeroU64::get),
+            listener,
+        };
+        let store = cache.engine().regions().open(cache.engine(), key, &name, options)?;
+        Ok(Region { cache, store })
+    }
+}
+
+impl<K, V> std::fmt::Debug for RegionBuilder<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegionBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
