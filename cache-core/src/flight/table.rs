@@ -96,8 +96,8 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
     }
 
     /// Ends the lease of a leader whose load failed with an error that those who wait cannot share: one of them is
-    /// invited to lead, as after a cancellation, so that all who wait go on in one flight. A flight does so [`ROUNDS`]
-    /// times; then this changes nothing and says no: the caller ends the lease and fails it, for everybody.
+    /// invited to lead, as after a cancellation, so that all who wait go on in one flight. A flight does so twice;
+    /// then this changes nothing and says no: the caller ends the lease and fails it, for everybody.
     pub fn fail_over(&mut self, ticket: &mut Ticket<V>, now: Moment, after: &mut After<N, K>) -> bool {
         let again = ticket.flight().count_failure(ticket.pulse()) <= ROUNDS;
         if again {
