@@ -37,7 +37,8 @@ impl Drop for Entered {
 }
 
 impl Scope {
-    /// Runs code with this scope as the ambient one, on this thread.
+    /// Runs code with this scope as the ambient one, on this thread. For async code use [`InScope::in_scope`]: a future made
+    /// in here is polled elsewhere, without the scope.
     ///
     /// ```
     /// # use strata_cache::{Cache, ambient_scope, scope};
@@ -58,7 +59,8 @@ impl Scope {
 
 /// Gives a future an ambient scope.
 pub trait InScope: Future + Sized {
-    /// Runs the future with this ambient scope, in each of its polls, on whatever thread.
+    /// Runs the future with this ambient scope, in each of its polls, on whatever thread. A task that the future spawns is
+    /// another future: give it the scope as well, `tokio::spawn(work.in_scope(scope.clone()))`.
     fn in_scope(self, scope: Scope) -> Scoped<Self> {
         Scoped { future: self, scope }
     }

@@ -175,6 +175,21 @@ impl Scope {
     }
 }
 
+/// Handles are equal if they name the same path of the same cache.
+impl PartialEq for Scope {
+    fn eq(&self, other: &Self) -> bool {
+        self.cache.is_same(&other.cache) && self.path() == other.path()
+    }
+}
+
+impl Eq for Scope {}
+
+impl std::hash::Hash for Scope {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.path().hash(state);
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.path().fmt(f)

@@ -49,12 +49,34 @@ pub use strata_cache_core::error::{Error, ErrorKind, Result};
 pub use strata_cache_core::event::RemovalCause;
 pub use strata_cache_core::expiry::{IntoTtl, Ttl};
 pub use strata_cache_core::policy::{self, Policy};
-pub use strata_cache_core::scope;
-pub use strata_cache_core::scope::{Ids, ScopeId, ScopeIds, ScopePath, ScopeTree, ScopeTreeBuilder};
+pub use strata_cache_core::scope::{IdText, Ids, ScopeId, ScopeIds, ScopePath, ScopeTree, ScopeTreeBuilder};
 pub use strata_cache_core::stats::Stats;
 
 #[cfg(feature = "macros")]
 pub use strata_cache_macros::cached;
+
+/// Writes one exact path: levels from the first one down, each with its id, or `scope!(global)`.
+///
+/// Level names are plain words, keywords among them. Ids are text, integers, or whatever implements [`ScopeId`], by value or
+/// by reference.
+///
+/// ```
+/// use strata_cache::{Cache, scope};
+///
+/// # fn main() -> Result<(), strata_cache::Error> {
+/// let cache = Cache::builder().build()?;
+/// let alice = cache.scope(scope!(org = "acme", user = 42))?;
+/// assert_eq!(alice.to_string(), "org:acme/user:42");
+/// assert!(cache.scope(scope!(user = 42)).is_err(), "a user is below an org");
+/// # Ok(())
+/// # }
+/// ```
+#[macro_export]
+macro_rules! scope {
+    ($($path:tt)*) => {
+        $crate::private::scope!($($path)*)
+    };
+}
 
 /// The code of the README, compiled and run.
 #[cfg(all(doctest, feature = "macros"))]

@@ -117,7 +117,8 @@ impl std::fmt::Debug for TimeSource {
     }
 }
 
-/// A clock for tests: it stands still until it is told to advance. Clones share one time.
+/// A clock for tests: it stands still until it is told to advance. Clones share one time. Deadlines and the leases of
+/// running loads are counted on it.
 ///
 /// ```
 /// use std::time::Duration;

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 /// What went wrong, to match on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +39,8 @@ pub enum ErrorKind {
     AlreadyInstalled,
     /// A load could not be given a place: two of the same key are running past their lease.
     Stalled,
+    /// The loads that a call waited for failed, for those who ran them.
+    LeaderFailed,
 }
 
 impl ErrorKind {
@@ -57,6 +60,7 @@ impl ErrorKind {
             Self::NoScope => "no scope",
             Self::AlreadyInstalled => "already installed",
             Self::Stalled => "load stalled",
+            Self::LeaderFailed => "leader failed",
         }
     }
 }
@@ -71,14 +75,16 @@ impl fmt::Display for ErrorKind {
 ///
 /// Printed as `operation: kind { context }: message`, for example
 /// `scope: unknown level { level: usr, known: org, user, session }`.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     operation: &'static str,
     context: Vec<(&'static str, String)>,
     message: Option<Cow<'static, str>>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// A result with the library's error.
@@ -107,7 +113,7 @@ impl Error {
     /// Adds the error that caused this one.
     #[must_use]
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        self.0.source = Some(Box::new(source));
+        self.0.source = Some(Arc::new(source));
         self
     }
 
@@ -123,7 +129,7 @@ impl Error {
 
     /// Whether the same call may succeed later without a change.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Stalled)
+        matches!(self.0.kind, ErrorKind::Stalled | ErrorKind::LeaderFailed)
     }
 
     /// The named facts, in the order they were added.

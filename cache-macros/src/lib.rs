@@ -57,7 +57,7 @@ use item::{Function, Home};
 /// | `max = 1000` | most entries of this function in one scope; a number or a constant | the cache's |
 /// | `skip(db, log)` | parameters that are not part of the key | |
 /// | `receiver = self.id` | what identifies `self`, or `()` if nothing needs to; methods only | none: it is written |
-/// | `without_scope = bypass` | without a scope: `bypass` runs uncached, `error` returns an error (`E: From<strata_cache::Error>`), `panic` panics | `bypass` |
+/// | `without_scope = bypass` | without a scope that resolves (no ambient scope, a level that the installed tree lacks, an empty id): `bypass` runs it uncached, counts it in `stats().bypassed` and logs it once, `error` returns an error (`E: From<strata_cache::Error>`), `panic` panics | `bypass` |
 /// | `crate = ::renamed` | where strata-cache is | `::strata_cache` |
 ///
 /// Arguments are `Hash + Eq + Clone + Send + Sync + 'static`. `&str`, `&[T]`, `&T` and `Option<&T>` are looked up without
@@ -66,6 +66,11 @@ use item::{Function, Home};
 /// Companions stand on a type of the function's name, with its visibility: `invalidate` and `peek` take its
 /// arguments without the skipped ones (unless an id is made of them), `invalidate_scope` takes the ids of the path
 /// (`impl ScopeId` for those of `ids(..)`, nothing for ambient ones), `stats` nothing.
+///
+/// Derive `Clone` for the error type where you can: a failed load is then everybody's answer. Without it one of those who
+/// wait runs the function next, twice at most, and then each runs it for itself, four at a time.
+///
+/// No module and no other type of the function's name can stand beside it.
 ///
 /// Methods (`&self`) and associated functions are cached inside an impl block with a plain `#[cached]` above it. Their
 /// companions are associated functions: `monthly_invalidate`, `monthly_invalidate_scope`, `monthly_peek`,

@@ -226,5 +226,5 @@ fn payload<V: Any + Send + Sync>() -> Convert<V, Payload, Arc<V>> {
 fn type_mismatch<V>(operation: &'static str) -> Error {
     Error::new(ErrorKind::TypeMismatch, operation)
         .with("asked", type_name::<V>())
-        .because("the key holds a value of another type; `set` replaces it")
+        .because("the key holds a value of another type; ask for that type, or `set` a new value")
 }

@@ -163,8 +163,9 @@ impl Cache {
         self.engine().stats()
     }
 
-    /// What one region has done and holds; `None` if no region of this name is open. Several cached functions may share
-    /// a name; they are added up.
+    /// What one region has done and holds; `None` if no region of this name is open. Programmatic keys are the region
+    /// `strata_cache::keys`; a cached function is `crate::module::function`, a method `type::method`. Several functions
+    /// may share a name; they are added up.
     pub fn stats_of_region(&self, name: &str) -> Option<Stats> {
         self.engine().stats_of_region(name)
     }

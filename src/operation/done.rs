@@ -7,7 +7,9 @@ use std::task::{Context, Poll};
 use strata_cache_core::engine::Detached;
 use strata_cache_core::error::{Error, Result};
 
-/// The report of a verb that acted at its call. A forgotten `.await` leaves no stale data: it only loses the report.
+/// The report of a verb that acted at its call. A forgotten `.await` leaves no stale data: it only loses the report. A verb
+/// that could *not* act, for a place that is no path of the tree say, reports an error; dropped unread, it is logged as a
+/// warning.
 ///
 /// In a cache of memory alone there is nothing left to do: it is ready at once.
 pub struct Done<T>(Option<Result<T>>);
@@ -21,10 +23,15 @@ impl<T> Done<T> {
     ///
     /// # Errors
     /// Why the verb did not act; then nothing has changed.
-    pub fn wait(self) -> Result<T> {
-        match self.0 {
-            Some(result) => result,
-            None => Err(spent("wait")),
+    pub fn wait(mut self) -> Result<T> {
+        self.0.take().unwrap_or_else(|| Err(spent("wait")))
+    }
+}
+
+impl<T> Drop for Done<T> {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = &self.0 {
+            tracing::warn!(target: "strata_cache", %error, "nothing was removed, and nobody asked");
         }
     }
 }

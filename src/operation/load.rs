@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use strata_cache_core::engine::Write;
-use strata_cache_core::error::{Error, Result};
+use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::expiry::IntoTtl;
 
 use crate::driver::{SharedError, park_on};
@@ -17,7 +17,8 @@ use crate::driver::{SharedError, park_on};
 pub enum LoadError<E> {
     /// The loader's own error: this call's, or one shared by the call that loaded (see `share_errors`).
     Load(E),
-    /// The loads this call waited for failed, for those who ran them, three times.
+    /// The loads this call waited for failed, for those who ran them, three times. With `share_errors` it would have got
+    /// the error instead.
     LeaderFailed,
     /// The cache could not ask: what is wrong with place, key or options, or loads that have stalled.
     Cache(Error),
@@ -27,7 +28,9 @@ impl<E: std::fmt::Display> std::fmt::Display for LoadError<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Load(error) => write!(f, "load failed: {error}"),
-            Self::LeaderFailed => f.write_str("the loads waited for failed for those who ran them"),
+            Self::LeaderFailed => f.write_str(
+                "the loads waited for failed for those who ran them; `share_errors` would tell how",
+            ),
             Self::Cache(error) => error.fmt(f),
         }
     }
@@ -50,6 +53,36 @@ impl<E> From<Error> for LoadError<E> {
 }
 
 impl<E> LoadError<E> {
+    /// The loader's error, or one made of what went wrong instead: for callers with one error type.
+    ///
+    /// ```
+    /// # use strata_cache::{Cache, scope};
+    /// # #[derive(Debug)] enum Failed { Cache(strata_cache::Error) }
+    /// # impl From<strata_cache::Error> for Failed { fn from(e: strata_cache::Error) -> Self { Self::Cache(e) } }
+    /// # fn main() -> Result<(), Failed> {
+    /// # let cache = Cache::builder().build()?;
+    /// use strata_cache::LoadError;
+    ///
+    /// let load = || Ok::<u64, Failed>(7);
+    /// let seven = cache.get_or_load_with(scope!(global), "seven", load).wait().map_err(LoadError::flatten)?;
+    /// # assert_eq!(*seven, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn flatten(self) -> E
+    where
+        E: From<Error>,
+    {
+        match self {
+            Self::Load(error) => error,
+            Self::LeaderFailed => E::from(
+                Error::new(ErrorKind::LeaderFailed, "get_or_load")
+                    .because("`share_errors` would tell how the load failed"),
+            ),
+            Self::Cache(error) => E::from(error),
+        }
+    }
+
     /// The loader's error, if that is what this is.
     pub fn into_load(self) -> Option<E> {
         match self {
@@ -129,7 +162,10 @@ impl<L: Loading> GetOrLoad<L> {
         self
     }
 
-    /// Performs it on this thread, which parks while somebody else loads.
+    /// Performs it on this thread, which parks while somebody else loads, for as long as that load's lease lasts (60 s by
+    /// default; it is counted on the cache's clock).
+    ///
+    /// Not for a thread that drives async tasks: parked, it does not poll the task that loads. In a task, await.
     ///
     /// # Errors
     /// [`LoadError`].

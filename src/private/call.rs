@@ -66,7 +66,7 @@ impl<'a, const N: usize> Place<'a, N> {
         }
         let scope = ambient_scope().ok_or_else(|| {
             Error::new(ErrorKind::NoScope, "cached")
-                .because("call it inside `scope.enter(..)` or `future.in_scope(..)`")
+                .because("call it inside `scope.enter(..)`, or await it inside `future.in_scope(..)`; neither reaches a spawned task")
         })?;
         // Exactly the levels asked for, from the ids of just these levels.
         let fits = scope.path().parts().map(|(level, _)| level).take(N).eq(self.levels.iter().copied());

@@ -13,4 +13,5 @@ pub use call::{
 pub use key::{View, view};
 pub use outcome::{Outcome, SharedError};
 pub use site::{At, Site, Spec, Ttl, WithoutScope};
+pub use strata_cache_core::scope;
 pub use strata_cache_core::scope::{IdText, ScopeId};

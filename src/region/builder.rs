@@ -57,6 +57,11 @@ impl<K: Key, V: Value> RegionBuilder<K, V> {
     /// [`ErrorKind::TypeMismatch`] if it is open with other types, [`ErrorKind::InvalidConfig`] for an empty name or a
     /// limit of zero, [`ErrorKind::InvalidTtl`].
     pub fn open(self) -> Result<Region<K, V>> {
+        if self.name.starts_with("strata_cache::") {
+            return Err(Error::new(ErrorKind::InvalidConfig, "region")
+                .with("region", &self.name)
+                .because("names that begin with `strata_cache::` are the library's own"));
+        }
         if self.name.is_empty() {
             return Err(Error::new(ErrorKind::InvalidConfig, "region").because("a region needs a name"));
         }

@@ -58,12 +58,12 @@ where
 /// # Ok(())
 /// # }
 /// ```
-pub struct Region<K: Key, V: Value> {
+pub struct Region<K, V> {
     cache: Cache,
     store: Arc<Store<K, V>>,
 }
 
-impl<K: Key, V: Value> Clone for Region<K, V> {
+impl<K, V> Clone for Region<K, V> {
     fn clone(&self) -> Self {
         Self { cache: self.cache.clone(), store: Arc::clone(&self.store) }
     }
@@ -323,9 +323,9 @@ fn same<V>() -> Convert<V, V, V> {
     Convert { store: |value| value, serve: Ok }
 }
 
-impl<K: Key, V: Value> std::fmt::Debug for Region<K, V> {
+impl<K, V> std::fmt::Debug for Region<K, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Region").field("name", &self.name()).finish_non_exhaustive()
+        f.debug_struct("Region").field("name", &self.cache).finish_non_exhaustive()
     }
 }
 

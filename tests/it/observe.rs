@@ -218,6 +218,26 @@ fn nothing_prints_a_key_or_a_value() -> Outcome {
 }
 
 #[test]
+fn removal_that_could_not_act_is_logged_if_nobody_reads_its_report() -> Outcome {
+    alone("observe::removal_that_could_not_act_is_logged_if_nobody_reads_its_report", || {
+        let cache = Cache::builder().build()?;
+        let seen = witnessed(|| {
+            drop(cache.evict_by_scope(scope!(orgg = 1)));
+            assert!(
+                cache.evict_by_scope(scope!(orgg = 2)).wait().is_err(),
+                "a report that is read is no event"
+            );
+            drop(cache.evict_by_scope(scope!(org = 1)));
+            Ok(())
+        })?;
+        let warnings: Vec<_> = seen.iter().filter(|seen| seen.level == "WARN").collect();
+        assert_eq!(warnings.len(), 1, "{seen:?}");
+        assert!(warnings[0].field("error").is_some_and(|error| error.contains("unknown level")));
+        Ok(())
+    })
+}
+
+#[test]
 fn nothing_is_formatted_while_nobody_listens() -> Outcome {
     alone("observe::nothing_is_formatted_while_nobody_listens", || {
         struct Nobody(Arc<Mutex<u32>>);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use strata_cache::scope::IdText;
+use strata_cache::IdText;
 use strata_cache::{Cache, ErrorKind, Evicted, Ids, Region, Scope, ScopeId, ScopePath, ScopeTree, scope};
 
 use crate::support::{Outcome, kind, small, still};
