@@ -59,15 +59,15 @@ pub(crate) fn model(_: &[String]) -> Outcome {
             .env("RUSTFLAGS", "--cfg shuttle")
             .env("CARGO_TARGET_DIR", "target/shuttle")
     };
-    let listed = shuttle("--lib shuttle -- --list").output()?;
+    let listed = shuttle("--lib explore -- --list").output()?;
     let count = listed.lines().filter(|line| line.ends_with(": test")).count();
     if count == 0 {
         return Err(Failure(
-            "no test of strata-cache-core has `shuttle` in its name: nothing was explored".into(),
+            "no test of strata-cache-core stands in a module `explore`: nothing was explored".into(),
         ));
     }
     eprintln!("{count} shuttle tests");
-    shuttle("--lib shuttle").go()?;
+    shuttle("--lib explore").go()?;
     if installed("cargo +nightly miri --version") {
         Run::new("cargo +nightly miri test --package strata-cache-storage --lib")
             .env("CARGO_TARGET_DIR", "target/miri")

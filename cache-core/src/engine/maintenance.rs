@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::Engine;
 use crate::clock::Moment;
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 
 /// How long the thread sleeps between rounds while something is owed.
 const ROUND: Duration = Duration::from_millis(250);
@@ -205,7 +205,7 @@ impl Drop for Engine {
 mod thread {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use super::{Arc, Engine, Ordering, ROUND, StdWeak};
+    use super::{Engine, Ordering, ROUND, StdWeak};
     use crate::sync::{Condvar, Mutex};
 
     struct Office {
@@ -269,7 +269,7 @@ mod thread {
     }
 
     /// One round for one cache. Whether it will owe something in the next.
-    fn round(engine: &Arc<Engine>) -> bool {
+    fn round(engine: &Engine) -> bool {
         engine.tend_in_slices();
         // Rest first, then look: who makes work after the look finds us resting and wakes us.
         engine.upkeep.resting.store(true, Ordering::SeqCst);

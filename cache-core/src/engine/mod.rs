@@ -11,6 +11,7 @@ mod domain;
 mod keeper;
 mod lease;
 mod limits;
+#[cfg_attr(shuttle, allow(dead_code, reason = "explored schedules have no thread of ours"))]
 mod maintenance;
 mod options;
 mod place;

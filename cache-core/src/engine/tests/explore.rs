@@ -1,5 +1,5 @@
 //! Races of a store's callers, explored by shuttle: it chooses the interleaving at every lock and atomic.
-//! Run: `RUSTFLAGS="--cfg shuttle" cargo test -p strata-cache-core --lib shuttle` with a target directory of its own.
+//! Run: `RUSTFLAGS="--cfg shuttle" cargo test -p strata-cache-core --lib explore` with a target directory of its own.
 //!
 //! A row of a database has a version. A writer raises it, withdraws the cached one in some way, and then says so
 //! (`floor`). (1) Who begins after that never gets an older version: not from the cache, and not by joining a load
@@ -8,14 +8,17 @@
 use shuttle::future::block_on;
 use shuttle::{check_pct, check_random};
 
-use crate::clock::TestClock;
+use crate::clock::{TestClock, TimeSource};
 use crate::engine::*;
 use crate::event::RemovalCause;
-use crate::flight::Placed;
+use crate::expiry::Ttl;
+use crate::flight::{LeaseTimes, Placed};
+use crate::policy::Policy;
 use crate::scope;
-use crate::scope::ScopePath;
-use crate::sync::{AtomicUsize, Ordering::SeqCst, thread};
+use crate::scope::{Node, ScopePath, ScopeTree, TrackedLevels};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering::SeqCst, thread};
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 const RUNS: usize = 250;
@@ -218,11 +221,11 @@ impl World {
         assert_eq!((stats.entries, stats.weight), (charged.entries, charged.weight), "held against charged");
         let gone = stats.removed + stats.evicted + stats.expired + stats.invalidated;
         assert_eq!(stats.inserts, stats.entries + gone, "{stats:?}");
-        assert_eq!(self.engine.dead().0, 0, "what was dead is swept, and known to be");
+        assert_eq!(self.engine.dead_entries.load(SeqCst), 0, "what was dead is swept, and known to be");
         assert_eq!(self.evict(&self.root()), stats.entries, "evicted against held");
         let stats = self.engine.stats();
         assert_eq!((stats.entries, stats.weight, stats.scopes), (0, 0, 0), "{stats:?}");
-        assert_eq!(self.engine.dead().0, 0);
+        assert_eq!(self.engine.dead_entries.load(SeqCst), 0);
     }
 }
 
