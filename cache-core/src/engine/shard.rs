@@ -19,9 +19,6 @@ use crate::policy::{Fault, Policy, SlotId, Touches};
 use crate::scope::Node;
 use crate::sync::Arc;
 
-/// Entries in a shard up to which every hit counts for the order.
-const EXACT_ORDER: usize = 1024;
-
 /// Touches held back before the policy is told.
 const TOUCH_BATCH: usize = 64;
 
@@ -32,18 +29,22 @@ pub(super) struct Shard<K, V> {
     domains: Domains,
     deadlines: Deadlines,
     touches: Vec<SlotId>,
+    /// The order has to be exact: the whole region is in this shard, or all entries of a scope with a limit.
+    exact: bool,
     /// The loads that run for keys of this shard.
     pub(super) flights: Flights<Arc<Node>, K, V>,
 }
 
 impl<K, V: Send + Sync + 'static> Shard<K, V> {
-    pub(super) fn new(policy: Policy, setup: Arc<Setup>) -> Self {
+    /// With `exact`, every hit counts for the order.
+    pub(super) fn new(policy: Policy, setup: Arc<Setup>, exact: bool) -> Self {
         Self {
             index: HashTable::new(),
             slab: Slab::new(),
             domains: Domains::new(policy),
             deadlines: Deadlines::new(),
             touches: Vec::new(),
+            exact,
             flights: Flights::new(setup),
         }
     }
@@ -68,8 +69,8 @@ impl<K, V: Send + Sync + 'static> Shard<K, V> {
 
     /// Records a hit: heat, age, and the touch for policies that keep an order.
     ///
-    /// Where order need not be exact, an entry that was touched a short while ago is not moved again: it is still among
-    /// the last eighth by age, and moving it would touch three cold lines. Nothing ages while nothing is written.
+    /// Where the order need not be exact, an entry that was touched a short while ago is not moved again: it is among the
+    /// youngest eighth, and moving it would touch three cold lines. Nothing ages while nothing is written.
     pub(super) fn hit(&mut self, slot: SlotId, stamp: u64) {
         let entries = self.slab.len();
         let Some(entry) = self.slab.get_mut(slot) else { return };
@@ -77,7 +78,7 @@ impl<K, V: Send + Sync + 'static> Shard<K, V> {
         let age = stamp.wrapping_sub(std::mem::replace(&mut entry.stamp, stamp));
         let told = match self.domains.touches(entry.domain) {
             Touches::None => false,
-            Touches::Latest => entries <= EXACT_ORDER || age > entries as u64 / 8,
+            Touches::Latest => self.exact || age > entries as u64 / 8,
             Touches::Each => true,
         };
         if !told {

@@ -50,7 +50,8 @@ impl<K: Key, V: Value> Store<K, V> {
     ) -> Self {
         let shards = engine.shards_for(options.max_per_scope);
         let setup = Arc::new(engine.flight_setup(reaper));
-        let shard = |_| CachePadded::new(Mutex::new(Shard::new(engine.policy(), Arc::clone(&setup))));
+        let exact = shards == 1 || options.max_per_scope.is_some();
+        let shard = |_| CachePadded::new(Mutex::new(Shard::new(engine.policy(), Arc::clone(&setup), exact)));
         Self {
             id,
             name,

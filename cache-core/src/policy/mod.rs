@@ -50,7 +50,7 @@ pub enum Touches {
     /// None.
     #[default]
     None,
-    /// The latest of each slot. In a shard of more than 1,024 entries one that comes shortly after another, by writes to
+    /// The latest of each slot. In a cache of more than 1,024 entries one that comes shortly after another, by writes to
     /// the cache, may be left out.
     Latest,
     /// Each.

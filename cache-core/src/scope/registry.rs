@@ -10,6 +10,8 @@
 //! Cost: a look-up is one shared lock and one comparison of ids per level; a detachment one exclusive lock, whatever
 //! lies below.
 
+use std::hash::{BuildHasher, Hasher};
+
 use ahash::RandomState;
 use arc_swap::ArcSwap;
 use hashbrown::HashTable;
@@ -302,8 +304,12 @@ impl Registry {
     }
 
     #[inline]
-    fn hash(&self, key: (u64, LevelId, &[u8])) -> u64 {
-        self.state.hash_one(key)
+    fn hash(&self, (parent, level, text): (u64, LevelId, &[u8])) -> u64 {
+        // One number and one text, of which the hasher takes the length itself: collisions cost time only.
+        let mut hasher = self.state.build_hasher();
+        hasher.write_u64(parent.rotate_left(16) ^ level.index() as u64);
+        hasher.write(text);
+        hasher.finish()
     }
 
     fn hash_of(&self, node: &Node) -> u64 {
