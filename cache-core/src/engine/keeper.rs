@@ -163,7 +163,7 @@ impl<K: Key, V: Value> AnyRegion for Store<K, V> {
                             continue;
                         };
                         let weight = entry.weight;
-                        let expired = entry.deadline != Moment::NEVER && entry.is_expired(engine.now());
+                        let expired = entry.is_expired(|| engine.now());
                         let cause = if expired { RemovalCause::Expired } else { RemovalCause::Invalidated };
                         let origin = self.take(engine, &mut shard, slot, cause, &mut removals);
                         // What an eviction of the scope counted meanwhile is not counted here.

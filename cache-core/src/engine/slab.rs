@@ -30,8 +30,9 @@ pub(super) struct Entry<K, V> {
 }
 
 impl<K, V> Entry<K, V> {
-    pub(super) fn is_expired(&self, now: Moment) -> bool {
-        self.deadline <= now
+    /// Whether the entry's time is over. The clock is read only for an entry that has a deadline.
+    pub(super) fn is_expired(&self, now: impl FnOnce() -> Moment) -> bool {
+        self.deadline != Moment::NEVER && self.deadline <= now()
     }
 
     /// Raises the heat until it saturates.

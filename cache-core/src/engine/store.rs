@@ -14,7 +14,6 @@ use super::options::{Key, Look, StoreOptions, Value};
 use super::removal::Removals;
 use super::shard::Shard;
 use super::{Engine, RegionId};
-use crate::clock::Moment;
 use crate::flight::Reaper;
 use crate::scope::Node;
 use crate::stats::{Counter, Counters};
@@ -117,7 +116,7 @@ impl<K: Key, V: Value> Store<K, V> {
     {
         let slot = shard.find(hash, node.id(), key)?;
         let entry = shard.get(slot)?;
-        if entry.deadline != Moment::NEVER && entry.is_expired(engine.now()) {
+        if entry.is_expired(|| engine.now()) {
             return None;
         }
         let value = Arc::clone(&entry.value);

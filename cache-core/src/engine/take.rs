@@ -14,7 +14,6 @@ use super::options::{Key, Taken, Value};
 use super::removal::Removals;
 use super::shard::Shard;
 use super::store::Store;
-use crate::clock::Moment;
 use crate::event::RemovalCause;
 use crate::flight::After;
 use crate::policy::SlotId;
@@ -52,8 +51,7 @@ impl<K: Key, V: Value> Store<K, V> {
             let slot = shard.find(hash, node.id(), key);
             // What has expired, or belongs to an evicted scope, is absent, whatever it was.
             let entry = slot.and_then(|slot| shard.get(slot));
-            let expired =
-                entry.is_some_and(|entry| entry.deadline != Moment::NEVER && entry.is_expired(engine.now()));
+            let expired = entry.is_some_and(|entry| entry.is_expired(|| engine.now()));
             if !expired && entry.is_some_and(|entry| !accept(&entry.value)) && node.is_live() {
                 return Taken::Refused;
             }

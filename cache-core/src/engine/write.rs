@@ -85,9 +85,7 @@ impl<K: Key, V: Value> Store<K, V> {
         removals: &mut Removals<K, V>,
     ) -> Result<SlotId, Draft<K, V>> {
         if let Some(slot) = shard.find(hash, node.id(), &draft.key) {
-            let expired = shard
-                .get(slot)
-                .is_some_and(|entry| entry.deadline != Moment::NEVER && entry.is_expired(engine.now()));
+            let expired = shard.get(slot).is_some_and(|entry| entry.is_expired(|| engine.now()));
             if expired {
                 self.take(engine, shard, slot, RemovalCause::Expired, removals);
             } else if node.is_live() {
