@@ -484,3 +484,12 @@ fn names_of_the_librarys_own_regions_are_refused() -> Outcome {
     assert_eq!(kind(refused), Some(ErrorKind::InvalidConfig));
     Ok(())
 }
+
+#[test]
+fn cache_is_installed_before_the_first_use_or_not_at_all() -> Outcome {
+    let (cache, _) = small(10)?;
+    // Used by whichever test of this binary comes first.
+    let _ = strata_cache::default_cache();
+    assert_eq!(kind(strata_cache::install(cache)), Some(ErrorKind::AlreadyInstalled));
+    Ok(())
+}
