@@ -1,12 +1,12 @@
 //! The promises of the library, tested through its public interface, one file each.
 
+mod cached;
 mod loads;
 mod memory;
 mod model;
 mod observe;
 mod regressions;
 mod scopes;
-mod smoke;
 mod support;
 mod torture;
 mod values;
