@@ -8,7 +8,7 @@ use strata_cache::{Cache, Error, scope};
 struct NewestFirst;
 
 impl EvictionPolicy for NewestFirst {
-    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, _hash: u64, _weight: Weight) {
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, _hash: u32, _weight: Weight) {
         order.push_front(0, slot);
     }
 

@@ -672,7 +672,7 @@ enum Wrong {
 struct Misbehaving(Wrong);
 
 impl EvictionPolicy for Misbehaving {
-    fn on_insert(&mut self, _: &mut Order<'_>, _: SlotId, _: u64, _: Weight) {
+    fn on_insert(&mut self, _: &mut Order<'_>, _: SlotId, _: u32, _: Weight) {
         assert!(!matches!(self.0, Wrong::PanicOnInsert), "a policy of the test");
     }
 
@@ -741,7 +741,7 @@ fn policy_that_misbehaves_spoils_neither_bounds_nor_values() -> Outcome {
 struct Stack;
 
 impl EvictionPolicy for Stack {
-    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, _: u64, _: Weight) {
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, _: u32, _: Weight) {
         order.push_front(0, slot);
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::slab::Slab;
+use super::slab::{Slab, short};
 use crate::policy::{
     EvictionPolicy as _, Fault, Guarded, Heads, Heat, Orders, Policy, SlotId, Touches, Weight,
 };
@@ -83,11 +83,17 @@ impl Domains {
         owner.map_or(Touches::None, |owner| owner.policy.touches())
     }
 
+    /// How far hits raise heat.
+    pub(super) fn heat_limit(&self, domain: u32) -> u8 {
+        let owner = self.domains.get(domain as usize).and_then(Option::as_ref);
+        owner.map_or(0, |owner| owner.policy.heat_limit())
+    }
+
     pub(super) fn insert(&mut self, domain: u32, slot: SlotId, hash: u64, weight: Weight) {
         let Some(Some(owner)) = self.domains.get_mut(domain as usize) else { return };
         owner.len += 1;
         self.orders.adopt(&mut owner.heads, slot);
-        owner.policy.on_insert(&mut self.orders.of(&mut owner.heads), slot, hash, weight);
+        owner.policy.on_insert(&mut self.orders.of(&mut owner.heads), slot, short(hash), weight);
     }
 
     /// Tells the policy of hits; all slots are of this domain.
@@ -147,7 +153,7 @@ impl Domains {
         let (hash, weight) = slab.get(spared).map(|entry| (entry.hash, entry.weight))?;
         owner.policy.on_remove(&mut order, spared);
         let second = owner.policy.victim(&mut order, &heat);
-        owner.policy.on_insert(&mut order, spared, hash, weight);
+        owner.policy.on_insert(&mut order, spared, short(hash), weight);
         second
     }
 

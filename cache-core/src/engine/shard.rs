@@ -74,7 +74,7 @@ impl<K, V: Send + Sync + 'static> Shard<K, V> {
     pub(super) fn hit(&mut self, slot: SlotId, stamp: u64) {
         let entries = self.slab.len();
         let Some(entry) = self.slab.get_mut(slot) else { return };
-        entry.warm();
+        entry.warm(self.domains.heat_limit(entry.domain));
         let age = stamp.wrapping_sub(std::mem::replace(&mut entry.stamp, stamp));
         let told = match self.domains.touches(entry.domain) {
             Touches::None => false,
@@ -143,8 +143,8 @@ impl<K, V: Send + Sync + 'static> Shard<K, V> {
         let old_deadline = std::mem::replace(&mut entry.deadline, deadline);
         let old = (std::mem::replace(&mut entry.value, value), std::mem::replace(&mut entry.weight, weight));
         entry.stamp = stamp;
-        entry.warm();
         let domain = entry.domain;
+        entry.warm(self.domains.heat_limit(domain));
         if old_deadline != Moment::NEVER {
             self.deadlines.remove(old_deadline, slot);
         }

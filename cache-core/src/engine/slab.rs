@@ -35,11 +35,16 @@ impl<K, V> Entry<K, V> {
         self.deadline != Moment::NEVER && self.deadline <= now()
     }
 
-    /// Raises the heat until it saturates.
-    pub(super) fn warm(&mut self) {
+    /// Raises the heat, up to a limit.
+    pub(super) fn warm(&mut self, limit: u8) {
         let heat = self.heat.get_mut();
-        *heat = heat.saturating_add(1);
+        *heat = (*heat).max(limit.min(heat.saturating_add(1)));
     }
+}
+
+/// The part of an entry's hash that policies see.
+pub(super) const fn short(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 /// Numbered slots.
@@ -102,5 +107,9 @@ impl<K, V> HeatSource for Slab<K, V> {
         if let Some(entry) = self.get(slot) {
             entry.heat.store(to.min(entry.heat.load(Ordering::Relaxed)), Ordering::Relaxed);
         }
+    }
+
+    fn hash(&self, slot: SlotId) -> u32 {
+        self.get(slot).map_or(0, |entry| short(entry.hash))
     }
 }

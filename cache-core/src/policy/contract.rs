@@ -4,8 +4,10 @@
 //! (1) a victim is a member of the domain, and there is one exactly as long as there are members; (2) members that
 //! leave only as victims are each named, once; (3) a removal may come at any time, and leaves the slot in no list;
 //! (4) touches may repeat a slot and name slots that have left or moved to the other domain meanwhile; (5) naming
-//! a victim ends, even if heat cannot be cooled; (6) an engine may decline a victim and ask again; (7) slot
-//! numbers are used again; (8) after all are gone no list holds any.
+//! a victim ends, even if heat cannot be cooled; (6) an engine may decline a victim and ask again, and may insert
+//! before it asks or after; (7) slot numbers are used again; (8) after all are gone no list holds any; (9) an
+//! overwrite moves a member to another slot: the old one is in no list then; (10) heat goes as high as the policy
+//! wants at most, and a slot's hash is the one it was inserted with.
 //! Not checked: how good the choice is. Cost: some 20,000 calls, well under a second.
 
 use std::cell::Cell;
@@ -82,19 +84,48 @@ impl Run {
                 self.victim(at);
             }
             5 => self.remove(at),
-            6 | 7 => self.heat.warm(self.random.slot(), 1 << self.random.below(8)),
+            6 => self.overwrite(at),
+            7 => {
+                let (slot, by) = (self.random.slot(), 1 << self.random.below(8));
+                self.heat.warm(slot, by, self.heat_limit_of(slot));
+            }
             _ => self.touch(at),
         }
     }
 
     fn insert(&mut self, at: usize) {
         let slot = self.random.slot();
-        let (hash, weight) = (self.random.next(), 1 + u64::from(self.random.below(1000)));
+        let (hash, weight) = (self.random.next() as u32, 1 + u64::from(self.random.below(1000)));
         let domain = &mut self.domains[at];
         if self.orders.adopt(&mut domain.heads, slot) {
+            self.heat.name(slot, hash);
             domain.policy.on_insert(&mut self.orders.of(&mut domain.heads), slot, hash, weight);
             domain.members.push(slot);
         }
+    }
+
+    /// Moves a member to a free slot, as an engine does whose entries never change in place.
+    fn overwrite(&mut self, at: usize) {
+        let (to, weight) = (self.random.slot(), 1 + u64::from(self.random.below(1000)));
+        let domain = &mut self.domains[at];
+        if domain.members.is_empty() || !self.orders.adopt(&mut domain.heads, to) {
+            return;
+        }
+        let place = self.random.below(domain.members.len() as u32) as usize;
+        let from = std::mem::replace(&mut domain.members[place], to);
+        self.heat.carry(from, to);
+        let hash = self.heat.hash(to);
+        let mut order = self.orders.of(&mut domain.heads);
+        domain.policy.on_move(&mut order, from, to, hash, weight);
+        let unlinked = order.list_of(from).is_none();
+        self.orders.release(&mut domain.heads, from);
+        self.heat.set(from, 0);
+        self.claim(unlinked, "an overwritten slot is taken out of its list");
+    }
+
+    fn heat_limit_of(&self, slot: SlotId) -> u8 {
+        let owner = self.domains.iter().find(|domain| domain.members.contains(&slot));
+        owner.map_or(0, |domain| domain.policy.heat_limit())
     }
 
     /// Touches slots of any kind: members, slots that left, slots of the other domain, numbers never used.
@@ -169,13 +200,15 @@ impl Run {
 /// The heat of slots; if stuck, cooling has no effect, as if hits raced with it.
 struct Table {
     heat: Vec<Cell<u8>>,
+    hashes: Vec<Cell<u32>>,
     stuck: bool,
     reads: Cell<u32>,
 }
 
 impl Table {
     fn new(stuck: bool) -> Self {
-        Self { heat: (0..SLOTS).map(|_| Cell::new(0)).collect(), stuck, reads: Cell::new(0) }
+        let heat = (0..SLOTS).map(|_| Cell::new(0)).collect();
+        Self { heat, hashes: (0..SLOTS).map(Cell::new).collect(), stuck, reads: Cell::new(0) }
     }
 
     fn set(&self, slot: SlotId, to: u8) {
@@ -184,8 +217,21 @@ impl Table {
         }
     }
 
-    fn warm(&self, slot: SlotId, by: u8) {
-        self.set(slot, self.heat.get(slot.index()).map_or(0, Cell::get).saturating_add(by));
+    fn warm(&self, slot: SlotId, by: u8, limit: u8) {
+        self.set(slot, self.heat.get(slot.index()).map_or(0, Cell::get).saturating_add(by).min(limit));
+    }
+
+    /// A new entry in a slot.
+    fn name(&self, slot: SlotId, hash: u32) {
+        if let Some(cell) = self.hashes.get(slot.index()) {
+            cell.set(hash);
+        }
+    }
+
+    /// The entry of one slot goes on in another.
+    fn carry(&self, from: SlotId, to: SlotId) {
+        self.set(to, self.heat.get(from.index()).map_or(0, Cell::get));
+        self.name(to, self.hash(from));
     }
 }
 
@@ -200,6 +246,10 @@ impl HeatSource for Table {
         if !self.stuck && self.heat.get(slot.index()).is_some_and(|heat| heat.get() > to) {
             self.set(slot, to);
         }
+    }
+
+    fn hash(&self, slot: SlotId) -> u32 {
+        self.hashes.get(slot.index()).map_or(0, Cell::get)
     }
 }
 

@@ -13,8 +13,12 @@ const ALL: u8 = 0;
 pub struct Fifo;
 
 impl EvictionPolicy for Fifo {
-    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, _hash: u64, _weight: Weight) {
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, _hash: u32, _weight: Weight) {
         order.push_front(ALL, slot);
+    }
+
+    fn on_move(&mut self, order: &mut Order<'_>, from: SlotId, to: SlotId, _hash: u32, _weight: Weight) {
+        order.replace(from, to);
     }
 
     fn on_remove(&mut self, order: &mut Order<'_>, slot: SlotId) {

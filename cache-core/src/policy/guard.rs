@@ -40,25 +40,32 @@ impl Fault {
 pub struct Guarded {
     policy: Option<Box<dyn EvictionPolicy>>,
     touches: Touches,
+    heat_limit: u8,
     fault: Option<Fault>,
 }
 
 impl Guarded {
     /// Guards a policy.
     pub fn new(policy: Box<dyn EvictionPolicy>) -> Self {
-        let mut guarded = Self { policy: Some(policy), touches: Touches::None, fault: None };
-        match caught(|| guarded.policy.as_ref().map_or(Touches::None, |policy| policy.touches())) {
-            Some(touches) => guarded.touches = touches,
-            None => guarded.dismiss(Fault::Panicked),
+        match caught(|| (policy.touches(), policy.heat_limit())) {
+            Some((touches, heat_limit)) => Self { policy: Some(policy), touches, heat_limit, fault: None },
+            None => {
+                caught(|| drop(policy));
+                Self::without(Fault::Panicked)
+            }
         }
-        guarded
+    }
+
+    /// A guard whose policy was set aside from the start.
+    fn without(fault: Fault) -> Self {
+        Self { policy: None, touches: Touches::None, heat_limit: 0, fault: Some(fault) }
     }
 
     /// Makes the policy of a new domain and guards it, and the making of it.
     pub fn build(policy: &Policy) -> Self {
         match caught(|| policy.build()) {
             Some(policy) => Self::new(policy),
-            None => Self { policy: None, touches: Touches::None, fault: Some(Fault::Panicked) },
+            None => Self::without(Fault::Panicked),
         }
     }
 
@@ -93,19 +100,29 @@ impl Guarded {
     }
 
     fn dismiss(&mut self, fault: Fault) {
-        self.fault = Some(fault);
-        self.touches = Touches::None;
+        (self.fault, self.touches, self.heat_limit) = (Some(fault), Touches::None, 0);
         let policy = self.policy.take();
         caught(|| drop(policy));
     }
 }
 
 impl EvictionPolicy for Guarded {
-    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u64, weight: Weight) {
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u32, weight: Weight) {
         let told = self.call(order, |policy, order| policy.on_insert(order, slot, hash, weight));
         if told.is_none() {
             order.push_front(NEW, slot);
         }
+    }
+
+    fn on_move(&mut self, order: &mut Order<'_>, from: SlotId, to: SlotId, hash: u32, weight: Weight) {
+        let told = self.call(order, |policy, order| policy.on_move(order, from, to, hash, weight));
+        if told.is_none() && !order.replace(from, to) {
+            order.push_front(NEW, to);
+        }
+    }
+
+    fn heat_limit(&self) -> u8 {
+        self.heat_limit
     }
 
     fn touches(&self) -> Touches {

@@ -2,6 +2,8 @@
 //!
 //! (1) Heat is a hint: hits race with readers, so it may be raised or lost between two reads; a policy must end
 //! even if cooling has no effect. (2) A slot that is not live has heat 0, and cooling it does nothing.
+//! (3) Hits raise heat up to the policy's [`heat_limit`](super::EvictionPolicy::heat_limit) and do nothing else.
+//! (4) A slot's hash does not change as long as the slot is live.
 //! Cost: one indirect call per read, on eviction only.
 
 use super::SlotId;
@@ -13,9 +15,13 @@ pub trait HeatSource {
 
     /// Lowers a slot's heat to a value; does nothing if it is not higher or the slot is not live.
     fn cool(&self, slot: SlotId, to: u8);
+
+    /// The hash of a slot's key, the same number that [`EvictionPolicy`](super::EvictionPolicy) is told of at the
+    /// insert; 0 if the slot is not live.
+    fn hash(&self, slot: SlotId) -> u32;
 }
 
-/// A view of the heat of slots, handed to [`EvictionPolicy::victim`](super::EvictionPolicy::victim).
+/// A view of the heat of slots, and of the hashes of their keys, handed to [`EvictionPolicy::victim`](super::EvictionPolicy::victim).
 #[derive(Clone, Copy)]
 pub struct Heat<'a>(&'a dyn HeatSource);
 
@@ -33,6 +39,11 @@ impl<'a> Heat<'a> {
     /// Lowers a slot's heat to a value; does nothing if it is not higher or the slot is not live.
     pub fn cool(&self, slot: SlotId, to: u8) {
         self.0.cool(slot, to);
+    }
+
+    /// The hash of a slot's key, as at its insert; 0 if the slot is not live.
+    pub fn hash(&self, slot: SlotId) -> u32 {
+        self.0.hash(slot)
     }
 }
 
@@ -57,4 +68,8 @@ impl HeatSource for Cold {
     }
 
     fn cool(&self, _slot: SlotId, _to: u8) {}
+
+    fn hash(&self, _slot: SlotId) -> u32 {
+        0
+    }
 }

@@ -36,8 +36,12 @@ impl Lfu {
 }
 
 impl EvictionPolicy for Lfu {
-    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, _hash: u64, _weight: Weight) {
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, _hash: u32, _weight: Weight) {
         order.push_front(0, slot);
+    }
+
+    fn on_move(&mut self, order: &mut Order<'_>, from: SlotId, to: SlotId, _hash: u32, _weight: Weight) {
+        order.replace(from, to);
     }
 
     fn touches(&self) -> Touches {

@@ -9,12 +9,12 @@ use super::{EvictionPolicy, Heat, Order, SlotId, Touches, Weight};
 
 const ALL: u8 = 0;
 
-/// Least recently used goes first. The default.
+/// Least recently used goes first.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Lru;
 
 impl EvictionPolicy for Lru {
-    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, _hash: u64, _weight: Weight) {
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, _hash: u32, _weight: Weight) {
         order.push_front(ALL, slot);
     }
 

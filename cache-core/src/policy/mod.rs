@@ -2,12 +2,14 @@
 //!
 //! (1) A policy proposes, the engine disposes: it checks every victim, so a wrong one spoils the hit ratio and
 //! nothing else. (2) A policy names no key and no value, only slots; it is told about members of one domain.
-//! (3) A hit never calls a policy; hits reach it later, in batches, and only if it wants them.
+//! (3) A hit never calls a policy: it raises the slot's [`Heat`], and reaches the policy later, in batches, only if
+//! the policy wants that, which makes hits slower.
 //! (4) Policies run under a shard's lock: they must not call the cache, block or allocate without bound.
-//! Cost: one boxed call per insert, removal and eviction; links cost 16 bytes a slot ([`order`]).
+//! Cost: one boxed call per insert, removal and eviction; links cost 8 bytes a slot ([`order`]).
 //!
 //! The engine keeps this sequence: [`Orders::adopt`], [`EvictionPolicy::on_insert`], touches, then
-//! [`EvictionPolicy::on_remove`], [`Orders::release`]. It asks for victims *before* it tells of the insert that
+//! [`EvictionPolicy::on_remove`], [`Orders::release`]; for an overwrite [`Orders::adopt`] of the new slot,
+//! [`EvictionPolicy::on_move`], [`Orders::release`] of the old one. It asks for victims *before* it tells of the insert that
 //! needs the room, for some policies (LFU) would otherwise name the newcomer.
 
 pub mod contract;
@@ -16,6 +18,7 @@ pub mod guard;
 pub mod heat;
 pub mod kind;
 pub mod lfu;
+mod link;
 pub mod lru;
 pub mod order;
 
@@ -70,7 +73,7 @@ pub enum Touches {
 /// struct Stack;
 ///
 /// impl EvictionPolicy for Stack {
-///     fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, _hash: u64, _weight: Weight) {
+///     fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, _hash: u32, _weight: Weight) {
 ///         order.push_front(0, slot);
 ///     }
 ///     fn on_remove(&mut self, order: &mut Order<'_>, slot: SlotId) {
@@ -84,8 +87,22 @@ pub enum Touches {
 /// contract::check(|| Box::new(Stack));
 /// ```
 pub trait EvictionPolicy: Send {
-    /// A slot entered the domain: the hash of its key and its weight.
-    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u64, weight: Weight);
+    /// A slot entered the domain: the hash of its key, which [`Heat::hash`] repeats, and its weight.
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u32, weight: Weight);
+
+    /// The entry in one slot was overwritten and lives in another slot from now on: the first is about to leave the
+    /// domain, the second entered it and is in no list. Its heat is the old one, raised by the overwrite as by a hit.
+    /// [`Order::replace`] keeps the place in the list; by default the entry leaves and enters anew.
+    fn on_move(&mut self, order: &mut Order<'_>, from: SlotId, to: SlotId, hash: u32, weight: Weight) {
+        self.on_remove(order, from);
+        self.on_insert(order, to, hash, weight);
+    }
+
+    /// How far hits raise the heat of a slot. A low limit spares writes: a hit writes nothing where the limit is
+    /// reached. Asked once, when the domain is made.
+    fn heat_limit(&self) -> u8 {
+        3
+    }
 
     /// Of which hits [`EvictionPolicy::on_touch`] is to be told. Asked once, when the domain is made.
     fn touches(&self) -> Touches {
@@ -104,8 +121,16 @@ pub trait EvictionPolicy: Send {
 }
 
 impl<P: EvictionPolicy + ?Sized> EvictionPolicy for Box<P> {
-    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u64, weight: Weight) {
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u32, weight: Weight) {
         (**self).on_insert(order, slot, hash, weight);
+    }
+
+    fn on_move(&mut self, order: &mut Order<'_>, from: SlotId, to: SlotId, hash: u32, weight: Weight) {
+        (**self).on_move(order, from, to, hash, weight);
+    }
+
+    fn heat_limit(&self) -> u8 {
+        (**self).heat_limit()
     }
 
     fn touches(&self) -> Touches {

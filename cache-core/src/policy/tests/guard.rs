@@ -12,6 +12,7 @@ use super::{Bed, EvictionPolicy, Heads, Heat, SlotId};
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Call {
     Insert,
+    Move,
     Touch,
     Remove,
     Victim,
@@ -54,11 +55,16 @@ impl Failing {
 }
 
 impl EvictionPolicy for Failing {
-    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u64, weight: Weight) {
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u32, weight: Weight) {
         self.met(Call::Insert);
         if self.links {
             Fifo.on_insert(order, slot, hash, weight);
         }
+    }
+
+    fn on_move(&mut self, order: &mut Order<'_>, from: SlotId, to: SlotId, hash: u32, weight: Weight) {
+        self.met(Call::Move);
+        Fifo.on_move(order, from, to, hash, weight);
     }
 
     fn touches(&self) -> Touches {
@@ -90,11 +96,13 @@ fn guarded(policy: impl EvictionPolicy + 'static) -> Guarded {
 
 #[test]
 fn policy_that_panics_anywhere_leaves_its_domain_first_in_first_out() {
-    for at in [Call::Insert, Call::Touch, Call::Remove, Call::Victim, Call::Wants] {
+    for at in [Call::Insert, Call::Move, Call::Touch, Call::Remove, Call::Victim, Call::Wants] {
         let mut bed = Bed::with(guarded(Failing::new(at, Way::Panics, 1)), [4, 1, 3, 2]);
         bed.touch(&[1]);
         bed.touch(&[1]);
-        assert_eq!(bed.evict(), Some(4), "{at:?}");
+        bed.overwrite(4, 7);
+        bed.overwrite(7, 6);
+        assert_eq!(bed.evict(), Some(6), "{at:?}");
         assert_eq!(bed.evict(), Some(1), "{at:?}");
         assert!(bed.policy.panicked(), "{at:?}");
         bed.insert(5);
@@ -161,7 +169,7 @@ fn setting_aside_leaves_the_other_domain_alone() {
 fn members_left_in_any_list_go_before_new_ones() {
     struct Then(Lfu);
     impl EvictionPolicy for Then {
-        fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u64, weight: Weight) {
+        fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u32, weight: Weight) {
             self.0.on_insert(order, slot, hash, weight);
         }
         fn on_touch(&mut self, order: &mut Order<'_>, batch: &[SlotId]) {
@@ -191,7 +199,7 @@ fn panic_while_made_or_dropped_stays_behind_the_guard() {
         }
     }
     impl EvictionPolicy for Bomb {
-        fn on_insert(&mut self, _: &mut Order<'_>, _: SlotId, _: u64, _: Weight) {
+        fn on_insert(&mut self, _: &mut Order<'_>, _: SlotId, _: u32, _: Weight) {
             // The payload, too, panics when it is dropped.
             std::panic::panic_any(Bomb);
         }
@@ -234,7 +242,12 @@ impl Chaos {
 }
 
 impl EvictionPolicy for Chaos {
-    fn on_insert(&mut self, order: &mut Order<'_>, _slot: SlotId, _hash: u64, _weight: Weight) {
+    fn on_move(&mut self, order: &mut Order<'_>, from: SlotId, _to: SlotId, _hash: u32, _weight: Weight) {
+        self.act(order);
+        order.remove(from);
+    }
+
+    fn on_insert(&mut self, order: &mut Order<'_>, _slot: SlotId, _hash: u32, _weight: Weight) {
         self.act(order);
     }
     fn touches(&self) -> Touches {

@@ -35,6 +35,14 @@ impl<P: EvictionPolicy> Bed<P> {
         adopted
     }
 
+    /// The entry in one slot goes on in another.
+    fn overwrite(&mut self, from: u32, to: u32) {
+        let (from, to) = (SlotId(from), SlotId(to));
+        assert!(self.orders.adopt(&mut self.heads, to));
+        self.policy.on_move(&mut self.orders.of(&mut self.heads), from, to, 0, 1);
+        assert!(self.orders.release(&mut self.heads, from));
+    }
+
     fn touch(&mut self, batch: &[u32]) {
         let batch: Vec<SlotId> = batch.iter().copied().map(SlotId).collect();
         self.policy.on_touch(&mut self.orders.of(&mut self.heads), &batch);

@@ -17,6 +17,7 @@ enum Step {
     PushBack(u8),
     MoveToFront(u8),
     Remove,
+    Replace(u32),
 }
 
 /// What to do, in which of two domains, to which slot.
@@ -29,6 +30,7 @@ fn steps() -> impl Strategy<Value = Vec<(Step, usize, SlotId)>> {
         3 => list.clone().prop_map(Step::PushBack),
         2 => list.prop_map(Step::MoveToFront),
         1 => Just(Step::Remove),
+        2 => (0..SLOTS + 1).prop_map(Step::Replace),
     ];
     let slot = prop_oneof![12 => 0..SLOTS, 1 => SLOTS..SLOTS + 3, 1 => Just(u32::MAX)].prop_map(SlotId);
     prop::collection::vec((step, 0..2usize, slot), 0..150)
@@ -63,6 +65,17 @@ impl Model {
         } else {
             list.push_back(slot)
         }
+        true
+    }
+}
+
+impl Model {
+    fn replace(&mut self, from: SlotId, to: SlotId) -> bool {
+        let Some(list) = self.list_of(from).filter(|_| from != to && self.members.contains(&to)) else {
+            return false;
+        };
+        self.unlink(to);
+        self.lists[usize::from(list)].iter_mut().filter(|held| **held == from).for_each(|held| *held = to);
         true
     }
 }
@@ -122,6 +135,9 @@ proptest! {
                     let expected = model.list_of(slot).is_some() && model.push(list, slot, true);
                     (orders.of(domain).move_to_front(list, slot), expected)
                 }
+                Step::Replace(to) => {
+                    (orders.of(domain).replace(slot, SlotId(to)), model.replace(slot, SlotId(to)))
+                }
                 Step::Remove => (orders.of(domain).remove(slot), model.unlink(slot)),
             };
             prop_assert_eq!(answer, expected, "{:?} of {:?}", step, slot);
@@ -150,4 +166,12 @@ fn domain_without_a_number_takes_nothing() {
     let (mut orders, mut nowhere) = (Orders::new(), Heads::new(u32::MAX));
     assert!(!orders.adopt(&mut nowhere, SlotId(0)));
     assert!(!orders.of(&mut nowhere).owns(SlotId(0)));
+}
+
+#[test]
+fn slot_number_that_no_link_can_hold_is_refused() {
+    let (mut orders, mut heads) = (Orders::new(), Heads::new(0));
+    assert!(!orders.adopt(&mut heads, SlotId((1 << 28) - 1)) && !orders.adopt(&mut heads, SlotId(1 << 28)));
+    assert!(!orders.of(&mut heads).push_front(0, SlotId(1 << 28)));
+    assert_eq!(heads.members(), 0);
 }

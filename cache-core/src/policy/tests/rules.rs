@@ -18,6 +18,8 @@ enum Fault {
     Loses,
     /// Leaves removed slots linked.
     KeepsRemoved,
+    /// Leaves overwritten slots linked.
+    KeepsOverwritten,
     /// Takes slots in by a touch alone, whoever they belong to.
     TrustsTouches,
     /// Takes slots of touches to be in the range it has seen.
@@ -29,7 +31,7 @@ enum Fault {
 }
 
 impl EvictionPolicy for Faulty {
-    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u64, weight: Weight) {
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u32, weight: Weight) {
         if self.0 != Fault::Loses || !slot.0.is_multiple_of(5) {
             Fifo.on_insert(order, slot, hash, weight);
         }
@@ -47,6 +49,13 @@ impl EvictionPolicy for Faulty {
         match self.0 {
             Fault::TrustsRange => assert!(batch.iter().all(|slot| slot.0 < 40), "a touch out of range"),
             _ => assert!(batch.iter().all(|slot| order.owns(*slot)), "a touch of a stranger"),
+        }
+    }
+
+    fn on_move(&mut self, order: &mut Order<'_>, from: SlotId, to: SlotId, hash: u32, weight: Weight) {
+        match self.0 {
+            Fault::KeepsOverwritten => self.on_insert(order, to, hash, weight),
+            _ => Fifo.on_move(order, from, to, hash, weight),
         }
     }
 
@@ -90,6 +99,7 @@ fn contract_catches_a_policy_that_breaks_a_rule() {
         (Fault::NamesNone, "a domain with members has a victim"),
         (Fault::Loses, "a domain with members has a victim"),
         (Fault::KeepsRemoved, "a removed slot is taken out of its list"),
+        (Fault::KeepsOverwritten, "an overwritten slot is taken out of its list"),
         (Fault::TrustsTouches, "a touch of a stranger"),
         (Fault::TrustsRange, "a touch out of range"),
         (Fault::WaitsForCold, "naming a victim ends, hot or not"),
