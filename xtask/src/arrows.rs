@@ -72,6 +72,7 @@ pub(crate) const RULES: &[CrateRule] = &[
         never: RUNTIMES,
         layers: &[
             &["clock", "error", "sync", "stats", "event"],
+            &["epoch"],
             &["expiry", "flight", "policy", "scope"],
             &["engine"],
         ],

@@ -195,13 +195,13 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if *self.upkeep.enrolled.get_mut() {
+        if self.upkeep.enrolled.load(Ordering::Relaxed) {
             thread::wake();
         }
     }
 }
 
-#[cfg(not(shuttle))]
+#[cfg(not(any(shuttle, loom)))]
 mod thread {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -281,7 +281,7 @@ mod thread {
     }
 }
 
-#[cfg(shuttle)]
+#[cfg(any(shuttle, loom))]
 mod thread {
     //! Explored schedules have no background thread: maintenance is one of the explored calls.
     pub(super) fn enroll(_: super::StdWeak<super::Engine>) {}

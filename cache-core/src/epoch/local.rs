@@ -1,0 +1,108 @@
+//! The domain of the process, and how a thread finds its record in it.
+//!
+//! The record is found in a thread-local cell that has no destructor, so that it costs one load and outlives all others.
+//! A second thread-local gives the record back when the thread ends. A pin that is made still later, in somebody's destructor,
+//! takes a record for itself, which its drop gives back.
+
+use std::cell::Cell;
+
+#[cfg(loom)]
+use loom::{lazy_static, thread_local};
+#[cfg(shuttle)]
+use shuttle::{lazy_static, thread_local};
+
+use super::domain::{Domain, Stamp};
+pub(crate) use super::record::Pin;
+use super::record::Record;
+
+#[cfg(not(any(shuttle, loom)))]
+static DOMAIN: Domain = Domain::new();
+
+#[cfg(any(shuttle, loom))]
+lazy_static! {
+    static ref DOMAIN: Domain = Domain::new();
+}
+
+#[cfg(not(any(shuttle, loom)))]
+thread_local! {
+    static MINE: Cell<Option<&'static Record>> = const { Cell::new(None) };
+    static LEAVER: Leaver = const { Leaver };
+}
+
+#[cfg(any(shuttle, loom))]
+thread_local! {
+    static MINE: Cell<Option<&'static Record>> = Cell::new(None);
+    static LEAVER: Leaver = Leaver;
+}
+
+/// Gives the thread's record back when the thread ends.
+struct Leaver;
+
+impl Drop for Leaver {
+    fn drop(&mut self) {
+        if let Some(record) = mine()
+            && record.leave()
+        {
+            keep(None);
+        }
+    }
+}
+
+#[inline]
+fn mine() -> Option<&'static Record> {
+    MINE.try_with(Cell::get).ok().flatten()
+}
+
+fn keep(record: Option<&'static Record>) {
+    // Only explored threads can have lost the cell; they take a record at each pin then.
+    let _ = MINE.try_with(|mine| mine.set(record));
+}
+
+/// The last pin of a record that nobody else gives back is gone.
+#[cold]
+pub(super) fn forget(record: &'static Record) {
+    if mine().is_some_and(|mine| std::ptr::eq(mine, record)) {
+        keep(None);
+    }
+}
+
+#[cold]
+fn take() -> &'static Record {
+    let record = DOMAIN.records().take();
+    if LEAVER.try_with(|_| ()).is_err() {
+        record.orphan();
+    }
+    keep(Some(record));
+    record
+}
+
+/// Pins the calling thread. Nested pins only count.
+#[inline]
+pub(crate) fn pin() -> Pin {
+    mine().unwrap_or_else(take).pin(DOMAIN.epoch())
+}
+
+/// Whether the calling thread is pinned.
+pub(super) fn is_pinned() -> bool {
+    mine().is_some_and(Record::is_pinned)
+}
+
+/// The stamp of everything that the caller, or who it synchronised with, took out of reach before. One for many is as good
+/// as one for each.
+#[inline]
+pub(crate) fn stamp() -> Stamp {
+    DOMAIN.stamp()
+}
+
+/// Whether nobody is left who could have found what was taken out of reach before the stamp. False until some [`advance`]
+/// after the last of them left.
+#[inline]
+pub(crate) fn is_past(stamp: Stamp) -> bool {
+    DOMAIN.is_past(stamp)
+}
+
+/// Raises the epoch, and finds out which stamps are past. Waits for nobody. Call it outside of locks: it reads a line that
+/// another core writes for every thread.
+pub(crate) fn advance() {
+    DOMAIN.advance();
+}

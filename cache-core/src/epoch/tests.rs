@@ -1,0 +1,273 @@
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::thread;
+
+use super::domain::Domain;
+use super::{Pin, advance, collect, defer, is_past, local, pin, stamp};
+
+/// A domain that nobody else uses, so that what is past does not depend on other tests.
+fn domain() -> &'static Domain {
+    Box::leak(Box::new(Domain::new()))
+}
+
+#[test]
+fn stamp_is_past_only_after_who_was_pinned_has_left() {
+    let domain = domain();
+    let record = domain.records().take();
+    let outer = record.pin(domain.epoch());
+    let stamp = domain.stamp();
+    let inner = record.pin(domain.epoch());
+    for _ in 0..3 {
+        domain.advance();
+        assert!(!domain.is_past(stamp), "a reader is pinned since before");
+    }
+    drop(outer);
+    domain.advance();
+    assert!(!domain.is_past(stamp), "a nested pin keeps the first one's epoch");
+    drop(inner);
+    assert!(!domain.is_past(stamp), "nobody has looked since");
+    domain.advance();
+    assert!(domain.is_past(stamp));
+}
+
+#[test]
+fn reader_that_came_later_does_not_hold_a_stamp_back() {
+    let domain = domain();
+    let stamp = domain.stamp();
+    domain.advance();
+    let record = domain.records().take();
+    let _late = record.pin(domain.epoch());
+    domain.advance();
+    assert!(domain.is_past(stamp));
+}
+
+#[test]
+fn reader_that_shows_an_old_epoch_late_does_not_lower_the_safe_one() {
+    let domain = domain();
+    (0..5).for_each(|_| domain.advance());
+    let safe = domain.safe();
+    let long_ago = crate::sync::AtomicU64::new(1);
+    let record = domain.records().take();
+    let late = record.pin(&long_ago);
+    domain.advance();
+    assert_eq!(domain.safe(), safe);
+    drop(late);
+}
+
+#[test]
+fn record_of_a_thread_that_ended_is_used_again() {
+    let domain = domain();
+    let first = domain.records().take();
+    assert!(first.leave());
+    assert!(std::ptr::eq(first, domain.records().take()));
+    assert!(!std::ptr::eq(first, domain.records().take()), "it is taken");
+    assert_eq!(domain.records().iter().count(), 2);
+}
+
+#[test]
+fn threads_that_join_at_once_have_records_of_their_own() {
+    let domain = domain();
+    let taken = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                domain.records().take();
+                taken.fetch_add(1, SeqCst);
+            });
+        }
+    });
+    assert_eq!(taken.load(SeqCst), 8);
+    assert_eq!(domain.records().iter().count(), 8);
+}
+
+#[test]
+fn pin_that_is_forgotten_holds_memory_back_for_good() {
+    let domain = domain();
+    let record = domain.records().take();
+    std::mem::forget(record.pin(domain.epoch()));
+    drop(record.pin(domain.epoch()));
+    let stamp = domain.stamp();
+    assert!(!record.leave(), "the record stays with who forgot the pin");
+    assert!(!std::ptr::eq(record, domain.records().take()));
+    domain.advance();
+    domain.advance();
+    assert!(!domain.is_past(stamp));
+}
+
+#[test]
+fn panic_unpins() {
+    let domain = domain();
+    let record = domain.records().take();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _pin = record.pin(domain.epoch());
+        panic!("a user's clone");
+    }));
+    assert!(panicked.is_err());
+    assert!(!record.is_pinned());
+    assert_eq!(record.shown(), 0);
+}
+
+#[test]
+fn pin_in_a_destructor_after_the_record_was_given_back_still_holds() {
+    thread_local! {
+        static LATE: Late = const { Late };
+        static KEPT: RefCell<Option<Pin>> = const { RefCell::new(None) };
+    }
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    struct Late;
+    impl Drop for Late {
+        fn drop(&mut self) {
+            for _ in 0..2 {
+                let _pin = pin();
+                let _nested = pin();
+                let stamp = stamp();
+                advance();
+                let held = local::is_pinned() && !is_past(stamp);
+                SEEN.fetch_add(u64::from(held), SeqCst);
+            }
+            SEEN.fetch_add(u64::from(!local::is_pinned()), SeqCst);
+        }
+    }
+    // Whichever of the destructors runs first, the room's own or these.
+    for kept in [false, true] {
+        for late_first in [false, true] {
+            let run = move || {
+                if late_first {
+                    LATE.with(|_| ());
+                }
+                let first = pin();
+                if kept {
+                    KEPT.with(|cell| *cell.borrow_mut() = Some(first));
+                }
+                LATE.with(|_| ());
+            };
+            thread::spawn(run).join().expect("no destructor fails");
+        }
+    }
+    assert!(SEEN.load(SeqCst) >= 8 + 2, "the pins held, and were gone where none was kept");
+}
+
+/// Serialises the tests that use the line of the process.
+static LINE: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+
+/// Collects until something holds; other tests of this process may be pinned for a moment.
+fn collect_until(done: impl Fn() -> bool) {
+    while !done() {
+        collect();
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn garbage_is_dropped_outside_of_pins_and_never_inside_of_another_drop() {
+    struct Chain {
+        length: usize,
+        dropped: Arc<AtomicUsize>,
+    }
+    thread_local! {
+        static DEPTH: Cell<usize> = const { Cell::new(0) };
+    }
+    impl Drop for Chain {
+        fn drop(&mut self) {
+            assert_eq!(DEPTH.replace(1), 0, "a drop inside of a drop");
+            assert!(!local::is_pinned());
+            self.dropped.fetch_add(1, SeqCst);
+            if let Some(length) = self.length.checked_sub(1) {
+                defer(Chain { length, dropped: self.dropped.clone() });
+                collect();
+            }
+            DEPTH.set(0);
+        }
+    }
+    let _alone = LINE.lock();
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let pinned = pin();
+    defer(Chain { length: 20, dropped: dropped.clone() });
+    collect();
+    advance();
+    collect();
+    assert_eq!(dropped.load(SeqCst), 0, "the thread is pinned");
+    drop(pinned);
+    collect_until(|| dropped.load(SeqCst) == 21);
+}
+
+#[test]
+fn garbage_whose_drop_panics_keeps_nothing_else() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic!("a user's drop");
+        }
+    }
+    struct Last(Arc<AtomicBool>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            self.0.store(true, SeqCst);
+        }
+    }
+    let _alone = LINE.lock();
+    let gone = Arc::new(AtomicBool::new(false));
+    defer(Panics);
+    defer(Last(gone.clone()));
+    collect_until(|| gone.load(SeqCst));
+}
+
+/// What a reader must never see in a thing that it found.
+const POISON: u64 = 0xDEAD;
+/// Things to a stress run: a fifth of a second.
+const THINGS: u64 = if cfg!(miri) { 40 } else { 4_000 };
+
+/// Readers follow a pointer that a writer replaces; what was replaced is poisoned and used again when its stamp is past.
+/// The things live in an arena that is never freed, so that a fault here is a wrong number and not a crash.
+#[test]
+fn readers_never_see_what_was_used_again() {
+    struct Thing(AtomicU64);
+    let arena: &'static [Thing] = Box::leak((0..64).map(|_| Thing(AtomicU64::new(POISON))).collect());
+    let find = |thing: &Thing| std::ptr::from_ref(thing).cast_mut();
+    arena[0].0.store(1, SeqCst);
+    let pointer = AtomicPtr::new(find(&arena[0]));
+    let done = AtomicBool::new(false);
+    let read = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut last = 0;
+                while !done.load(SeqCst) {
+                    let _pin = pin();
+                    let found = pointer.load(std::sync::atomic::Ordering::Acquire);
+                    let thing =
+                        arena.iter().find(|thing| std::ptr::eq(*thing, found)).expect("a thing of ours");
+                    for _ in 0..4 {
+                        let number = thing.0.load(std::sync::atomic::Ordering::Relaxed);
+                        assert_ne!(number, POISON, "used again under a pin");
+                        assert!(number >= last, "an older thing than before");
+                        last = number;
+                    }
+                    read.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        let mut free: Vec<&Thing> = arena[1..].iter().collect();
+        let mut limbo = std::collections::VecDeque::new();
+        let mut current = &arena[0];
+        for number in 2..THINGS {
+            while free.is_empty() {
+                advance();
+                while limbo.front().is_some_and(|&(_, stamp)| is_past(stamp)) {
+                    let (thing, _): (&Thing, _) = limbo.pop_front().expect("there is a first");
+                    thing.0.store(POISON, std::sync::atomic::Ordering::Relaxed);
+                    free.push(thing);
+                }
+                thread::yield_now();
+            }
+            let next = free.pop().expect("one is free");
+            next.0.store(number, std::sync::atomic::Ordering::Relaxed);
+            pointer.store(find(next), std::sync::atomic::Ordering::Release);
+            limbo.push_back((current, stamp()));
+            current = next;
+        }
+        done.store(true, SeqCst);
+    });
+    assert!(read.load(SeqCst) > 0);
+}
