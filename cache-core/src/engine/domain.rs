@@ -5,9 +5,8 @@
 //! answers, `victim` returns a live slot of the domain, or `None` only if there is none besides the spared one.
 //! Cost: O(1) a call; a policy that answers nonsense costs a scan of the shard.
 
-use std::collections::HashMap;
-
-use super::slab::{Slab, short};
+use super::arena::View;
+use super::space::Spaces;
 use crate::policy::{
     EvictionPolicy as _, Fault, Guarded, Heads, Heat, Orders, Policy, SlotId, Touches, Weight,
 };
@@ -19,15 +18,14 @@ struct Domain {
     len: u64,
     /// The policy misbehaved, and this was said.
     fault_told: bool,
-    /// The scope node this domain belongs to, in a region with a limit per scope.
-    node: Option<u64>,
+    /// It belongs to one scope, and goes with its last entry.
+    of_scope: bool,
 }
 
 /// All domains of one shard, with the links of their entries.
 pub(super) struct Domains {
     orders: Orders,
     domains: Vec<Option<Domain>>,
-    of_node: HashMap<u64, u32, ahash::RandomState>,
     free: Vec<u32>,
     policy: Policy,
     /// Where the scan for a victim goes on when a policy has none to offer.
@@ -43,7 +41,6 @@ impl Domains {
         Self {
             orders: Orders::new(),
             domains: Vec::new(),
-            of_node: HashMap::with_hasher(ahash::RandomState::new()),
             free: Vec::new(),
             policy,
             hand: 0,
@@ -52,25 +49,15 @@ impl Domains {
         }
     }
 
-    /// The domain of a scope node, or the shard's one domain for `None`; made if it does not exist.
-    pub(super) fn open(&mut self, node: Option<u64>) -> u32 {
-        let known = match node {
-            Some(id) => self.of_node.get(&id).copied(),
-            None => self.domains.first().and_then(Option::as_ref).map(|_| 0),
-        };
-        if let Some(domain) = known {
-            return domain;
-        }
+    /// A new domain, of one scope or of all the shard.
+    pub(super) fn open(&mut self, of_scope: bool) -> u32 {
         let domain = self.free.pop().unwrap_or_else(|| {
             self.domains.push(None);
             u32::try_from(self.domains.len() - 1).expect("a shard holds fewer than 2^32 domains")
         });
         let policy = Guarded::build(&self.policy);
         self.domains[domain as usize] =
-            Some(Domain { heads: Heads::new(domain), policy, len: 0, fault_told: false, node });
-        if let Some(id) = node {
-            self.of_node.insert(id, domain);
-        }
+            Some(Domain { heads: Heads::new(domain), policy, len: 0, fault_told: false, of_scope });
         domain
     }
 
@@ -89,11 +76,11 @@ impl Domains {
         owner.map_or(0, |owner| owner.policy.heat_limit())
     }
 
-    pub(super) fn insert(&mut self, domain: u32, slot: SlotId, hash: u64, weight: Weight) {
+    pub(super) fn insert(&mut self, domain: u32, slot: SlotId, hash: u32, weight: Weight) {
         let Some(Some(owner)) = self.domains.get_mut(domain as usize) else { return };
         owner.len += 1;
         self.orders.adopt(&mut owner.heads, slot);
-        owner.policy.on_insert(&mut self.orders.of(&mut owner.heads), slot, short(hash), weight);
+        owner.policy.on_insert(&mut self.orders.of(&mut owner.heads), slot, hash, weight);
     }
 
     /// Tells the policy of hits; all slots are of this domain.
@@ -108,39 +95,47 @@ impl Domains {
         owner.policy.on_remove(&mut self.orders.of(&mut owner.heads), slot);
         self.orders.release(&mut owner.heads, slot);
         owner.len = owner.len.saturating_sub(1);
-        if owner.len == 0
-            && let Some(node) = owner.node
-        {
-            self.of_node.remove(&node);
+        if owner.len == 0 && owner.of_scope {
             self.domains[domain as usize] = None;
             self.free.push(domain);
         }
+    }
+
+    /// The entry of a slot was overwritten and lives in another.
+    pub(super) fn shift(&mut self, domain: u32, [from, to]: [SlotId; 2], hash: u32, weight: Weight) {
+        let Some(Some(owner)) = self.domains.get_mut(domain as usize) else { return };
+        self.orders.adopt(&mut owner.heads, to);
+        let mut order = self.orders.of(&mut owner.heads);
+        owner.policy.on_move(&mut order, from, to, hash, weight);
+        if owner.policy.touches() != Touches::None {
+            owner.policy.on_touch(&mut order, &[to]);
+        }
+        self.orders.release(&mut owner.heads, from);
     }
 
     /// A live slot of the domain that should go next, never `spare`.
     pub(super) fn victim<K, V>(
         &mut self,
         domain: u32,
-        slab: &Slab<K, V>,
+        entries: View<'_, K, V>,
+        spaces: &Spaces,
         spare: Option<SlotId>,
     ) -> Option<SlotId> {
-        let payers = self.len(domain).saturating_sub(u64::from(
-            spare.is_some_and(|slot| slab.get(slot).is_some_and(|entry| entry.domain == domain)),
-        ));
-        if payers == 0 {
+        let is_member = |slot: SlotId| {
+            entries.entry(slot).is_some_and(|entry| spaces.domain_of(entry.header().scope()) == domain)
+        };
+        if self.len(domain) <= u64::from(spare.is_some_and(is_member)) {
             return None;
         }
-        let is_payer = |slot: &SlotId| {
-            Some(*slot) != spare && slab.get(*slot).is_some_and(|entry| entry.domain == domain)
-        };
-        let proposed = self.propose(domain, slab, spare).filter(is_payer);
-        proposed.or_else(|| self.scan(slab, is_payer))
+        let is_payer = |slot: &SlotId| Some(*slot) != spare && is_member(*slot);
+        let proposed = self.propose(domain, entries, spare).filter(is_payer);
+        proposed.or_else(|| self.scan(entries, is_payer))
     }
 
     /// Asks the policy; if it names the spared slot, asks again with that slot out of the order.
-    fn propose<K, V>(&mut self, domain: u32, slab: &Slab<K, V>, spare: Option<SlotId>) -> Option<SlotId> {
+    fn propose<K, V>(&mut self, domain: u32, entries: View<'_, K, V>, spare: Option<SlotId>) -> Option<SlotId> {
         let owner = self.domains.get_mut(domain as usize)?.as_mut()?;
-        let heat = Heat::new(slab);
+        let heat = Heat::new(&entries);
         let mut order = self.orders.of(&mut owner.heads);
         let first = owner.policy.victim(&mut order, &heat);
         if !owner.fault_told
@@ -150,16 +145,16 @@ impl Domains {
             self.fault = Some(fault);
         }
         let Some(spared) = spare.filter(|_| first == spare) else { return first };
-        let (hash, weight) = slab.get(spared).map(|entry| (entry.hash, entry.weight))?;
+        let hash = entries.entry(spared)?.header().hash();
         owner.policy.on_remove(&mut order, spared);
         let second = owner.policy.victim(&mut order, &heat);
-        owner.policy.on_insert(&mut order, spared, short(hash), weight);
+        owner.policy.on_insert(&mut order, spared, hash, 1);
         second
     }
 
     /// The fallback for a policy that offers nothing usable: the next live slot in slot order.
-    fn scan<K, V>(&mut self, slab: &Slab<K, V>, is_payer: impl Fn(&SlotId) -> bool) -> Option<SlotId> {
-        let span = slab.span();
+    fn scan<K, V>(&mut self, entries: View<'_, K, V>, is_payer: impl Fn(&SlotId) -> bool) -> Option<SlotId> {
+        let span = entries.span();
         (0..span).find_map(|_| {
             self.hand = (self.hand + 1) % span;
             let slot = SlotId(u32::try_from(self.hand).ok()?);

@@ -5,12 +5,15 @@
 use std::any::Any;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::arena::{CHUNK, Entry};
 use super::options::{Key, Value};
 use super::removal::Removals;
+use super::shard::{LockedShard, Shard};
 use super::store::{SLICE, Store};
 use super::take::Origin;
 use super::{Detached, Engine, RegionId, RegionOps, Spare};
 use crate::clock::Moment;
+use crate::epoch;
 use crate::event::RemovalCause;
 use crate::flight::After;
 use crate::policy::SlotId;
@@ -39,69 +42,94 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
         self.shards.len()
     }
 
-    fn coldest(&self, shard: usize, spare: Spare) -> Option<u64> {
+    fn coldest(&self, shard: usize, spare: Spare, generation: u8) -> Option<u8> {
         let spared = spare.in_shard(self.id, shard);
-        let mut shard = self.shards.get(shard)?.lock();
-        let victim = shard.victim(spared)?;
-        shard.get(victim).map(|entry| entry.stamp)
+        self.shards.get(shard)?.lock().victim(spared, generation).map(|(_, age)| age)
     }
 
     fn evict_from(&self, engine: &Engine, shard: usize, spare: Spare) -> bool {
         let spared = spare.in_shard(self.id, shard);
-        let Some(shard) = self.shards.get(shard) else { return false };
-        let mut removals = Removals::new();
-        let found = {
-            let mut shard = shard.lock();
-            let victim = shard.victim(spared);
-            removals.note(shard.take_fault());
-            victim
-                .and_then(|slot| self.take(engine, &mut shard, slot, RemovalCause::Evicted, &mut removals))
-                .is_some()
+        let Some(arena) = self.shards.get(shard) else { return false };
+        let pin = self.listening(engine);
+        let mut removals = Removals::new(pin.as_ref());
+        let (found, tired) = {
+            let mut shard = arena.lock();
+            let victim = shard.victim(spared, engine.generation());
+            removals.note(shard.books().take_fault());
+            let taken = victim.and_then(|(slot, _)| {
+                self.take(engine, &mut shard, slot, RemovalCause::Evicted, &mut removals)
+            });
+            (taken.is_some(), shard.is_tired())
         };
         self.finish(engine, removals);
+        drop(pin);
+        if tired {
+            epoch::advance();
+            self.drop_past(engine, arena, SLICE);
+        }
         found
     }
 
     fn expire(&self, engine: &Engine, shard: usize, now: Moment) -> (u64, Option<Moment>) {
-        let Some(shard) = self.shards.get(shard) else { return (0, None) };
+        let Some(arena) = self.shards.get(shard) else { return (0, None) };
         let mut expired = 0;
         loop {
-            let mut removals = Removals::new();
+            let pin = self.listening(engine);
+            let mut removals = Removals::new(pin.as_ref());
             let (done, next) = {
-                let mut shard = shard.lock();
-                let mut left = SLICE;
-                while left > 0
-                    && let Some(slot) = shard.due(now)
-                {
-                    self.take(engine, &mut shard, slot, RemovalCause::Expired, &mut removals);
-                    left -= 1;
+                let mut shard = arena.lock();
+                if shard.earliest() > now {
+                    (true, shard.earliest())
+                } else {
+                    let taken = self.take_due(engine, &mut shard, now, SLICE, &mut removals);
+                    expired += taken as u64;
+                    (taken < SLICE, shard.earliest())
                 }
-                expired += (SLICE - left) as u64;
-                (left > 0, shard.next_deadline())
             };
             self.finish(engine, removals);
+            drop(pin);
+            self.drop_swept(engine, arena);
             if done {
-                return (expired, next);
+                return (expired, Some(next).filter(|&next| next != Moment::NEVER));
             }
         }
     }
 
     fn sweep(&self, engine: &Engine, shard: usize, from: usize, slots: usize) -> Option<usize> {
-        let shard = self.shards.get(shard)?;
-        let mut removals = Removals::new();
+        let arena = self.shards.get(shard)?;
+        let pin = self.listening(engine);
+        let mut removals = Removals::new(pin.as_ref());
         let next = {
-            let mut shard = shard.lock();
-            let end = shard.span().min(from.saturating_add(slots.min(SLICE)));
-            for index in from..end {
-                let slot = SlotId(u32::try_from(index).unwrap_or(u32::MAX));
-                if shard.get(slot).is_some_and(|entry| !entry.node.is_live()) {
-                    self.take(engine, &mut shard, slot, RemovalCause::Invalidated, &mut removals);
+            let mut shard = arena.lock();
+            if from == 0 && !shard.books().look_for_dead() {
+                return None;
+            }
+            let chunks = shard.chunks(from, slots.min(SLICE));
+            for chunk in chunks.clone() {
+                for slot in shard.view().live_in(chunk) {
+                    if shard.is_dead(slot) {
+                        self.take(engine, &mut shard, slot, RemovalCause::Invalidated, &mut removals);
+                    }
                 }
             }
-            (end < shard.span()).then_some(end)
+            let end = shard.view().span();
+            (chunks.end * CHUNK < end).then_some(chunks.end * CHUNK)
         };
         self.finish(engine, removals);
+        drop(pin);
+        self.drop_swept(engine, arena);
         next
+    }
+
+    fn reclaim(&self, engine: &Engine) -> bool {
+        for arena in &self.shards {
+            while self.drop_past(engine, arena, SLICE) == SLICE {}
+        }
+        self.has_waiting()
+    }
+
+    fn has_waiting(&self) -> bool {
+        self.shards.iter().any(Shard::has_waiting)
     }
 
     fn report(&self, into: &mut Stats) {
@@ -112,7 +140,7 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
     }
 
     fn flights(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.lock().flights.len() as u64).sum()
+        self.shards.iter().map(|shard| shard.lock().books().flights.len() as u64).sum()
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
@@ -147,35 +175,28 @@ impl<K: Key, V: Value> AnyRegion for Store<K, V> {
 
     fn invalidate_scope(&self, engine: &Engine, node: &Node) -> Detached {
         let mut gone = Detached::default();
-        for shard in &self.shards {
+        for arena in &self.shards {
             let mut after = After::new();
-            shard.lock().flights.detach_where(|other: &Arc<Node>, _| other.same_path(node), &mut after);
+            let same = |other: &Arc<Node>, _: &K| other.same_path(node);
+            arena.lock().books().flights.detach_where(same, &mut after);
             drop(after);
             let mut from = Some(0);
             while let Some(start) = from {
-                let mut removals = Removals::new();
+                let pin = self.listening(engine);
+                let mut removals = Removals::new(pin.as_ref());
                 from = {
-                    let mut shard = shard.lock();
-                    let end = shard.span().min(start + SLICE);
-                    for index in start..end {
-                        let slot = SlotId(u32::try_from(index).unwrap_or(u32::MAX));
-                        let Some(entry) = shard.get(slot).filter(|entry| entry.node.id() == node.id()) else {
-                            continue;
-                        };
-                        let weight = entry.weight;
-                        let expired = entry.is_expired(|| engine.now());
-                        let cause = if expired { RemovalCause::Expired } else { RemovalCause::Invalidated };
-                        let origin = self.take(engine, &mut shard, slot, cause, &mut removals);
-                        // What an eviction of the scope counted meanwhile is not counted here.
-                        if !expired && origin == Some(Origin::Living) {
-                            gone.entries += 1;
-                            gone.weight += weight;
+                    let mut shard = arena.lock();
+                    let chunks = shard.chunks(start, SLICE);
+                    for chunk in chunks.clone() {
+                        for slot in shard.view().live_in(chunk) {
+                            self.invalidate(engine, &mut shard, slot, node, &mut removals, &mut gone);
                         }
                     }
-                    (end < shard.span()).then_some(end)
+                    (chunks.end * CHUNK < shard.view().span()).then_some(chunks.end * CHUNK)
                 };
                 self.finish(engine, removals);
             }
+            self.drop_swept(engine, arena);
         }
         gone
     }
@@ -185,5 +206,61 @@ impl<K: Key, V: Value> AnyRegion for Store<K, V> {
         let mut stats = Stats { regions: 1, ..Stats::default() };
         self.report(&mut stats);
         stats
+    }
+}
+
+impl<K: Key, V: Value> Store<K, V> {
+    /// Takes what is due in a shard, about so many at most; how many those were.
+    pub(super) fn take_due<'p>(
+        &self,
+        engine: &Engine,
+        shard: &mut LockedShard<'p, K, V>,
+        now: Moment,
+        most: usize,
+        removals: &mut Removals<'p, K, V>,
+    ) -> usize {
+        let (mut taken, mut from) = (0, 0);
+        while taken < most
+            && let Some((chunk, due)) = shard.due(from, now)
+        {
+            for slot in due {
+                self.take(engine, shard, slot, RemovalCause::Expired, removals);
+                taken += 1;
+            }
+            from = chunk + 1;
+        }
+        taken
+    }
+
+    /// After a slice: drops what readers have passed.
+    fn drop_swept(&self, engine: &Engine, arena: &Shard<K, V>) {
+        if arena.has_waiting() {
+            epoch::advance();
+            while self.drop_past(engine, arena, SLICE) == SLICE {}
+        }
+    }
+
+    /// Takes an entry if it is of this scope, and counts it unless it had expired or an eviction has counted it.
+    fn invalidate<'p>(
+        &self,
+        engine: &Engine,
+        shard: &mut LockedShard<'p, K, V>,
+        slot: SlotId,
+        node: &Node,
+        removals: &mut Removals<'p, K, V>,
+        gone: &mut Detached,
+    ) {
+        let Some(header) = shard.view().entry(slot).map(Entry::header) else { return };
+        if header.scope() != node.number() {
+            return;
+        }
+        let expired = header.is_expired(|| engine.now());
+        let cause = if expired { RemovalCause::Expired } else { RemovalCause::Invalidated };
+        let weight = shard.weight_of(slot);
+        let origin = self.take(engine, shard, slot, cause, removals);
+        if !expired && origin == Some(Origin::Living) {
+            gone.entries += 1;
+            gone.weight += weight;
+        }
     }
 }

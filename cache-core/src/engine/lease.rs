@@ -12,10 +12,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::Engine;
-use super::options::{Key, Look, Value, Write};
+use super::options::{Key, Value, Write};
 use super::removal::Removals;
 use super::store::Store;
-use super::write::Draft;
+use super::shard::Draft;
+use super::write::Fate;
+use crate::epoch;
 use crate::flight::{
     After, Ask, Failure, Flights, Outcome, PlaceWaiter, Pulse, Reaper, Solo, TakeOver, Ticket, Waiter,
 };
@@ -98,14 +100,15 @@ impl<K: Key, V: Value> Store<K, V> {
             let mut after = After::new();
             let now = engine.now();
             let joined = {
+                let pin = epoch::pin();
                 let mut shard = self.shard(hash);
-                if let Some(value) = self.usable(engine, &mut shard, hash, &node, key, Look::Lookup) {
+                if let Some(entry) = self.usable(engine, &mut shard, &pin, hash, &node, key) {
                     drop(shard);
-                    return Joined::Hit(V::clone(&value));
+                    return Joined::Hit(entry.value().clone());
                 }
                 let ask = Ask { hash, now, node: &node, key: &mut owned };
                 let eq = |other: &Arc<Node>, known: &K| other.same_path(&node) && known == key;
-                shard.flights.join(ask, eq, |node| node.is_live(), &mut after)
+                shard.books().flights.join(ask, eq, |node| node.is_live(), &mut after)
             };
             drop(after);
             return match joined {
@@ -142,7 +145,7 @@ impl<K: Key, V: Value> Store<K, V> {
             let mut shard = self.shard(hash);
             let ask = Ask { hash, now, node, key: &mut owned };
             let eq = |other: &Arc<Node>, known: &K| other.same_path(node) && known == key;
-            shard.flights.solo(ask, eq, &mut after)
+            shard.books().flights.solo(ask, eq, &mut after)
         };
         drop(after);
         if matches!(solo, Solo::Wait(_)) {
@@ -158,7 +161,7 @@ impl<K: Key, V: Value> Store<K, V> {
     ) -> R {
         let mut after = After::new();
         let mut shard = self.shard(hash);
-        let result = act(&mut shard.flights, &mut after);
+        let result = act(&mut shard.books().flights, &mut after);
         drop(shard);
         drop(after);
         result
@@ -208,41 +211,48 @@ impl<K: Key, V: Value> Lease<K, V> {
         let shared = Arc::new(value.clone());
         let weight = store.weigh(engine, &key, value, write.weight);
         let terms = weight.and_then(|weight| Ok((weight, store.deadline(engine, write.ttl)?)));
-        store.expire_before_limit(engine);
+        store.expire_before(engine, node, terms.as_ref().map_or(0, |&(weight, _)| weight));
         let hash = ticket.hash();
-        let mut removals = Removals::new();
+        // Made before the lock: to clone a value is to run user code.
+        let draft = terms.ok().map(|(weight, deadline)| Draft { key, value: value.clone(), weight, deadline });
+        let pin = store.listening(engine);
+        let mut removals = Removals::new(pin.as_ref());
         let mut after = After::new();
         // What is not linked is dropped after the lock.
         let mut refused = None;
-        let (landing, slot) = {
+        let (landing, fate, tired) = {
             let mut shard = store.shard(hash);
-            let current = shard.flights.is_current(&ticket);
-            let published = match terms {
-                _ if !current && ticket.is_deposed() => Err(Landing::RefusedStalled),
-                _ if !current || !node.is_live() => Err(Landing::RefusedDetached),
-                Err(_) => Err(Landing::RefusedWeight),
-                Ok((weight, deadline)) => {
-                    let draft = Draft { key, value: Arc::clone(&shared), weight, deadline };
-                    store.link(engine, &mut shard, node, hash, draft, &mut removals).map_err(|draft| {
-                        refused = Some(draft);
-                        Landing::RefusedDetached
-                    })
+            let current = shard.books().flights.is_current(&ticket);
+            let (landing, fate) = match draft {
+                draft if !current || !node.is_live() => {
+                    refused = draft;
+                    let stalled = !current && ticket.is_deposed();
+                    (if stalled { Landing::RefusedStalled } else { Landing::RefusedDetached }, None)
                 }
+                None => (Landing::RefusedWeight, None),
+                Some(draft) => match store.link(engine, &mut shard, node, hash, draft, &mut removals) {
+                    Fate::Dead(draft) => {
+                        refused = Some(draft);
+                        (Landing::RefusedDetached, None)
+                    }
+                    fate => (Landing::Published, Some(fate)),
+                },
             };
-            shard.flights.end(&mut ticket, &mut after);
-            match published {
-                Ok(slot) => (Landing::Published, Some(slot)),
-                Err(landing) => (landing, None),
-            }
+            shard.books().flights.end(&mut ticket, &mut after);
+            (landing, fate, shard.is_tired())
         };
         drop(after);
         drop(refused);
-        store.finish(engine, removals);
         store.count_landing(landing);
         node.count_load();
         ticket.complete(shared);
-        if let Some(slot) = slot {
-            store.settle(engine, hash, slot);
+        match fate {
+            Some(fate) => drop(store.settle(engine, node, hash, fate, removals)),
+            None => store.finish(engine, removals),
+        }
+        drop(pin);
+        if tired {
+            epoch::advance();
         }
         landing
     }

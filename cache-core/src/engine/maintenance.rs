@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::Engine;
 use crate::clock::Moment;
+use crate::epoch;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 
 /// How long the thread sleeps between rounds while something is owed.
@@ -115,6 +116,7 @@ impl Engine {
     fn tend(&self) {
         self.expire_due();
         self.sweep_all();
+        self.reclaim_all();
         self.regions().retire_idle();
         self.watch().check(self.now());
     }
@@ -167,6 +169,15 @@ impl Engine {
         }
     }
 
+    /// Drops what left the cache and readers have passed.
+    fn reclaim_all(&self) {
+        epoch::advance();
+        for region in self.regions().all().iter() {
+            region.reclaim(self);
+        }
+        epoch::collect();
+    }
+
     /// Sweeps among the next `slots` slots, in one lock of one shard; nothing if somebody else is at it.
     pub(crate) fn sweep_step(&self, slots: usize) {
         let Some(mut cursor) = self.upkeep.cursor.try_lock() else { return };
@@ -190,18 +201,19 @@ impl Engine {
             || self.upkeep.earliest.load(Ordering::SeqCst) != u64::MAX
             || !self.registry().is_empty()
             || self.watch().next_check().is_some()
+            || self.regions().all().iter().any(|region| region.has_waiting())
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if self.upkeep.enrolled.load(Ordering::Relaxed) {
+        if *self.upkeep.enrolled.get_mut() {
             thread::wake();
         }
     }
 }
 
-#[cfg(not(any(shuttle, loom)))]
+#[cfg(not(shuttle))]
 mod thread {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -281,7 +293,7 @@ mod thread {
     }
 }
 
-#[cfg(any(shuttle, loom))]
+#[cfg(shuttle)]
 mod thread {
     //! Explored schedules have no background thread: maintenance is one of the explored calls.
     pub(super) fn enroll(_: super::StdWeak<super::Engine>) {}

@@ -7,22 +7,23 @@
 //! (2) What is alive is never evicted for what is dead: expired entries go first, and entries of evicted scopes
 //! do not count against the bounds. (3) No lock is held while a value is dropped or a listener runs.
 
+mod arena;
 mod domain;
 mod keeper;
 mod lease;
 mod limits;
-#[cfg_attr(any(shuttle, loom), allow(dead_code, reason = "explored schedules have no thread of ours"))]
+#[cfg_attr(shuttle, allow(dead_code, reason = "explored schedules have no thread of ours"))]
 mod maintenance;
 mod options;
 mod place;
 mod regions;
-#[cfg(all(test, not(any(shuttle, loom))))]
+#[cfg(all(test, not(shuttle)))]
 mod regressions;
 mod removal;
 mod room;
 mod shard;
 mod shared;
-mod slab;
+mod space;
 mod store;
 mod take;
 #[cfg(test)]
@@ -69,14 +70,18 @@ pub(crate) trait RegionOps: Any + Send + Sync {
     /// Their weight.
     fn weight(&self) -> u64;
     fn shards(&self) -> usize;
-    /// The age stamp of the entry of a shard that would go next.
-    fn coldest(&self, shard: usize, spare: Spare) -> Option<u64>;
+    /// The age, in generations, of the entry of a shard that would go next.
+    fn coldest(&self, shard: usize, spare: Spare, generation: u8) -> Option<u8>;
     /// Evicts the entry of a shard that should go next; whether there was one.
     fn evict_from(&self, engine: &Engine, shard: usize, spare: Spare) -> bool;
     /// Removes what is due in a shard; how many, and the deadline that comes next.
     fn expire(&self, engine: &Engine, shard: usize, now: Moment) -> (u64, Option<Moment>);
     /// Removes entries of evicted scopes among the slots `from..` of a shard; where to go on, or `None` at its end.
     fn sweep(&self, engine: &Engine, shard: usize, from: usize, slots: usize) -> Option<usize>;
+    /// Drops what readers have passed; whether something is left.
+    fn reclaim(&self, engine: &Engine) -> bool;
+    /// Whether keys or values wait to be dropped.
+    fn has_waiting(&self) -> bool;
     /// Entries, weight and running loads now; counters.
     fn report(&self, into: &mut Stats);
     fn flights(&self) -> u64;

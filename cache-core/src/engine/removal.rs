@@ -1,12 +1,16 @@
-//! What left the cache, until it may be dropped: outside all locks, after its listener was told.
+//! What a write leaves to be done after its lock: listeners to tell, keys and values to drop.
 //!
 //! (1) User code (listeners, drops of keys and values) runs only in `Removals::finish`, never under a lock of ours.
-//! (2) A listener, or the drop of a key or value, that panics is reported and stops nobody.
+//! (2) A listener, or the drop of a key or value, that panics is reported and stops nobody. (3) What listeners see is
+//! kept by the pin of the write; a listener that blocks holds back memory. (4) What leaves is dropped when no reader can
+//! see it any more: by a later write to its shard, on whatever thread, or by maintenance. Cost: nothing is allocated
+//! while nobody listens.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::slab::Entry;
+use super::arena::Entry;
+use crate::epoch::Pin;
 use crate::event::RemovalCause;
 use crate::policy::Fault;
 use crate::scope::{Node, ScopePath};
@@ -55,40 +59,77 @@ pub type Listener = Arc<dyn Fn(&Removal<'_>) + Send + Sync>;
 /// A removal listener of one region, which sees key and value.
 pub type RegionListener<K, V> = Arc<dyn Fn(&K, &V, RemovalCause) + Send + Sync>;
 
-struct Removed<K, V> {
+struct Removed<'p, K, V> {
     node: Arc<Node>,
     weight: u64,
     cause: RemovalCause,
-    value: Arc<V>,
-    /// For an overwrite the key that came with the new value; it equals the one that stays.
-    key: K,
+    /// For an overwrite the old value, and the key that equals the one that stays.
+    entry: Entry<'p, K, V>,
 }
 
-/// Entries taken out under a lock, to be told of and dropped after it.
-pub(super) struct Removals<K, V> {
-    entries: Vec<Removed<K, V>>,
+/// What a write under a lock leaves to be done after it: entries to tell of, and what may be dropped.
+pub(super) struct Removals<'p, K, V> {
+    /// Set if anybody listens.
+    pin: Option<&'p Pin>,
+    told: Vec<Removed<'p, K, V>>,
+    dropped: Option<(K, V)>,
+    also_dropped: Vec<(K, V)>,
+    node: Option<Arc<Node>>,
+    also_nodes: Vec<Arc<Node>>,
     fault: Option<Fault>,
 }
 
-impl<K, V> Removals<K, V> {
-    pub(super) const fn new() -> Self {
-        Self { entries: Vec::new(), fault: None }
+impl<'p, K, V> Removals<'p, K, V> {
+    pub(super) const fn new(pin: Option<&'p Pin>) -> Self {
+        Self {
+            pin,
+            told: Vec::new(),
+            dropped: None,
+            also_dropped: Vec::new(),
+            node: None,
+            also_nodes: Vec::new(),
+            fault: None,
+        }
     }
 
-    pub(super) fn push(&mut self, entry: Entry<K, V>, cause: RemovalCause) {
-        let Entry { node, key, value, weight, .. } = entry;
-        self.entries.push(Removed { node, weight, cause, value, key });
+    /// The pin that keeps what is to be told of, if anybody listens.
+    pub(super) fn pin(&self) -> Option<&'p Pin> {
+        self.pin
     }
 
-    pub(super) fn push_replaced(&mut self, node: Arc<Node>, key: K, value: Arc<V>, weight: u64) {
-        self.entries.push(Removed { node, weight, cause: RemovalCause::Replaced, value, key });
+    /// An entry leaves that somebody wants to hear of.
+    pub(super) fn tell(&mut self, entry: Entry<'p, K, V>, node: Arc<Node>, weight: u64, cause: RemovalCause) {
+        self.told.push(Removed { node, weight, cause, entry });
+    }
+
+    /// Something may be dropped after the lock.
+    pub(super) fn drop_later(&mut self, old: Option<(K, V)>) {
+        match old {
+            Some(old) if self.dropped.is_none() => self.dropped = Some(old),
+            old => self.also_dropped.extend(old),
+        }
+    }
+
+    /// Where more than a few are to be dropped.
+    pub(super) fn reclaimed(&mut self) -> &mut Vec<(K, V)> {
+        &mut self.also_dropped
+    }
+
+    /// The last entry of a scope in a shard went, and with it a hold of the scope's node.
+    pub(super) fn let_go(&mut self, node: Option<Arc<Node>>) {
+        match node {
+            Some(node) if self.node.is_none() => self.node = Some(node),
+            node => self.also_nodes.extend(node),
+        }
     }
 
     /// Notes that a policy was set aside.
     pub(super) fn note(&mut self, fault: Option<Fault>) {
         self.fault = self.fault.or(fault);
     }
+}
 
+impl<K, V> Removals<'_, K, V> {
     /// Tells the listeners and drops everything. Call it without a lock.
     pub(super) fn finish(
         self,
@@ -100,36 +141,30 @@ impl<K, V> Removals<K, V> {
             let fault = fault.name();
             tracing::error!(target: "strata_cache", region, fault, "eviction policy set aside");
         }
-        for removed in self.entries {
-            if removed.cause == RemovalCause::Evicted {
-                tracing::debug!(target: "strata_cache", region, scope = %removed.node, "eviction");
+        for Removed { node, weight, cause, entry } in self.told {
+            if cause == RemovalCause::Evicted {
+                tracing::debug!(target: "strata_cache", region, scope = %node, "eviction");
             }
             if let Some(listener) = listener {
-                let event = Removal {
-                    region,
-                    scope: RemovedFrom(&removed.node),
-                    cause: removed.cause,
-                    weight: removed.weight,
-                };
+                let event = Removal { region, scope: RemovedFrom(&node), cause, weight };
                 guarded("listener", || listener(&event));
             }
             if let Some(own) = own {
-                guarded("listener", || own(&removed.key, &removed.value, removed.cause));
+                guarded("listener", || own(entry.key(), entry.value(), cause));
             }
-            guarded("drop", || drop(removed));
+        }
+        if let Some(dropped) = self.dropped {
+            guarded("drop", || drop(dropped));
+        }
+        for dropped in self.also_dropped {
+            guarded("drop", || drop(dropped));
         }
     }
 }
 
 /// Runs user code whose panic must not stop ours.
-fn guarded(what: &'static str, run: impl FnOnce()) {
+pub(super) fn guarded(what: &'static str, run: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(run)).is_err() {
         tracing::error!(target: "strata_cache", what, "user code panicked");
-    }
-}
-
-impl<K, V> fmt::Debug for Removals<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Removals").field("entries", &self.entries.len()).finish()
     }
 }

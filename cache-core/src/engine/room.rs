@@ -1,13 +1,14 @@
 //! Keeping the bounds: who pays when the cache is too full.
 //!
 //! Expired entries go first. Then the newcomer's shard and a few regions sampled by their size offer their next
-//! victim, and the coldest goes (age counted in writes of the cache). (1) The newcomer pays for itself only if the
+//! victim, and the coldest goes (age counted in generations of the cache). (1) The newcomer pays for itself only if the
 //! bounds are too low for it alone: they were lowered during its write. (2) The loop ends at the bounds, or when
 //! nothing is left. (3) No lock is held between steps.
 //! Cost: two locks an eviction with one region; four with several.
 
 use super::{Engine, RegionId, RegionOps};
 use crate::policy::SlotId;
+use crate::scope::Node;
 use crate::sync::Arc;
 
 /// Slots that an insert looks at on its way while entries of evicted scopes wait to be swept.
@@ -35,6 +36,20 @@ impl Spare {
 }
 
 impl Engine {
+    /// Whether one entry more of this weight is too much. `node` is any of the present scopes.
+    pub(crate) fn is_full_for(&self, node: &Node, weight: u64) -> bool {
+        let root = node.root();
+        self.limits().exceeded_by(root.entries().saturating_add(1), root.weight().saturating_add(weight))
+    }
+
+    /// After a write to a node: evicts until the cache is within its bounds again.
+    pub(crate) fn make_room_for(&self, node: &Node, spare: Spare) {
+        let root = node.root();
+        if self.has_dead() || self.limits().exceeded_by(root.entries(), root.weight()) {
+            self.make_room(spare);
+        }
+    }
+
     /// Evicts until the cache is within its bounds again.
     pub(crate) fn make_room(&self, spare: Spare) {
         if self.has_dead() && self.is_physically_full() {
@@ -75,10 +90,11 @@ impl Engine {
                 return true;
             }
         } else {
+            let generation = self.generation();
             let offers = candidates.iter().filter_map(|(region, shard)| {
-                region.coldest(*shard, spare).map(|stamp| (stamp, region, *shard))
+                region.coldest(*shard, spare, generation).map(|age| (age, region, *shard))
             });
-            if let Some((_, region, shard)) = offers.min_by_key(|(stamp, ..)| *stamp)
+            if let Some((_, region, shard)) = offers.max_by_key(|(age, ..)| *age)
                 && region.evict_from(self, shard, spare)
             {
                 return true;

@@ -1,220 +1,236 @@
-//! One shard of a region: index, arena, order, deadlines and running loads, all under one lock of the store.
+//! One shard of a region: entries, their order, their scopes and weights, and running loads, under one lock.
 //!
-//! (1) The index names exactly the occupied slots. (2) A slot in the index is in one domain, and in the deadlines
-//! if its entry has one. (3) Touches are drained before a slot is freed, so a touch never reaches a later entry.
-//! (4) Nothing here drops a value or runs user code, `Eq` of keys and policies excepted; an `Eq` that panics does
-//! so before anything has changed. Cost: O(1) expected a call, O(log n) with a deadline.
+//! (1) A live slot is in one domain, and its scope is in `spaces`. (2) Nothing here drops a value or runs user code, `Eq` of
+//! keys and policies excepted; an `Eq` that panics does so before anything has changed. (3) Weights are kept only once
+//! one was not 1. Cost: O(1) expected a call.
 
-use std::hash::Hash;
-
-use equivalent::Equivalent;
-use hashbrown::HashTable;
-
+use super::arena::{Arena, CHUNK, Deadline, Header, Locked, Stalled, View};
 use super::domain::Domains;
-use super::slab::{Entry, Slab};
-use crate::clock::Moment;
-use crate::expiry::Deadlines;
+use super::space::Spaces;
 use crate::flight::{Flights, Setup};
-use crate::policy::{Fault, Policy, SlotId, Touches};
+use crate::policy::{Fault, HeatSource, Policy, SlotId};
 use crate::scope::Node;
 use crate::sync::Arc;
 
-/// Touches held back before the policy is told.
-const TOUCH_BATCH: usize = 64;
+/// A shard of a region.
+pub(super) type Shard<K, V> = Arena<K, V, Books<K, V>>;
 
-/// One shard. The store locks it.
-pub(super) struct Shard<K, V> {
-    index: HashTable<u32>,
-    slab: Slab<K, V>,
+/// A shard whose lock is held.
+pub(super) type LockedShard<'a, K, V> = Locked<'a, K, V, Books<K, V>>;
+
+/// What the holder of a shard's lock keeps beside the entries.
+pub(super) struct Books<K, V> {
     domains: Domains,
-    deadlines: Deadlines,
-    touches: Vec<SlotId>,
-    /// The order has to be exact: the whole region is in this shard, or all entries of a scope with a limit.
-    exact: bool,
+    spaces: Spaces,
+    weights: Weights,
+    /// Writes since the generation was last raised by this shard.
+    writes: u64,
     /// The loads that run for keys of this shard.
     pub(super) flights: Flights<Arc<Node>, K, V>,
 }
 
-impl<K, V: Send + Sync + 'static> Shard<K, V> {
-    /// With `exact`, every hit counts for the order.
-    pub(super) fn new(policy: Policy, setup: Arc<Setup>, exact: bool) -> Self {
-        Self {
-            index: HashTable::new(),
-            slab: Slab::new(),
-            domains: Domains::new(policy),
-            deadlines: Deadlines::new(),
-            touches: Vec::new(),
-            exact,
-            flights: Flights::new(setup),
+impl<K, V: Send + Sync + 'static> Books<K, V> {
+    /// With `separate`, each scope has a domain of its own.
+    pub(super) fn new(policy: Policy, setup: Arc<Setup>, separate: bool) -> Self {
+        let mut domains = Domains::new(policy);
+        if !separate {
+            domains.open(false);
         }
+        let flights = Flights::new(setup);
+        Self { domains, spaces: Spaces::new(separate), weights: Weights::default(), writes: 0, flights }
     }
 
-    /// Finds the entry of a key under one scope node. Compares node and key in full.
-    pub(super) fn find<Q>(&self, hash: u64, node: u64, key: &Q) -> Option<SlotId>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
-        let slab = &self.slab;
-        let same = |&index: &u32| {
-            slab.get(SlotId(index)).is_some_and(|entry| {
-                entry.hash == hash && entry.node.id() == node && key.equivalent(&entry.key)
-            })
-        };
-        self.index.find(hash, same).map(|&index| SlotId(index))
+    /// Counts a write; whether there have been so many since it last said so.
+    pub(super) fn is_new_generation(&mut self, every: u64) -> bool {
+        self.writes += 1;
+        let new = self.writes >= every;
+        if new {
+            self.writes = 0;
+        }
+        new
     }
 
-    pub(super) fn get(&self, slot: SlotId) -> Option<&Entry<K, V>> {
-        self.slab.get(slot)
-    }
-
-    /// Records a hit: heat, age, and the touch for policies that keep an order.
-    ///
-    /// Where the order need not be exact, an entry that was touched a short while ago is not moved again: it is among the
-    /// youngest eighth, and moving it would touch three cold lines. Nothing ages while nothing is written.
-    pub(super) fn hit(&mut self, slot: SlotId, stamp: u64) {
-        let entries = self.slab.len();
-        let Some(entry) = self.slab.get_mut(slot) else { return };
-        entry.warm(self.domains.heat_limit(entry.domain));
-        let age = stamp.wrapping_sub(std::mem::replace(&mut entry.stamp, stamp));
-        let told = match self.domains.touches(entry.domain) {
-            Touches::None => false,
-            Touches::Latest => self.exact || age > entries as u64 / 8,
-            Touches::Each => true,
-        };
-        if !told {
-            // The age is that of the last touch the policy was told of.
-            entry.stamp = stamp.wrapping_sub(age);
-            return;
-        }
-        self.touches.push(slot);
-        if self.touches.len() >= TOUCH_BATCH {
-            self.drain_touches();
-        }
-    }
-
-    /// Puts an entry in, under a domain of its scope if the region limits scopes. The key must be absent.
-    pub(super) fn link(&mut self, mut entry: Entry<K, V>, domain_of: Option<u64>) -> SlotId {
-        self.drain_touches();
-        let domain = self.domains.open(domain_of);
-        entry.domain = domain;
-        let (hash, weight, deadline) = (entry.hash, entry.weight, entry.deadline);
-        let slot = self.slab.insert(entry);
-        let slab = &self.slab;
-        // Stored hashes only: growing the index calls no user code.
-        let hash_of = |&index: &u32| slab.get(SlotId(index)).map_or(0, |entry| entry.hash);
-        self.index.insert_unique(hash, slot.0, hash_of);
-        if deadline != Moment::NEVER {
-            self.deadlines.insert(deadline, slot);
-        }
-        self.domains.insert(domain, slot, hash, weight);
-        slot
-    }
-
-    /// Takes an entry out of everything.
-    pub(super) fn unlink(&mut self, slot: SlotId) -> Option<Entry<K, V>> {
-        self.drain_touches();
-        let (hash, deadline, domain) = {
-            let entry = self.slab.get(slot)?;
-            (entry.hash, entry.deadline, entry.domain)
-        };
-        if let Ok(found) = self.index.find_entry(hash, |&index| index == slot.0) {
-            found.remove();
-        }
-        if self.index.is_empty() {
-            self.index = HashTable::new();
-        }
-        if deadline != Moment::NEVER {
-            self.deadlines.remove(deadline, slot);
-        }
-        self.domains.remove(domain, slot);
-        self.slab.remove(slot)
-    }
-
-    /// Gives an entry a new value, weight and deadline, and counts as a touch. Returns the old value and weight.
-    pub(super) fn overwrite(
-        &mut self,
-        slot: SlotId,
-        value: Arc<V>,
-        weight: u64,
-        deadline: Moment,
-        stamp: u64,
-    ) -> Option<(Arc<V>, u64)> {
-        let entry = self.slab.get_mut(slot)?;
-        let old_deadline = std::mem::replace(&mut entry.deadline, deadline);
-        let old = (std::mem::replace(&mut entry.value, value), std::mem::replace(&mut entry.weight, weight));
-        entry.stamp = stamp;
-        let domain = entry.domain;
-        entry.warm(self.domains.heat_limit(domain));
-        if old_deadline != Moment::NEVER {
-            self.deadlines.remove(old_deadline, slot);
-        }
-        if deadline != Moment::NEVER {
-            self.deadlines.insert(deadline, slot);
-        }
-        self.drain_touches();
-        self.domains.touch(domain, &[slot]);
-        Some(old)
-    }
-
-    /// Whether the domain of a slot holds more than a limit.
-    pub(super) fn is_over(&self, slot: SlotId, limit: u64) -> bool {
-        self.slab.get(slot).is_some_and(|entry| self.domains.len(entry.domain) > limit)
-    }
-
-    /// The next to go in the domain of a slot, the slot itself excepted.
-    pub(super) fn victim_beside(&mut self, spare: SlotId) -> Option<SlotId> {
-        self.drain_touches();
-        let domain = self.slab.get(spare)?.domain;
-        self.domains.victim(domain, &self.slab, Some(spare))
-    }
-
-    /// The coldest next victim of a few domains, `spare` excepted.
-    pub(super) fn victim(&mut self, spare: Option<SlotId>) -> Option<SlotId> {
-        self.drain_touches();
-        let mut coldest: Option<(u64, SlotId)> = None;
-        for domain in self.domains.candidates(3) {
-            let Some(slot) = self.domains.victim(domain, &self.slab, spare) else { continue };
-            let Some(stamp) = self.slab.get(slot).map(|entry| entry.stamp) else { continue };
-            if coldest.is_none_or(|(least, _)| stamp < least) {
-                coldest = Some((stamp, slot));
-            }
-        }
-        coldest.map(|(_, slot)| slot)
+    /// A sweep begins: whether any scope may be dead.
+    pub(super) fn look_for_dead(&mut self) -> bool {
+        self.spaces.look_for_dead()
     }
 
     /// The fault of a policy that was set aside since the last call.
     pub(super) fn take_fault(&mut self) -> Option<Fault> {
         self.domains.take_fault()
     }
+}
 
-    /// The next slot whose deadline has come.
-    pub(super) fn due(&mut self, now: Moment) -> Option<SlotId> {
-        self.deadlines.next().filter(|&next| next <= now)?;
-        self.deadlines.pop_due(now).map(|(_, slot)| slot)
+/// What an entry is made of, before it has a slot.
+pub(super) struct Draft<K, V> {
+    pub(super) key: K,
+    pub(super) value: V,
+    pub(super) weight: u64,
+    pub(super) deadline: Deadline,
+}
+
+/// What came of an entry that was to be linked.
+pub(super) struct Linked<K, V> {
+    pub(super) slot: SlotId,
+    /// What its slot held before, to be dropped without the lock.
+    pub(super) old: Option<(K, V)>,
+}
+
+impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
+    /// Puts an entry in. The key must be absent.
+    ///
+    /// # Errors
+    /// [`Stalled`].
+    pub(super) fn link(
+        &mut self,
+        node: &Arc<Node>,
+        hash: u32,
+        age: u8,
+        draft: Draft<K, V>,
+    ) -> Result<Linked<K, V>, Stalled<K, V>> {
+        let Draft { key, value, weight, deadline } = draft;
+        let header = Header::new(node.number(), hash, deadline, age);
+        let (slot, old) = self.insert(header, (key, value))?;
+        let Books { spaces, domains, weights, .. } = self.books();
+        let domain = spaces.enter(node, || domains.open(true));
+        weights.set(slot, weight);
+        domains.insert(domain, slot, hash, weight);
+        Ok(Linked { slot, old })
     }
 
-    /// The earliest deadline.
-    pub(super) fn next_deadline(&self) -> Option<Moment> {
-        self.deadlines.next()
+    /// Puts an entry in the place of the live one of its key, which keeps its heat and counts one use more. Answers
+    /// what the old one weighed, too.
+    ///
+    /// # Errors
+    /// [`Stalled`]; the old entry stays.
+    pub(super) fn overwrite(
+        &mut self,
+        from: SlotId,
+        age: u8,
+        heat_limit: u8,
+        draft: Draft<K, V>,
+    ) -> Result<(Linked<K, V>, u64), Stalled<K, V>> {
+        let Draft { key, value, weight, deadline } = draft;
+        let Some((scope, hash, heat)) = self.view().entry(from).map(|old| {
+            let header = old.header();
+            (header.scope(), header.hash(), header.heat())
+        }) else {
+            return Err(Stalled((key, value))); // Not reached: it was found under this very lock.
+        };
+        let header = Header::new(scope, hash, deadline, age);
+        header.set_heat(heat.saturating_add(1).min(heat_limit));
+        let (to, old) = self.replace(from, header, (key, value))?;
+        let Books { spaces, domains, weights, .. } = self.books();
+        let old_weight = weights.of(from);
+        weights.set(to, weight);
+        domains.shift(spaces.domain_of(scope), [from, to], hash, weight);
+        Ok((Linked { slot: to, old }, old_weight))
     }
 
-    /// Slots to visit in a scan.
-    pub(super) fn span(&self) -> usize {
-        self.slab.span()
+    /// Takes an entry out of everything, and lets `settle` see its scope's node and its weight. The node comes back where
+    /// this was its last entry, to be dropped without the lock.
+    pub(super) fn unlink<R>(
+        &mut self,
+        slot: SlotId,
+        settle: impl FnOnce(&Arc<Node>, u64) -> R,
+    ) -> Option<(R, Option<Arc<Node>>)> {
+        let scope = self.view().entry(slot)?.header().scope();
+        let Books { spaces, domains, weights, .. } = self.books();
+        domains.remove(spaces.domain_of(scope), slot);
+        let weight = weights.of(slot);
+        let settled = settle(spaces.node(scope)?, weight);
+        let node = spaces.leave(scope);
+        self.retire(slot);
+        Some((settled, node))
     }
 
-    fn drain_touches(&mut self) {
-        if self.touches.is_empty() {
-            return;
+    /// Whether an entry's scope is dead.
+    pub(super) fn is_dead(&mut self, slot: SlotId) -> bool {
+        let scope = self.view().entry(slot).map(|entry| entry.header().scope());
+        scope.is_some_and(|scope| self.books().spaces.is_dead(scope))
+    }
+
+    /// What a live entry weighs.
+    pub(super) fn weight_of(&mut self, slot: SlotId) -> u64 {
+        self.books().weights.of(slot)
+    }
+
+    /// Tells the policy of a hit.
+    pub(super) fn touch(&mut self, slot: SlotId) {
+        let Some(scope) = self.view().entry(slot).map(|entry| entry.header().scope()) else { return };
+        let Books { spaces, domains, .. } = self.books();
+        domains.touch(spaces.domain_of(scope), &[slot]);
+    }
+
+    /// Whether the scope of a slot holds more than a limit.
+    pub(super) fn is_over(&mut self, slot: SlotId, limit: u64) -> bool {
+        let Some(scope) = self.view().entry(slot).map(|entry| entry.header().scope()) else { return false };
+        let Books { spaces, domains, .. } = self.books();
+        domains.len(spaces.domain_of(scope)) > limit
+    }
+
+    /// The next to go in the domain of a slot, the slot itself excepted.
+    pub(super) fn victim_beside(&mut self, spare: SlotId) -> Option<SlotId> {
+        let (view, Books { spaces, domains, .. }) = self.parts();
+        let domain = spaces.domain_of(view.entry(spare)?.header().scope());
+        domains.victim(domain, view, spaces, Some(spare))
+    }
+
+    /// The coldest next victim of a few domains, `spare` excepted, and its age in generations.
+    pub(super) fn victim(&mut self, spare: Option<SlotId>, generation: u8) -> Option<(SlotId, u8)> {
+        let (view, Books { spaces, domains, .. }) = self.parts();
+        let age_of = |slot| view.entry(slot).map(|entry| generation.wrapping_sub(entry.header().age()));
+        if !spaces.are_separate() {
+            let slot = domains.victim(0, view, spaces, spare)?;
+            return Some((slot, age_of(slot)?));
         }
-        let touches = std::mem::take(&mut self.touches);
-        let domain_of = |slot: &SlotId| self.slab.get(*slot).map(|entry| entry.domain);
-        for run in touches.chunk_by(|a, b| domain_of(a) == domain_of(b)) {
-            if let Some(domain) = run.first().and_then(domain_of) {
-                self.domains.touch(domain, run);
-            }
+        let offers = domains.candidates(3).filter_map(|domain| {
+            let slot = domains.victim(domain, view, spaces, spare)?;
+            Some((slot, age_of(slot)?))
+        });
+        // Of equally old ones the first: turns are taken.
+        offers.min_by_key(|&(_, age)| u8::MAX - age)
+    }
+
+    /// The first chunk that a scan from this slot on visits, and the one behind its end.
+    pub(super) fn chunks(&self, from: usize, slots: usize) -> std::ops::Range<usize> {
+        let end = self.view().span() / CHUNK;
+        let first = (from / CHUNK).min(end);
+        first..end.min(first.saturating_add(slots.div_ceil(CHUNK)))
+    }
+}
+
+/// Weights of slots, once one was not 1.
+#[derive(Default)]
+struct Weights(Vec<u64>);
+
+impl Weights {
+    fn of(&self, slot: SlotId) -> u64 {
+        self.0.get(slot.index()).copied().unwrap_or(1)
+    }
+
+    fn set(&mut self, slot: SlotId, weight: u64) {
+        if let Some(known) = self.0.get_mut(slot.index()) {
+            *known = weight;
+        } else if weight != 1 {
+            self.0.resize(slot.index() + 1, 1);
+            self.0[slot.index()] = weight;
         }
-        self.touches = touches;
-        self.touches.clear();
+    }
+}
+
+impl<K, V> HeatSource for View<'_, K, V> {
+    fn heat(&self, slot: SlotId) -> u8 {
+        self.entry(slot).map_or(0, |entry| entry.header().heat())
+    }
+
+    fn cool(&self, slot: SlotId, to: u8) {
+        if let Some(entry) = self.entry(slot) {
+            entry.header().cool(to);
+        }
+    }
+
+    fn hash(&self, slot: SlotId) -> u32 {
+        self.entry(slot).map_or(0, |entry| entry.header().hash())
     }
 }

@@ -7,6 +7,9 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed, Ordering::SeqCst};
 
+use crossbeam_utils::CachePadded;
+
+use super::shard::Books;
 use super::{Detached, Limits, Listener, Maintenance, Regions, Spare, maintenance};
 use crate::clock::{Moment, TimeSource};
 use crate::expiry::Ttl;
@@ -14,7 +17,10 @@ use crate::flight::{LeaseTimes, Reaper, Setup, Watch};
 use crate::policy::Policy;
 use crate::scope::{Node, Registry, ScopeTree, TrackedLevels};
 use crate::stats::Stats;
-use crate::sync::{Arc, AtomicU64, Weak};
+use crate::sync::{Arc, AtomicU8, AtomicU64, Weak};
+
+/// Up to so many entries a region is in one shard, and its order exact.
+const EXACT: u64 = 1024;
 
 /// Everything an engine is made from. All of it has been checked.
 pub struct EngineConfig {
@@ -51,9 +57,9 @@ pub struct Engine {
     hasher: ahash::RandomState,
     watch: Arc<Watch>,
     pub(super) upkeep: maintenance::Upkeep,
-    /// Writes so far: the age of entries is counted in these.
-    stamp: AtomicU64,
-    /// Samples drawn so far. Not `stamp`, which stands still while a lowered bound is kept.
+    /// What the age of entries is counted in: about sixteen to as many writes as the cache holds entries. Read by hits.
+    generation: CachePadded<AtomicU8>,
+    /// Samples drawn so far.
     draws: AtomicU64,
     /// Entries of evicted scopes that are not swept yet.
     pub(super) dead_entries: AtomicI64,
@@ -76,7 +82,7 @@ impl Engine {
             hasher: ahash::RandomState::new(),
             watch: Watch::new(),
             upkeep: maintenance::Upkeep::new(maintenance, this.clone()),
-            stamp: AtomicU64::new(0),
+            generation: CachePadded::new(AtomicU8::new(0)),
             draws: AtomicU64::new(0),
             dead_entries: AtomicI64::new(0),
         })
@@ -168,12 +174,31 @@ impl Engine {
         hasher.finish()
     }
 
-    pub(crate) fn stamp(&self) -> u64 {
-        self.stamp.load(std::sync::atomic::Ordering::Relaxed)
+    /// The present generation.
+    #[inline]
+    pub(crate) fn generation(&self) -> u8 {
+        self.generation.load(Relaxed)
     }
 
-    pub(crate) fn next_stamp(&self) -> u64 {
-        self.stamp.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    /// Counts a write in a shard, and answers the generation it belongs to.
+    pub(super) fn tick<K, V: Send + Sync + 'static>(&self, books: &mut Books<K, V>) -> u8 {
+        let most = self.limits.max_entries().unwrap_or(EXACT * 16);
+        if books.is_new_generation(most / 16) {
+            self.generation.fetch_add(1, Relaxed).wrapping_add(1)
+        } else {
+            self.generation()
+        }
+    }
+
+    /// Whether the cache has one region.
+    pub(super) fn is_alone(&self) -> bool {
+        self.regions.len() == 1
+    }
+
+    /// The present moment, for look-ups.
+    #[inline]
+    pub(crate) fn present(&self) -> Moment {
+        self.time.now()
     }
 
     pub(crate) fn next_draw(&self) -> u64 {
@@ -203,7 +228,6 @@ impl Engine {
 
     /// How many shards a region gets: one while the order has to be exact, several where threads may meet.
     pub(crate) fn shards_for(&self, max_per_scope: Option<u64>) -> usize {
-        const EXACT: u64 = 1024;
         let most = self.limits.max_entries().or(self.limits.max_weight()).unwrap_or(u64::MAX);
         if most <= EXACT {
             return 1;
@@ -212,6 +236,14 @@ impl Engine {
         let wanted = (8 * cores).next_power_of_two().clamp(8, 128);
         let fit = usize::try_from(most / 512).unwrap_or(usize::MAX).max(1);
         if max_per_scope.is_some() { wanted } else { wanted.min(prev_power_of_two(fit)) }
+    }
+
+    /// Slots that each of so many shards needs at most, if the bound of entries says so; 0 if nobody knows.
+    pub(crate) fn expected_in(&self, shards: usize) -> u32 {
+        let Some(most) = self.limits.max_entries() else { return 0 };
+        // Shares differ by chance, and some slots wait for readers to pass.
+        let share = most / shards as u64;
+        u32::try_from(share + share / 64 + 128).unwrap_or(0)
     }
 
     /// Changes the bounds, and evicts down to them. Locks one shard at a time.

@@ -1,42 +1,58 @@
-//! A region's entries: typed, sharded, one lock a shard. Reading; writing and taking out stand beside.
+//! A region's entries: typed, sharded; read without a lock. Writing and taking out stand beside.
 //!
-//! (1) An entry is served only to the node, and the key, it was stored under. (2) User code runs under the lock in
-//! these cases only: `Eq` of keys, policies, and the clock. Lock order: shard, then flight. No lock of another shard,
-//! region or the registry is taken under a shard's.
+//! (1) An entry is served only to the node, and the key, it was stored under. (2) User code runs under a shard's lock in
+//! these cases only: `Eq` of keys, policies, and the clock. Readers run `Eq`, and `Clone` of values, while they are
+//! pinned: a clone that blocks holds back memory, not other callers. Lock order: shard, then flight. No lock of another
+//! shard, region or the registry is taken under a shard's. (3) A reader takes a lock only for a policy that asks to be
+//! told of hits.
 
 use std::hash::Hash;
 use std::sync::atomic::AtomicI64;
 
-use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
 
+use super::arena::{Entry, Header};
 use super::options::{Key, Look, StoreOptions, Value};
 use super::removal::Removals;
-use super::shard::Shard;
+use super::shard::{Books, LockedShard, Shard};
 use super::{Engine, RegionId};
+use crate::epoch::{self, Pin};
 use crate::flight::Reaper;
+use crate::policy::{EvictionPolicy as _, Guarded, Touches};
 use crate::scope::Node;
 use crate::stats::{Counter, Counters};
-use crate::sync::{Arc, Mutex, MutexGuard, Weak};
+use crate::sync::{Arc, Weak};
 
 /// Slots visited, or entries removed, during one hold of a shard's lock.
-pub(super) const SLICE: usize = 1024;
-
-/// The table inside a shard uses the high and the low bits of a hash; the shard is chosen by some from between.
-const SHARD_SHIFT: u32 = 24;
-
-/// A shard and its lock, on cache lines of their own.
-type Locked<K, V> = CachePadded<Mutex<Shard<K, V>>>;
+pub(super) const SLICE: usize = 512;
 
 /// A region's entries.
 pub struct Store<K, V> {
     pub(super) id: RegionId,
     pub(super) name: Box<str>,
-    pub(super) shards: Box<[Locked<K, V>]>,
+    pub(super) shards: Box<[Shard<K, V>]>,
+    /// What a hit does for the policy.
+    hits: Hits,
     pub(super) options: StoreOptions<K, V>,
-    pub(super) counters: Counters,
+    pub(super) counters: Arc<Counters>,
     pub(super) entries: AtomicI64,
     pub(super) weight: AtomicI64,
+}
+
+/// What the policy wants of a hit.
+#[derive(Debug, Clone, Copy)]
+struct Hits {
+    heat_limit: u8,
+    touches: Touches,
+    /// The order has to be exact: the whole region is in one shard, or all entries of a scope with a limit.
+    exact: bool,
+}
+
+/// The hash of a scope's path and a key: its low half is kept by entries, its high half chooses the shard.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "the half that does not choose the shard")]
+pub(super) const fn short(hash: u64) -> u32 {
+    hash as u32
 }
 
 impl<K: Key, V: Value> Store<K, V> {
@@ -49,14 +65,19 @@ impl<K: Key, V: Value> Store<K, V> {
     ) -> Self {
         let shards = engine.shards_for(options.max_per_scope);
         let setup = Arc::new(engine.flight_setup(reaper));
-        let exact = shards == 1 || options.max_per_scope.is_some();
-        let shard = |_| CachePadded::new(Mutex::new(Shard::new(engine.policy(), Arc::clone(&setup), exact)));
+        let separate = options.max_per_scope.is_some();
+        let sample = Guarded::build(&engine.policy());
+        let hits =
+            Hits { heat_limit: sample.heat_limit(), touches: sample.touches(), exact: shards == 1 || separate };
+        let expected = if separate { 0 } else { engine.expected_in(shards) };
+        let shard = |_| Shard::new(expected, Books::new(engine.policy(), Arc::clone(&setup), separate));
         Self {
             id,
             name,
             shards: (0..shards).map(shard).collect(),
+            hits,
             options,
-            counters: Counters::default(),
+            counters: Arc::new(Counters::default()),
             entries: AtomicI64::new(0),
             weight: AtomicI64::new(0),
         }
@@ -72,58 +93,117 @@ impl<K: Key, V: Value> Store<K, V> {
         &self.counters
     }
 
-    /// The value of a key under a scope node, if it is there and its time is not over. Locks one shard; the value
-    /// is cloned after the lock.
+    /// The value of a key under a scope node, if it is there and its time is not over. No lock, unless the policy asks to be
+    /// told of hits.
+    #[inline]
     pub fn get<Q>(&self, engine: &Engine, node: Option<&Node>, key: &Q, look: Look) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let found = node.and_then(|node| {
-            let hash = self.hash(engine, node, key);
-            let mut shard = self.shard(hash);
-            self.usable(engine, &mut shard, hash, node, key, look)
-        });
+        let value = node.and_then(|node| self.read(engine, node, key, look));
         match look {
-            Look::Lookup => self.count_lookup(node, found.is_some()),
+            Look::Lookup => self.count_lookup(node, value.is_some()),
             Look::Peek => self.counters.count(Counter::Peeks),
         }
-        found.map(|value| V::clone(&value))
+        value
     }
 
     /// As a lookup of [`get`](Self::get), but counts only if it hits: what else comes of the call is counted later.
+    #[inline]
     pub fn hit<Q>(&self, engine: &Engine, node: &Node, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let hash = self.hash(engine, node, key);
-        let value = self.usable(engine, &mut self.shard(hash), hash, node, key, Look::Lookup)?;
+        let value = self.read(engine, node, key, Look::Lookup)?;
         self.count_lookup(Some(node), true);
-        Some(V::clone(&value))
+        Some(value)
     }
 
-    /// Looks under the lock and shares what may be served.
-    pub(super) fn usable<Q>(
-        &self,
-        engine: &Engine,
-        shard: &mut Shard<K, V>,
-        hash: u64,
-        node: &Node,
-        key: &Q,
-        look: Look,
-    ) -> Option<Arc<V>>
+    #[inline]
+    fn read<Q>(&self, engine: &Engine, node: &Node, key: &Q, look: Look) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let slot = shard.find(hash, node.id(), key)?;
-        let entry = shard.get(slot)?;
-        if entry.is_expired(|| engine.now()) {
+        let hash = self.hash(engine, node, key);
+        let pin = epoch::pin();
+        let shard = &self.shards[self.shard_index(hash)];
+        let entry = shard.find(&pin, short(hash), node.number(), key)?;
+        if entry.header().is_expired(|| engine.present()) {
             return None;
         }
-        let value = Arc::clone(&entry.value);
         if look == Look::Lookup {
-            shard.hit(slot, engine.stamp());
+            self.use_entry(engine, entry.header());
+            if self.hits.touches != Touches::None {
+                self.report_touch(engine, hash, entry, node, key);
+            }
         }
-        Some(value)
+        Some(entry.value().clone())
+    }
+
+    /// What a use leaves in an entry: nothing, once it is hot and of this generation.
+    #[inline]
+    pub(super) fn use_entry(&self, engine: &Engine, header: &Header) {
+        header.warm(self.hits.heat_limit);
+        if self.hits.touches == Touches::None {
+            header.refresh(engine.generation());
+        }
+    }
+
+    /// Tells the policy of a hit. Where the order need not be exact, an entry that was touched a short while ago is not
+    /// moved again: it is among the youngest eighth.
+    #[cold]
+    fn report_touch<Q>(
+        &self,
+        engine: &Engine,
+        hash: u64,
+        entry: Entry<'_, K, V>,
+        node: &Node,
+        key: &Q,
+    ) where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let generation = engine.generation();
+        let age = generation.wrapping_sub(entry.header().age());
+        entry.header().refresh(generation);
+        if self.hits.touches == Touches::Latest && !self.hits.exact && age < 2 {
+            return;
+        }
+        let mut shard = self.shard(hash);
+        // It may have left, or been overwritten, since it was found.
+        let slot = shard.find(short(hash), node.number(), key).map(Entry::slot);
+        if slot == Some(entry.slot()) {
+            shard.touch(entry.slot());
+        }
+    }
+
+    /// Looks under the lock; a use if there is something.
+    pub(super) fn usable<'p, Q>(
+        &self,
+        engine: &Engine,
+        shard: &mut LockedShard<'p, K, V>,
+        pin: &'p Pin,
+        hash: u64,
+        node: &Node,
+        key: &Q,
+    ) -> Option<Entry<'p, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let slot = shard.find(short(hash), node.number(), key)?.slot();
+        let entry = shard.hold(pin, slot)?;
+        if entry.header().is_expired(|| engine.now()) {
+            return None;
+        }
+        self.use_entry(engine, entry.header());
+        entry.header().refresh(engine.generation());
+        if self.hits.touches != Touches::None {
+            shard.touch(slot);
+        }
+        Some(entry)
+    }
+
+    pub(super) fn heat_limit(&self) -> u8 {
+        self.hits.heat_limit
     }
 
     /// Counts a lookup for the region and for the scopes that are tracked.
@@ -137,26 +217,39 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 
     /// After the lock: tells listeners and drops what left.
-    pub(super) fn finish(&self, engine: &Engine, removals: Removals<K, V>) {
+    pub(super) fn finish(&self, engine: &Engine, removals: Removals<'_, K, V>) {
         removals.finish(&self.name, engine.listener(), self.options.listener.as_ref());
     }
 
-    /// The hash of scope path and key. With a limit per scope its shard bits are the path's, so that a scope's
-    /// entries are together.
+    /// Whether anybody wants to be told of removals.
+    pub(super) fn is_heard(&self, engine: &Engine) -> bool {
+        engine.listener().is_some()
+            || self.options.listener.is_some()
+            || tracing::enabled!(target: "strata_cache", tracing::Level::DEBUG)
+    }
+
+    /// A pin for the removals of a write, if anybody wants to be told of them.
+    pub(super) fn listening(&self, engine: &Engine) -> Option<Pin> {
+        self.is_heard(engine).then(epoch::pin)
+    }
+
+    /// The hash of scope path and key. With a limit per scope its high half is the path's, so that a scope's entries are
+    /// together.
+    #[inline]
     pub(super) fn hash<Q: Hash + ?Sized>(&self, engine: &Engine, node: &Node, key: &Q) -> u64 {
         let hash = engine.hash(node, key);
         if self.options.max_per_scope.is_none() {
             return hash;
         }
-        let shard_bits = (self.shards.len() as u64 - 1) << SHARD_SHIFT;
-        (hash & !shard_bits) | (node.path_hash() & shard_bits)
+        node.path_hash() & !u64::from(u32::MAX) | u64::from(short(hash))
     }
 
+    #[inline]
     pub(super) fn shard_index(&self, hash: u64) -> usize {
-        (hash >> SHARD_SHIFT) as usize & (self.shards.len() - 1)
+        (hash >> 32) as usize & (self.shards.len() - 1)
     }
 
-    pub(super) fn shard(&self, hash: u64) -> MutexGuard<'_, Shard<K, V>> {
+    pub(super) fn shard(&self, hash: u64) -> LockedShard<'_, K, V> {
         self.shards[self.shard_index(hash)].lock()
     }
 }

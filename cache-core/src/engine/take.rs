@@ -10,10 +10,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use equivalent::Equivalent;
 
 use super::Engine;
+use super::arena::Entry;
 use super::options::{Key, Taken, Value};
 use super::removal::Removals;
-use super::shard::Shard;
-use super::store::Store;
+use super::shard::{LockedShard, Shard};
+use super::store::{SLICE, Store, short};
+use crate::epoch;
 use crate::event::RemovalCause;
 use crate::flight::After;
 use crate::policy::SlotId;
@@ -44,55 +46,96 @@ impl<K: Key, V: Value> Store<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(engine, node, key);
-        let mut removals = Removals::new();
+        let pin = epoch::pin();
+        let mut removals = Removals::new(self.is_heard(engine).then_some(&pin));
         let mut after = After::new();
-        let value = {
+        let entry = {
             let mut shard = self.shard(hash);
-            let slot = shard.find(hash, node.id(), key);
+            let slot = shard.find(short(hash), node.number(), key).map(Entry::slot);
             // What has expired, or belongs to an evicted scope, is absent, whatever it was.
-            let entry = slot.and_then(|slot| shard.get(slot));
-            let expired = entry.is_some_and(|entry| entry.is_expired(|| engine.now()));
-            if !expired && entry.is_some_and(|entry| !accept(&entry.value)) && node.is_live() {
+            let entry = slot.and_then(|slot| shard.hold(&pin, slot));
+            let expired = entry.is_some_and(|entry| entry.header().is_expired(|| engine.now()));
+            if !expired && entry.is_some_and(|entry| !accept(entry.value())) && node.is_live() {
                 return Taken::Refused;
             }
             let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key.equivalent(known);
-            shard.flights.detach(hash, same, &mut after);
-            slot.and_then(|slot| {
-                let value = Arc::clone(&shard.get(slot)?.value);
+            shard.books().flights.detach(hash, same, &mut after);
+            entry.filter(|entry| {
                 let asked = if expired { RemovalCause::Expired } else { cause };
                 // Whoever evicted the scope meanwhile has counted this entry; it is not taken twice.
-                let origin = self.take(engine, &mut shard, slot, asked, &mut removals);
-                (!expired && origin == Some(Origin::Living)).then_some(value)
+                let origin = self.take(engine, &mut shard, entry.slot(), asked, &mut removals);
+                !expired && origin == Some(Origin::Living)
             })
         };
         drop(after);
-        let taken = value.map_or(Taken::Absent, |value| Taken::Value(V::clone(&value)));
+        let taken = entry.map_or(Taken::Absent, |entry| Taken::Value(entry.value().clone()));
         self.finish(engine, removals);
+        drop(pin);
+        self.drop_retired(engine, hash);
         taken
     }
 
     /// Unlinks a slot and settles its accounts, under the shard's lock. An entry of a scope that was evicted counts as
     /// invalidated, whatever found it.
-    pub(super) fn take(
+    pub(super) fn take<'p>(
         &self,
         engine: &Engine,
-        shard: &mut Shard<K, V>,
+        shard: &mut LockedShard<'p, K, V>,
         slot: SlotId,
         cause: RemovalCause,
-        removals: &mut Removals<K, V>,
+        removals: &mut Removals<'p, K, V>,
     ) -> Option<Origin> {
-        let entry = shard.unlink(slot)?;
-        let (cause, origin) = if entry.node.release(entry.weight) {
-            (cause, Origin::Living)
-        } else {
-            engine.forget_dead();
-            (RemovalCause::Invalidated, Origin::Evicted)
-        };
+        let release = |node: &Arc<Node>, weight| node.release(weight);
+        let (weight, origin) = self.take_and(engine, shard, slot, cause, removals, release)?;
         self.entries.fetch_sub(1, Relaxed);
-        self.weight.fetch_sub(entry.weight.cast_signed(), Relaxed);
-        self.counters.count(cause.into());
-        entry.node.count_removal(cause, 1);
-        removals.push(entry, cause);
+        self.weight.fetch_sub(weight.cast_signed(), Relaxed);
         Some(origin)
+    }
+
+    /// As [`take`](Self::take), but `release` settles with the ledgers, and says whether the scope lived.
+    pub(super) fn take_and<'p>(
+        &self,
+        engine: &Engine,
+        shard: &mut LockedShard<'p, K, V>,
+        slot: SlotId,
+        cause: RemovalCause,
+        removals: &mut Removals<'p, K, V>,
+        release: impl FnOnce(&Arc<Node>, u64) -> bool,
+    ) -> Option<(u64, Origin)> {
+        let told = removals.pin().and_then(|pin| shard.hold(pin, slot));
+        let ((cause, origin, weight, heard), node) = shard.unlink(slot, |node, weight| {
+            let (cause, origin) = if release(node, weight) {
+                (cause, Origin::Living)
+            } else {
+                engine.forget_dead();
+                (RemovalCause::Invalidated, Origin::Evicted)
+            };
+            self.counters.count(cause.into());
+            node.count_removal(cause, 1);
+            (cause, origin, weight, told.map(|entry| (entry, Arc::clone(node))))
+        })?;
+        if let Some((entry, node)) = heard {
+            removals.tell(entry, node, weight, cause);
+        }
+        removals.let_go(node);
+        Some((weight, origin))
+    }
+
+    /// After an explicit removal: drops what readers have passed, so that values do not outlive their removal without need.
+    pub(super) fn drop_retired(&self, engine: &Engine, hash: u64) {
+        let shard = &self.shards[self.shard_index(hash)];
+        if shard.has_waiting() {
+            epoch::advance();
+            self.drop_past(engine, shard, SLICE);
+        }
+    }
+
+    /// Drops what waits in a shard and readers have passed, so many at most; how many those were.
+    pub(super) fn drop_past(&self, engine: &Engine, shard: &Shard<K, V>, most: usize) -> usize {
+        let mut removals = Removals::new(None);
+        shard.lock().reclaim(most, removals.reclaimed());
+        let dropped = removals.reclaimed().len();
+        self.finish(engine, removals);
+        dropped
     }
 }

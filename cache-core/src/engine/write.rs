@@ -4,16 +4,16 @@
 //! key, under the same lock. (3) A charge comes before the link, under the shard's lock. (4) A draft that was not
 //! linked is handed back, to be dropped or tried again without the lock.
 
-use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::arena::{Deadline, Stalled};
 use super::options::{Key, Value, Write};
 use super::removal::Removals;
-use super::shard::Shard;
-use super::slab::Entry;
-use super::store::Store;
+use super::shard::{Draft, LockedShard};
+use super::store::{Store, short};
 use super::{Engine, Place, Spare};
 use crate::clock::Moment;
+use crate::epoch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RemovalCause;
 use crate::expiry::Ttl;
@@ -26,12 +26,14 @@ use crate::sync::Arc;
 /// What an entry may weigh at most, whatever the capacity.
 const MOST_WEIGHT: u64 = 1 << 56;
 
-/// An entry ready to be linked.
-pub(super) struct Draft<K, V> {
-    pub(super) key: K,
-    pub(super) value: Arc<V>,
-    pub(super) weight: u64,
-    pub(super) deadline: Moment,
+/// What became of a draft under the lock.
+pub(super) enum Fate<K, V> {
+    /// It is linked.
+    Linked(SlotId),
+    /// It is as if it had been evicted at once: readers keep too much memory from being used again.
+    Gone((K, V)),
+    /// Its scope was evicted meanwhile.
+    Dead(Draft<K, V>),
 }
 
 impl<K: Key, V: Value> Store<K, V> {
@@ -43,7 +45,7 @@ impl<K: Key, V: Value> Store<K, V> {
     pub fn insert(&self, engine: &Engine, place: &impl Place, key: K, value: V, write: Write) -> Result<()> {
         let weight = self.weigh(engine, &key, &value, write.weight)?;
         let deadline = self.deadline(engine, write.ttl)?;
-        let mut draft = Some(Draft { key, value: Arc::new(value), weight, deadline });
+        let mut draft = Some(Draft { key, value, weight, deadline });
         while let Some(unlinked) = draft.take() {
             let node = place.create(engine.registry())?;
             engine.note_scope();
@@ -58,87 +60,143 @@ impl<K: Key, V: Value> Store<K, V> {
 
     /// Stores under one node. Hands the draft back if the node was evicted meanwhile.
     fn insert_under(&self, engine: &Engine, node: &Arc<Node>, draft: Draft<K, V>) -> Result<(), Draft<K, V>> {
-        self.expire_before_limit(engine);
+        self.expire_before(engine, node, draft.weight);
         let hash = self.hash(engine, node, &draft.key);
-        let mut removals = Removals::new();
+        let pin = self.listening(engine);
+        let mut removals = Removals::new(pin.as_ref());
         let mut after = After::new();
-        let linked = {
+        let (fate, tired) = {
             let mut shard = self.shard(hash);
-            let same = |other: &Arc<Node>, key: &K| other.same_path(node) && draft.key == *key;
-            shard.flights.detach(hash, same, &mut after);
-            self.link(engine, &mut shard, node, hash, draft, &mut removals)
+            let flights = &mut shard.books().flights;
+            if !flights.is_empty() {
+                let same = |other: &Arc<Node>, key: &K| other.same_path(node) && draft.key == *key;
+                flights.detach(hash, same, &mut after);
+            }
+            let fate = self.link(engine, &mut shard, node, hash, draft, &mut removals);
+            (fate, shard.is_tired())
         };
         drop(after);
-        self.finish(engine, removals);
-        self.settle(engine, hash, linked?);
-        Ok(())
+        let linked = self.settle(engine, node, hash, fate, removals);
+        drop(pin);
+        if tired {
+            epoch::advance();
+        }
+        linked
     }
 
-    /// Links a draft, or overwrites the value of its key, under the shard's lock.
-    pub(super) fn link(
+    /// Links a draft, or overwrites the value of its key, under the shard's lock. Where the cache is full, and this region
+    /// all there is in it, the newcomer takes the place of the next to go.
+    pub(super) fn link<'p>(
         &self,
         engine: &Engine,
-        shard: &mut Shard<K, V>,
+        shard: &mut LockedShard<'p, K, V>,
         node: &Arc<Node>,
         hash: u64,
         draft: Draft<K, V>,
-        removals: &mut Removals<K, V>,
-    ) -> Result<SlotId, Draft<K, V>> {
-        if let Some(slot) = shard.find(hash, node.id(), &draft.key) {
-            let expired = shard.get(slot).is_some_and(|entry| entry.is_expired(|| engine.now()));
-            if expired {
+        removals: &mut Removals<'p, K, V>,
+    ) -> Fate<K, V> {
+        if let Some(entry) = shard.find(short(hash), node.number(), &draft.key) {
+            let slot = entry.slot();
+            if entry.header().is_expired(|| engine.now()) {
                 self.take(engine, shard, slot, RemovalCause::Expired, removals);
             } else if node.is_live() {
-                self.replace(engine, shard, slot, node, draft, removals);
-                return Ok(slot);
+                return self.overwrite(engine, shard, slot, node, draft, removals);
             } else {
-                return Err(draft);
+                return Fate::Dead(draft);
             }
         }
-        if node.charge(draft.weight) == Charge::Dead {
-            node.release(draft.weight);
-            return Err(draft);
-        }
-        engine.note_deadline(draft.deadline);
-        let Draft { key, value, weight, deadline } = draft;
-        let stamp = engine.next_stamp();
-        let entry = Entry {
-            hash,
-            node: Arc::clone(node),
-            key,
-            value,
-            weight,
-            deadline,
-            stamp,
-            domain: 0,
-            heat: AtomicU8::new(0),
+        let charged = match self.displace(engine, shard, node, draft.weight, removals) {
+            Some(charge) => charge,
+            None => {
+                let charge = node.charge(draft.weight);
+                if charge == Charge::Live {
+                    self.entries.fetch_add(1, Relaxed);
+                    self.weight.fetch_add(draft.weight.cast_signed(), Relaxed);
+                }
+                charge
+            }
         };
-        let limit = self.options.max_per_scope;
-        let slot = shard.link(entry, limit.map(|_| node.id()));
-        self.entries.fetch_add(1, Relaxed);
-        self.weight.fetch_add(weight.cast_signed(), Relaxed);
+        if charged == Charge::Dead {
+            node.release(draft.weight);
+            return Fate::Dead(draft);
+        }
+        engine.note_deadline(draft.deadline.moment());
+        let weight = draft.weight;
+        let age = engine.tick(shard.books());
+        let linked = shard.link(node, short(hash), age, draft);
         self.counters.count(Counter::Inserts);
-        if let Some(limit) = limit.filter(|&limit| shard.is_over(slot, limit)) {
+        let slot = match linked {
+            Ok(linked) => {
+                removals.drop_later(linked.old);
+                linked.slot
+            }
+            Err(Stalled(payload)) => {
+                node.release(weight);
+                self.entries.fetch_sub(1, Relaxed);
+                self.weight.fetch_sub(weight.cast_signed(), Relaxed);
+                self.counters.count(Counter::Evicted);
+                node.count_removal(RemovalCause::Evicted, 1);
+                return Fate::Gone(payload);
+            }
+        };
+        if let Some(limit) = self.options.max_per_scope.filter(|&limit| shard.is_over(slot, limit)) {
             self.keep_limit(engine, shard, slot, limit, removals);
         }
-        removals.note(shard.take_fault());
-        Ok(slot)
+        removals.note(shard.books().take_fault());
+        Fate::Linked(slot)
+    }
+
+    /// In a full cache that has no other region: evicts the next to go in this shard and charges the newcomer in its
+    /// place, which leaves alone what their scopes have in common. `None` if there is room, or nobody here can pay.
+    fn displace<'p>(
+        &self,
+        engine: &Engine,
+        shard: &mut LockedShard<'p, K, V>,
+        node: &Arc<Node>,
+        weight: u64,
+        removals: &mut Removals<'p, K, V>,
+    ) -> Option<Charge> {
+        if self.options.max_per_scope.is_some() || !engine.is_full_for(node, weight) || !engine.is_alone() {
+            return None;
+        }
+        if !node.is_live() {
+            return None;
+        }
+        let (victim, _) = shard.victim(None, engine.generation())?;
+        let mut charge = Charge::Dead;
+        let exchange = |leaving: &Arc<Node>, left| {
+            let (charged, counted) = node.exchange(leaving, [weight, left]);
+            charge = charged;
+            counted
+        };
+        let (left, _) =
+            self.take_and(engine, shard, victim, RemovalCause::Evicted, removals, exchange)?;
+        if charge == Charge::Live {
+            let change = weight.cast_signed().wrapping_sub(left.cast_signed());
+            if change != 0 {
+                self.weight.fetch_add(change, Relaxed);
+            }
+        } else {
+            self.entries.fetch_sub(1, Relaxed);
+            self.weight.fetch_sub(left.cast_signed(), Relaxed);
+        }
+        Some(charge)
     }
 
     /// Keeps the limit of a scope after an insert: what has expired goes first, then whom the policy names.
-    fn keep_limit(
+    fn keep_limit<'p>(
         &self,
         engine: &Engine,
-        shard: &mut Shard<K, V>,
+        shard: &mut LockedShard<'p, K, V>,
         newcomer: SlotId,
         limit: u64,
-        removals: &mut Removals<K, V>,
+        removals: &mut Removals<'p, K, V>,
     ) {
-        let now = engine.now();
-        while shard.is_over(newcomer, limit)
-            && let Some(expired) = shard.due(now)
-        {
-            self.take(engine, shard, expired, RemovalCause::Expired, removals);
+        if shard.earliest() != Moment::NEVER {
+            let now = engine.now();
+            if shard.earliest() <= now {
+                self.take_due(engine, shard, now, usize::MAX, removals);
+            }
         }
         while shard.is_over(newcomer, limit)
             && let Some(victim) = shard.victim_beside(newcomer)
@@ -147,37 +205,73 @@ impl<K: Key, V: Value> Store<K, V> {
         }
     }
 
-    fn replace(
+    fn overwrite<'p>(
         &self,
         engine: &Engine,
-        shard: &mut Shard<K, V>,
+        shard: &mut LockedShard<'p, K, V>,
         slot: SlotId,
         node: &Arc<Node>,
         draft: Draft<K, V>,
-        removals: &mut Removals<K, V>,
-    ) {
-        let Draft { key, value, weight, deadline } = draft;
-        engine.note_deadline(deadline);
-        let Some((old, old_weight)) = shard.overwrite(slot, value, weight, deadline, engine.next_stamp())
-        else {
-            return; // Not reached: the slot was found under this very lock.
+        removals: &mut Removals<'p, K, V>,
+    ) -> Fate<K, V> {
+        engine.note_deadline(draft.deadline.moment());
+        let told = removals.pin().and_then(|pin| shard.hold(pin, slot));
+        let weight = draft.weight;
+        let age = engine.tick(shard.books());
+        match shard.overwrite(slot, age, self.heat_limit(), draft) {
+            Ok((linked, old_weight)) => {
+                let change = weight.cast_signed().wrapping_sub(old_weight.cast_signed());
+                if change != 0 {
+                    node.reweigh(change);
+                    self.weight.fetch_add(change, Relaxed);
+                }
+                self.counters.count(Counter::Replaced);
+                node.count_removal(RemovalCause::Replaced, 1);
+                removals.drop_later(linked.old);
+                removals.note(shard.books().take_fault());
+                if let Some(entry) = told {
+                    removals.tell(entry, Arc::clone(node), old_weight, RemovalCause::Replaced);
+                }
+                Fate::Linked(linked.slot)
+            }
+            Err(Stalled(payload)) => {
+                // The old value may not be served again.
+                self.take(engine, shard, slot, RemovalCause::Evicted, removals);
+                Fate::Gone(payload)
+            }
+        }
+    }
+
+    /// After the lock: tells and drops what left, then keeps the bounds of the cache, at the cost of anybody but the
+    /// newcomer.
+    pub(super) fn settle(
+        &self,
+        engine: &Engine,
+        node: &Node,
+        hash: u64,
+        fate: Fate<K, V>,
+        mut removals: Removals<'_, K, V>,
+    ) -> Result<(), Draft<K, V>> {
+        let result = match fate {
+            Fate::Linked(slot) => Ok(Some(slot)),
+            Fate::Gone(payload) => {
+                removals.drop_later(Some(payload));
+                Ok(None)
+            }
+            Fate::Dead(draft) => Err(draft),
         };
-        let change = weight.cast_signed().wrapping_sub(old_weight.cast_signed());
-        node.reweigh(change);
-        self.weight.fetch_add(change, Relaxed);
-        self.counters.count(Counter::Replaced);
-        node.count_removal(RemovalCause::Replaced, 1);
-        removals.push_replaced(Arc::clone(node), key, old, old_weight);
+        self.finish(engine, removals);
+        if let Some(slot) = result? {
+            let spare = Spare { region: self.id, shard: self.shard_index(hash), slot };
+            engine.make_room_for(node, spare);
+        }
+        Ok(())
     }
 
-    /// After the lock: keeps the bounds of the cache, at the cost of anybody but the newcomer.
-    pub(super) fn settle(&self, engine: &Engine, hash: u64, slot: SlotId) {
-        engine.make_room(Spare { region: self.id, shard: self.shard_index(hash), slot });
-    }
-
-    /// Before the lock: where scopes have limits, what has expired goes first, so that it displaces nothing that lives.
-    pub(super) fn expire_before_limit(&self, engine: &Engine) {
-        if self.options.max_per_scope.is_some() {
+    /// Before the lock: where the cache is full, or scopes have limits, what has expired goes first, so that it displaces
+    /// nothing that lives.
+    pub(super) fn expire_before(&self, engine: &Engine, node: &Node, weight: u64) {
+        if self.options.max_per_scope.is_some() || engine.is_full_for(node, weight) {
             engine.expire_due();
         }
     }
@@ -204,8 +298,8 @@ impl<K: Key, V: Value> Store<K, V> {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidTtl`] if the clock cannot represent it.
-    pub(super) fn deadline(&self, engine: &Engine, given: Option<Ttl>) -> Result<Moment> {
+    pub(super) fn deadline(&self, engine: &Engine, given: Option<Ttl>) -> Result<Deadline> {
         let ttl = given.or(self.options.ttl).unwrap_or_else(|| engine.ttl());
-        if ttl.is_never() { Ok(Moment::NEVER) } else { ttl.deadline(engine.now()) }
+        if ttl.is_never() { Ok(Deadline::NEVER) } else { ttl.deadline(engine.now()).map(Deadline::pack) }
     }
 }

@@ -12,6 +12,7 @@ pub mod anchor;
 pub mod id;
 pub mod ledger;
 pub mod node;
+mod number;
 pub mod path;
 pub mod registry;
 pub mod stats;

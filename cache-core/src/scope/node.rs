@@ -10,6 +10,7 @@ use std::fmt;
 
 use super::id::IdText;
 use super::ledger::Ledger;
+use super::number::Numbers;
 use super::path::ScopePath;
 use super::stats::ScopeStats;
 use super::tree::{LevelId, ScopeTree};
@@ -23,6 +24,7 @@ pub(super) struct Shared {
     pub(super) nodes: AtomicUsize,
     /// Something may have become idle since the flag was last cleared.
     pub(super) stirred: AtomicBool,
+    pub(super) numbers: Numbers,
 }
 
 impl Shared {
@@ -58,6 +60,8 @@ pub enum Charge {
 /// One incarnation of a scope.
 pub struct Node {
     id: u64,
+    /// Short for `id` while the node exists.
+    number: u32,
     parent: Option<Arc<Node>>,
     /// The parent's id, so that a look-up need not go there.
     above: u64,
@@ -99,6 +103,7 @@ impl Node {
         shared.stir();
         Arc::new(Self {
             id,
+            number: shared.numbers.take(),
             parent,
             above,
             level,
@@ -122,10 +127,25 @@ impl Node {
         self.id
     }
 
+    /// A number that no other node of the registry has while this one exists.
+    #[inline]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
     /// The node above; none for the root.
     #[inline]
     pub fn parent(&self) -> Option<&Arc<Node>> {
         self.parent.as_ref()
+    }
+
+    /// The highest node of the path.
+    pub fn root(&self) -> &Node {
+        let mut node = self;
+        while let Some(parent) = &node.parent {
+            node = parent;
+        }
+        node
     }
 
     /// The level; none for the root.
@@ -229,6 +249,40 @@ impl Node {
         counted
     }
 
+    /// Charges one entry to this node in place of one that leaves another (or this one), which is released; what both
+    /// paths share is not touched, for it would be one up and one down. The newcomer's weight comes first.
+    ///
+    /// A newcomer whose charge is dead has to be [released](Self::release), as after [`charge`](Self::charge).
+    pub fn exchange(&self, leaving: &Self, [weight, left]: [u64; 2]) -> (Charge, bool) {
+        let shared = self.chain().find(|node| leaving.chain().any(|other| other.id == node.id));
+        let Some(shared) = shared else {
+            // Roots of two incarnations of the cache.
+            let counted = leaving.release(left);
+            return (self.charge(weight), counted);
+        };
+        let ends_before = |node: &&Self| node.id != shared.id;
+        let below = |of: &Self, entries: i64, weight: i64| {
+            let weighed = of.chain().take_while(ends_before).all(|node| node.weight.add(weight));
+            (of.chain().take_while(ends_before).all(|node| node.entries.add(entries)), weighed)
+        };
+        let (counted, weighed) = below(leaving, -1, signed(left).wrapping_neg());
+        self.shared.stir();
+        let (charged, charged_weight) = below(self, 1, signed(weight));
+        // Where a walk stopped at a dead node, it changes nothing above: the other one is not made up for.
+        let entries = i64::from(charged) - i64::from(counted);
+        let weight = if charged_weight { signed(weight) } else { 0 };
+        let change = weight.wrapping_sub(if weighed { signed(left) } else { 0 });
+        if change != 0 {
+            shared.add_weight(change);
+        }
+        if entries != 0 {
+            shared.add_entries(entries);
+        }
+        // Both are as if they had happened at this look.
+        let live = shared.is_live();
+        (if charged && live { Charge::Live } else { Charge::Dead }, counted && live)
+    }
+
     /// Changes the weight of a charged entry.
     pub fn reweigh(&self, delta: i64) {
         self.add_weight(delta);
@@ -320,6 +374,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.shared.nodes.fetch_sub(1, Ordering::Relaxed);
+        self.shared.numbers.give_back(self.number);
     }
 }
 

@@ -18,6 +18,7 @@ use hashbrown::HashTable;
 
 use super::id::IdText;
 use super::node::{Detached, Node, Seed, Shared};
+use super::number::Numbers;
 use super::path::Locate;
 use super::stats::ScopeStats;
 use super::tree::{LevelId, ScopeTree};
@@ -68,7 +69,7 @@ impl Registry {
         let tracked = tracked.collect();
         // Schedules can be replayed only if nothing else is random.
         let state = if cfg!(shuttle) { RandomState::with_seeds(1, 2, 3, 4) } else { RandomState::new() };
-        let shared = Arc::new(Shared { tree, nodes: AtomicUsize::new(0), stirred: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { tree, nodes: AtomicUsize::new(0), stirred: AtomicBool::new(false), numbers: Numbers::default() });
         let root = Seed {
             id: 0,
             level: None,

@@ -1,0 +1,610 @@
+//! One shard's entries: found by readers without a lock, changed by one writer at a time.
+//!
+//! The only unsafe island of the engine. Readers hold a [`Pin`]; the writer holds the shard's lock ([`Arena::lock`]).
+//! (1) The table names exactly the live slots, and the bit of a slot in `chunks` says the same. (2) A slot is filled
+//! before the table names it. (3) A slot that the table names no longer is stamped *after* that, and is emptied or
+//! filled again only when its stamp is past: then every reader who could have read its number has unpinned. (4) A slot
+//! is live, in limbo, free, or fresh; only live ones and those in limbo are filled. (5) An [`Entry`] borrows either the
+//! pin under which it was found, or the lock of a writer, who cannot retire anything meanwhile. (6) A table that was
+//! replaced is dropped when no pin can have seen it. (7) No user code runs here but `Eq` of keys, before anything
+//! changes; keys and values that leave are handed out, to be dropped without the lock.
+//! Cost: a look-up is two cold lines; an entry is 16 bytes beside key and value, 8 in the table and 0.3 in `chunks`.
+//! The idea of memory that outlives its removal until readers have passed: Fraser, "Practical lock-freedom", 2004, 5.2.3.
+
+#![allow(unsafe_code, reason = "slots are shared between readers and a writer; the rules are above")]
+
+mod header;
+mod slots;
+mod table;
+
+use std::collections::VecDeque;
+use std::hash::Hash;
+
+use crossbeam_utils::CachePadded;
+use equivalent::Equivalent;
+
+pub(super) use header::{Deadline, Header};
+use slots::{Node, SEGMENTS, Slots, first_of, numbers_of};
+use table::{FILL, Table};
+
+use super::removal::guarded;
+use crate::clock::Moment;
+use crate::epoch::{self, Pin, Stamp};
+use crate::policy::SlotId;
+use crate::sync::{AtomicPtr, AtomicUsize, Mutex, MutexGuard, Ordering};
+
+/// Slots whose state is kept in one word.
+pub(super) const CHUNK: usize = 64;
+
+/// Retired slots that wait before the writer looks whether readers have passed, in a large shard.
+const BATCH: usize = 64;
+
+/// Retired slots that may wait beside as many as are live; then nothing more is taken in until a reader moves on.
+const STALLED: usize = 4096;
+
+/// A shard: entries, and what its writer keeps about them in `books`.
+pub(super) struct Arena<K, V, B> {
+    reader: CachePadded<Reader<K, V>>,
+    writer: CachePadded<Mutex<Writer<K, V, B>>>,
+    /// Slots in limbo whose key or value needs a drop; a hint for maintenance.
+    waiting: AtomicUsize,
+}
+
+struct Reader<K, V> {
+    table: AtomicPtr<Table>,
+    slots: Slots<K, V>,
+}
+
+struct Writer<K, V, B> {
+    state: State<K, V>,
+    books: B,
+}
+
+/// What the writer knows of the slots.
+struct State<K, V> {
+    chunks: Vec<Chunk>,
+    free: Vec<u32>,
+    limbo: VecDeque<(Stamp, u32)>,
+    /// The next number that was never used, and the end of what is allocated for it.
+    fresh: u32,
+    fresh_end: u32,
+    /// Nodes allocated in each segment.
+    allocated: [u32; SEGMENTS],
+    len: usize,
+    /// Slots expected at most, or 0.
+    expected: u32,
+    /// No deadline is before this.
+    earliest: Moment,
+    /// Retirements since the epoch was last raised.
+    retired: usize,
+    payload: std::marker::PhantomData<(K, V)>,
+}
+
+#[derive(Clone, Copy)]
+struct Chunk {
+    live: u64,
+    /// No deadline in the chunk is before this.
+    earliest: Moment,
+}
+
+// SAFETY: readers get `&K` and `&V` on any thread, and whoever reclaims drops keys and values that others made.
+unsafe impl<K: Send + Sync, V: Send + Sync, B: Send> Sync for Arena<K, V, B> {}
+// SAFETY: as above; nothing in it belongs to a thread.
+unsafe impl<K: Send + Sync, V: Send + Sync, B: Send> Send for Arena<K, V, B> {}
+
+/// An entry that cannot be emptied while this lives; see (5).
+pub(super) struct Entry<'a, K, V> {
+    node: &'a Node<K, V>,
+    slot: SlotId,
+}
+
+impl<K, V> Clone for Entry<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Entry<'_, K, V> {}
+
+impl<'a, K, V> Entry<'a, K, V> {
+    pub(super) fn slot(self) -> SlotId {
+        self.slot
+    }
+
+    #[inline]
+    pub(super) fn header(self) -> &'a Header {
+        &self.node.header
+    }
+
+    #[inline]
+    pub(super) fn key(self) -> &'a K {
+        // SAFETY: by (5) the node stays filled for 'a.
+        let (key, _) = unsafe { self.node.payload() };
+        key
+    }
+
+    #[inline]
+    pub(super) fn value(self) -> &'a V {
+        // SAFETY: by (5) the node stays filled for 'a.
+        let (_, value) = unsafe { self.node.payload() };
+        value
+    }
+}
+
+/// An entry that was not taken in: readers have been held up for so long that there is no memory to use again.
+#[derive(Debug)]
+pub(super) struct Stalled<K, V>(pub(super) (K, V));
+
+impl<K, V, B> Arena<K, V, B> {
+    /// An empty shard that expects so many slots at most, or 0 where nobody knows.
+    pub(super) fn new(expected: u32, books: B) -> Self {
+        let table = Box::into_raw(Box::new(Table::new(1, 0)));
+        Self {
+            reader: CachePadded::new(Reader { table: AtomicPtr::new(table), slots: Slots::new() }),
+            writer: CachePadded::new(Mutex::new(Writer { state: State::new(expected), books })),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Finds the entry of a key under one scope. Compares hash, scope and key in full. No lock.
+    #[inline]
+    pub(super) fn find<'a, Q>(
+        &'a self,
+        _pin: &'a Pin,
+        hash: u32,
+        scope: u32,
+        key: &Q,
+    ) -> Option<Entry<'a, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        // SAFETY: the caller is pinned for 'a.
+        unsafe { self.reader.find(hash, scope, key) }
+    }
+
+    /// Asks for the table's line ahead of its use.
+    #[inline]
+    pub(super) fn prefetch(&self, _pin: &Pin, hash: u32) {
+        // SAFETY: the caller is pinned, so by (6) the table lives.
+        unsafe { &*self.reader.table.load(Ordering::Acquire) }.prefetch(hash);
+    }
+
+    /// Waits for the shard's lock.
+    pub(super) fn lock(&self) -> Locked<'_, K, V, B> {
+        Locked { arena: self, writer: self.writer.lock() }
+    }
+
+    /// As [`lock`](Self::lock), if nobody holds it.
+    pub(super) fn try_lock(&self) -> Option<Locked<'_, K, V, B>> {
+        Some(Locked { arena: self, writer: self.writer.try_lock()? })
+    }
+
+    /// Whether keys or values wait to be dropped. May be out of date.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl<K, V> Reader<K, V> {
+    /// # Safety
+    /// The caller is pinned, or holds the lock, for 'a.
+    #[inline]
+    unsafe fn find<'a, Q>(&'a self, hash: u32, scope: u32, key: &Q) -> Option<Entry<'a, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        // SAFETY: by (6) the table lives while the caller is pinned; only a lock's holder replaces it.
+        let table = unsafe { &*self.table.load(Ordering::Acquire) };
+        let is_it = |slot| {
+            // SAFETY: the table named the slot, so by (2) and (3) it is filled and stays so while the caller is pinned.
+            let node = unsafe { self.slots.node(slot) };
+            if node.header.scope() != scope || node.header.hash() != hash {
+                return false;
+            }
+            // SAFETY: as above.
+            let (known, _) = unsafe { node.payload() };
+            key.equivalent(known)
+        };
+        let slot = table.find(hash, is_it)?;
+        // SAFETY: as above.
+        Some(Entry { node: unsafe { self.slots.node(slot) }, slot: SlotId(slot) })
+    }
+}
+
+/// A shard whose lock is held.
+pub(super) struct Locked<'a, K, V, B> {
+    arena: &'a Arena<K, V, B>,
+    writer: MutexGuard<'a, Writer<K, V, B>>,
+}
+
+/// The entries of a shard, read-only, beside its books.
+pub(super) struct View<'a, K, V> {
+    reader: &'a Reader<K, V>,
+    state: &'a State<K, V>,
+}
+
+impl<K, V> Clone for View<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for View<'_, K, V> {}
+
+impl<'a, K, V> View<'a, K, V> {
+    /// The entry of a slot, if it is live.
+    pub(super) fn entry(self, slot: SlotId) -> Option<Entry<'a, K, V>> {
+        if !self.state.is_live(slot.0) {
+            return None;
+        }
+        // SAFETY: a live slot is filled (4) and its segment allocated; the lock is held for 'a.
+        Some(Entry { node: unsafe { self.reader.slots.node(slot.0) }, slot })
+    }
+
+    /// Live slots.
+    pub(super) fn len(self) -> usize {
+        self.state.len
+    }
+
+    /// Numbers in use or used before: those a scan has to visit.
+    pub(super) fn span(self) -> usize {
+        self.state.chunks.len() * CHUNK
+    }
+
+    /// The live slots of a chunk, by rising number.
+    pub(super) fn live_in(self, chunk: usize) -> impl Iterator<Item = SlotId> + use<K, V> {
+        let bits = self.state.chunks.get(chunk).map_or(0, |chunk| chunk.live);
+        slots_of(chunk, bits)
+    }
+}
+
+fn slots_of(chunk: usize, mut bits: u64) -> impl Iterator<Item = SlotId> + use<> {
+    std::iter::from_fn(move || {
+        let bit = (bits != 0).then(|| bits.trailing_zeros())?;
+        bits &= bits - 1;
+        u32::try_from(chunk * CHUNK).ok().map(|first| SlotId(first + bit))
+    })
+}
+
+impl<'a, K, V, B> Locked<'a, K, V, B> {
+    /// What the writer keeps beside the entries.
+    pub(super) fn books(&mut self) -> &mut B {
+        &mut self.writer.books
+    }
+
+    /// Entries and books at the same time.
+    pub(super) fn parts(&mut self) -> (View<'_, K, V>, &mut B) {
+        let Writer { state, books } = &mut *self.writer;
+        (View { reader: &self.arena.reader, state }, books)
+    }
+
+    pub(super) fn view(&self) -> View<'_, K, V> {
+        View { reader: &self.arena.reader, state: &self.writer.state }
+    }
+
+    /// Finds the entry of a key under one scope.
+    pub(super) fn find<Q>(&self, hash: u32, scope: u32, key: &Q) -> Option<Entry<'_, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        // SAFETY: the lock is held while `self` is borrowed.
+        unsafe { self.arena.reader.find(hash, scope, key) }
+    }
+
+    /// The entry of a live slot, for as long as the caller is pinned: also after it was taken out.
+    pub(super) fn hold<'p>(&self, _pin: &'p Pin, slot: SlotId) -> Option<Entry<'p, K, V>>
+    where
+        'a: 'p,
+    {
+        if !self.writer.state.is_live(slot.0) {
+            return None;
+        }
+        // SAFETY: it is live now, so whoever retires it does so after the caller pinned: (3).
+        Some(Entry { node: unsafe { self.arena.reader.slots.node(slot.0) }, slot })
+    }
+
+    /// Takes an entry in, of a key that is absent. With it comes what the slot held before, to be dropped without the lock.
+    ///
+    /// # Errors
+    /// [`Stalled`], with the entry.
+    pub(super) fn insert(
+        &mut self,
+        header: Header,
+        payload: (K, V),
+    ) -> Result<(SlotId, Option<(K, V)>), Stalled<K, V>> {
+        let hash = header.hash();
+        let state = &mut self.writer.state;
+        // SAFETY: the lock is held.
+        let mut table = unsafe { self.arena.reader.table() };
+        if state.len >= table.buckets() * FILL || !table.has_room(hash) {
+            self.arena.reader.grow(state);
+            // SAFETY: the lock is held.
+            table = unsafe { self.arena.reader.table() };
+        }
+        let Some((slot, old)) = self.arena.vacate(state) else {
+            return Err(Stalled(payload));
+        };
+        state.note(slot, header.deadline().moment());
+        // SAFETY: `vacate` handed out an empty slot that no reader knows.
+        unsafe { self.arena.reader.slots.fill(slot, Node::new(header, payload)) };
+        table.insert(hash, slot);
+        state.set_live(slot);
+        Ok((SlotId(slot), old))
+    }
+
+    /// Puts a new entry in the place of the live one of the same scope and key. Readers find one of them at any moment.
+    ///
+    /// # Errors
+    /// [`Stalled`], with the entry; the old one stays.
+    pub(super) fn replace(
+        &mut self,
+        slot: SlotId,
+        header: Header,
+        payload: (K, V),
+    ) -> Result<(SlotId, Option<(K, V)>), Stalled<K, V>> {
+        let hash = header.hash();
+        let state = &mut self.writer.state;
+        let Some((fresh, old)) = self.arena.vacate(state) else {
+            return Err(Stalled(payload));
+        };
+        state.note(fresh, header.deadline().moment());
+        // SAFETY: `vacate` handed out an empty slot that no reader knows.
+        unsafe { self.arena.reader.slots.fill(fresh, Node::new(header, payload)) };
+        // SAFETY: the lock is held.
+        unsafe { self.arena.reader.table() }.replace(hash, slot.0, fresh);
+        state.set_live(fresh);
+        self.arena.bury(state, slot.0);
+        Ok((SlotId(fresh), old))
+    }
+
+    /// Takes a live slot out of the table; readers who have found it may go on reading it. `false` if it is not live.
+    pub(super) fn retire(&mut self, slot: SlotId) -> bool {
+        let state = &mut self.writer.state;
+        if !state.is_live(slot.0) {
+            return false;
+        }
+        // SAFETY: a live slot is filled (4).
+        let hash = unsafe { self.arena.reader.slots.node(slot.0) }.header.hash();
+        // SAFETY: the lock is held.
+        unsafe { self.arena.reader.table() }.remove(hash, slot.0);
+        self.arena.bury(state, slot.0);
+        true
+    }
+
+    /// Hands out keys and values that no reader can see any more, so many at most, to be dropped without the lock.
+    pub(super) fn reclaim(&mut self, most: usize, into: &mut Vec<(K, V)>) {
+        let state = &mut self.writer.state;
+        for _ in 0..most {
+            let Some((slot, payload)) = self.arena.reclaim(state) else { break };
+            state.free.push(slot);
+            into.extend(payload);
+        }
+        if state.len == 0 && state.limbo.is_empty() && state.fresh > 0 {
+            self.arena.reader.release(state);
+        }
+    }
+
+    /// Whether it is time to raise the epoch: enough has been retired since. Says so once.
+    pub(super) fn is_tired(&mut self) -> bool {
+        let state = &mut self.writer.state;
+        let batch = BATCH.min(state.len / 16).max(4);
+        let tired = state.limbo.len() >= batch && state.retired >= batch / 2;
+        if tired {
+            state.retired = 0;
+        }
+        tired
+    }
+
+    /// No deadline is before this moment.
+    pub(super) fn earliest(&self) -> Moment {
+        self.writer.state.earliest
+    }
+
+    /// The live slots of the next chunk, from `chunk` on, that holds what is due, and the number of that chunk. At the
+    /// end `None`, and the earliest deadline is exact up to entries that were put off.
+    pub(super) fn due(&mut self, chunk: usize, now: Moment) -> Option<(usize, impl Iterator<Item = SlotId> + use<K, V, B>)> {
+        let Self { arena, writer } = self;
+        let state = &mut writer.state;
+        let found = state.chunks.iter().skip(chunk).position(|chunk| chunk.earliest <= now);
+        let Some(at) = found.map(|offset| chunk + offset) else {
+            state.earliest = state.chunks.iter().map(|chunk| chunk.earliest).min().unwrap_or(Moment::NEVER);
+            return None;
+        };
+        let (mut due, mut earliest) = (0, Moment::NEVER);
+        for slot in slots_of(at, state.chunks[at].live) {
+            // SAFETY: a live slot is filled (4).
+            let deadline = unsafe { arena.reader.slots.node(slot.0) }.header.deadline().moment();
+            if deadline <= now {
+                due |= 1 << (slot.index() % CHUNK);
+            } else {
+                earliest = earliest.min(deadline);
+            }
+        }
+        state.chunks[at].earliest = earliest;
+        Some((at, slots_of(at, due)))
+    }
+}
+
+impl<K, V, B> Arena<K, V, B> {
+    /// An empty slot that no reader knows, and what it held; `None` while readers keep too much from being reused.
+    fn vacate(&self, state: &mut State<K, V>) -> Option<(u32, Option<(K, V)>)> {
+        if let Some(slot) = state.free.pop() {
+            return Some((slot, None));
+        }
+        if let Some(reclaimed) = self.reclaim(state) {
+            return Some(reclaimed);
+        }
+        if state.limbo.len() > state.len + STALLED || !self.reader.extend(state) {
+            return None;
+        }
+        state.fresh += 1;
+        Some((state.fresh - 1, None))
+    }
+
+    /// The slot that has been in limbo for longest, if readers have passed it, and what it held.
+    fn reclaim(&self, state: &mut State<K, V>) -> Option<(u32, Option<(K, V)>)> {
+        let &(stamp, slot) = state.limbo.front()?;
+        if !epoch::is_past(stamp) {
+            return None;
+        }
+        state.limbo.pop_front();
+        if !std::mem::needs_drop::<(K, V)>() {
+            return Some((slot, None));
+        }
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        // SAFETY: the slot is filled (4), and no reader can still know it (3).
+        Some((slot, Some(unsafe { self.reader.slots.node(slot).take() })))
+    }
+
+    /// Puts a slot that the table names no longer into limbo.
+    fn bury(&self, state: &mut State<K, V>, slot: u32) {
+        state.clear_live(slot);
+        state.retired += 1;
+        // After the table's store, as (3) asks.
+        state.limbo.push_back((epoch::stamp(), slot));
+        if std::mem::needs_drop::<(K, V)>() {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<K, V> Reader<K, V> {
+    /// # Safety
+    /// The caller holds the lock.
+    unsafe fn table(&self) -> &Table {
+        // SAFETY: only the holder of the lock replaces the table, and old ones live on for readers only.
+        unsafe { &*self.table.load(Ordering::Relaxed) }
+    }
+
+    /// Moves to a table with room for one entry more, of whatever hash.
+    #[cold]
+    fn grow(&self, state: &State<K, V>) {
+        // SAFETY: whoever has the state holds the lock.
+        let old = unsafe { self.table() };
+        let (mut buckets, mut crowd) = (old.buckets(), old.crowd());
+        // A dense table gets more buckets. One with room elsewhere has many keys of one hash.
+        if state.len >= buckets * FILL / 2 {
+            let wanted = (state.expected as usize).div_ceil(FILL);
+            buckets = if wanted > buckets && wanted <= buckets * 2 { wanted } else { buckets * 2 };
+        } else {
+            crowd = (crowd * 2).max(16);
+        }
+        let fresh = loop {
+            let fresh = Table::new(buckets, crowd);
+            let live = (0..state.chunks.len()).flat_map(|chunk| slots_of(chunk, state.chunks[chunk].live));
+            let moved = live.map(|slot| slot.0).all(|slot| {
+                // SAFETY: a live slot is filled (4).
+                let hash = unsafe { self.slots.node(slot) }.header.hash();
+                fresh.insert(hash, slot)
+            });
+            if moved {
+                break fresh;
+            }
+            crowd = (crowd * 2).max(16);
+        };
+        self.exchange(fresh);
+    }
+
+    fn exchange(&self, table: Table) {
+        let old = self.table.swap(Box::into_raw(Box::new(table)), Ordering::AcqRel);
+        // SAFETY: the pointer came from a box, and was taken out just now.
+        epoch::defer(unsafe { Box::from_raw(old) });
+    }
+
+    /// Sees to it that there is a fresh slot; `false` if there are no more numbers.
+    fn extend(&self, state: &mut State<K, V>) -> bool {
+        if state.fresh < state.fresh_end {
+            return true;
+        }
+        let Some(segment) = state.allocated.iter().position(|&nodes| nodes == 0) else { return false };
+        let (first, numbers) = (first_of(segment), numbers_of(segment));
+        // What is expected is not exceeded by much; where it was, in small steps.
+        let missing = state.expected.saturating_sub(first);
+        let nodes = if missing == 0 && state.expected > 0 { numbers.min(256) } else { numbers };
+        let nodes = if missing > 0 { nodes.min(missing) } else { nodes };
+        self.slots.allocate(segment, nodes);
+        state.allocated[segment] = nodes;
+        (state.fresh, state.fresh_end) = (first, first + nodes);
+        true
+    }
+
+    /// Gives all memory back. Nothing is live and nothing in limbo.
+    fn release(&self, state: &mut State<K, V>) {
+        self.exchange(Table::new(1, 0));
+        for segment in 0..SEGMENTS {
+            let nodes = std::mem::take(&mut state.allocated[segment]);
+            if nodes > 0 {
+                // SAFETY: nothing is filled (4); a reader who knew a number would keep it in limbo (3).
+                unsafe { self.slots.free(segment, nodes) };
+            }
+        }
+        *state = State::new(state.expected);
+    }
+}
+
+impl<K, V> State<K, V> {
+    fn new(expected: u32) -> Self {
+        Self {
+            chunks: Vec::new(),
+            free: Vec::new(),
+            limbo: VecDeque::new(),
+            fresh: 0,
+            fresh_end: 0,
+            allocated: [0; SEGMENTS],
+            len: 0,
+            expected,
+            earliest: Moment::NEVER,
+            retired: 0,
+            payload: std::marker::PhantomData,
+        }
+    }
+
+    fn is_live(&self, slot: u32) -> bool {
+        self.chunks.get(slot as usize / CHUNK).is_some_and(|chunk| chunk.live >> (slot as usize % CHUNK) & 1 != 0)
+    }
+
+    /// Notes the deadline of an entry that is about to be live.
+    fn note(&mut self, slot: u32, deadline: Moment) {
+        let at = slot as usize / CHUNK;
+        if self.chunks.len() <= at {
+            self.chunks.resize(at + 1, Chunk { live: 0, earliest: Moment::NEVER });
+        }
+        let chunk = &mut self.chunks[at];
+        chunk.earliest = chunk.earliest.min(deadline);
+        self.earliest = self.earliest.min(deadline);
+    }
+
+    fn set_live(&mut self, slot: u32) {
+        self.chunks[slot as usize / CHUNK].live |= 1 << (slot as usize % CHUNK);
+        self.len += 1;
+    }
+
+    fn clear_live(&mut self, slot: u32) {
+        let chunk = &mut self.chunks[slot as usize / CHUNK];
+        chunk.live &= !(1 << (slot as usize % CHUNK));
+        if chunk.live == 0 {
+            chunk.earliest = Moment::NEVER;
+        }
+        self.len -= 1;
+    }
+}
+
+impl<K, V, B> Drop for Arena<K, V, B> {
+    fn drop(&mut self) {
+        let Writer { state, .. } = self.writer.get_mut();
+        if std::mem::needs_drop::<(K, V)>() {
+            let live = (0..state.chunks.len()).flat_map(|chunk| slots_of(chunk, state.chunks[chunk].live));
+            for slot in live.map(|slot| slot.0).chain(state.limbo.iter().map(|&(_, slot)| slot)) {
+                // SAFETY: nobody else has the arena, and these slots are filled (4).
+                let payload = unsafe { self.reader.slots.node(slot).take() };
+                guarded("drop", || drop(payload));
+            }
+        }
+        for (segment, nodes) in state.allocated.iter().copied().enumerate().filter(|&(_, nodes)| nodes > 0) {
+            // SAFETY: everything in it has been emptied.
+            unsafe { self.reader.slots.free(segment, nodes) };
+        }
+        // SAFETY: nobody else has the arena; the pointer came from a box.
+        drop(unsafe { Box::from_raw(self.reader.table.load(Ordering::Relaxed)) });
+    }
+}

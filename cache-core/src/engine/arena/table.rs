@@ -1,0 +1,342 @@
+//! Where the entries of a shard are found: buckets of twelve ways in one cache line, read without a lock.
+//!
+//! (1) One writer at a time, the holder of the shard's lock; readers come at any moment. (2) A way whose tag is not 0
+//! holds the slot of an entry that was complete before: the slot is stored first, then the tag. (3) An entry stands in
+//! its home bucket or its alternate; `displaced` of the home counts those in the alternate, so a reader looks there
+//! only if there are any, and a removal leaves nothing behind. Where both are full, as with keys of one hash, it stands in
+//! the crowd, which counts as displaced and is searched from end to end. (4) An entry never moves within one table. (5) Tags only
+//! choose candidates; whoever asks compares in full. Cost: 64 bytes a bucket, eight entries in each on average; one
+//! line a look-up, two while the home overflows.
+//! Two choices after Azar, Broder, Karlin, Upfal, "Balanced Allocations", SIAM J. Comput. 29(1), 1999; tags in a line after
+//! Fan, Andersen, Kaminsky, "MemC3", NSDI 2013, section 3.1.
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+/// Entries in a bucket at most.
+pub(super) const WAYS: usize = 12;
+
+/// Entries in a bucket on average in a full table.
+pub(super) const FILL: usize = 8;
+
+/// The home takes a newcomer while it has so many ways free, or as many as the alternate.
+const ROOMY: u32 = 3;
+
+const WAYS_MASK: u32 = (1 << WAYS) - 1;
+
+/// `tags[0]` has the tags of eight ways, the low half of `tags[1]` those of four; its high half counts the displaced.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+struct Bucket {
+    tags: [AtomicU64; 2],
+    slots: [AtomicU32; WAYS],
+}
+
+#[cfg(not(any(shuttle, loom)))]
+const _: () = assert!(size_of::<Bucket>() == 64);
+
+/// The buckets of one size of a table.
+#[derive(Debug)]
+pub(super) struct Table {
+    buckets: Box<[Bucket]>,
+    /// Slots of keys for which there was no way, `VACANT` between them.
+    crowd: Box<[AtomicU32]>,
+}
+
+/// No slot.
+const VACANT: u32 = u32::MAX;
+
+impl Table {
+    pub(super) fn new(buckets: usize, crowd: usize) -> Self {
+        Self {
+            buckets: (0..buckets.clamp(1, 1 << 27)).map(|_| Bucket::default()).collect(),
+            crowd: (0..crowd).map(|_| AtomicU32::new(VACANT)).collect(),
+        }
+    }
+
+    pub(super) fn crowd(&self) -> usize {
+        self.crowd.len()
+    }
+
+    pub(super) fn buckets(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Slots whose tag fits, until one is what was looked for.
+    #[inline]
+    pub(super) fn find(&self, hash: u32, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+        let home = &self.buckets[self.home(hash)];
+        let tag = tag_of(hash);
+        let words = home.words();
+        if let Some((_, slot)) = home.search(words, tag, &mut is) {
+            return Some(slot);
+        }
+        if words[1] >> 32 == 0 {
+            return None;
+        }
+        self.find_displaced(hash, tag, is)
+    }
+
+    #[cold]
+    fn find_displaced(&self, hash: u32, tag: u8, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+        let other = &self.buckets[self.alternate(hash)];
+        let found = other.search(other.words(), tag, &mut is).map(|(_, slot)| slot);
+        let crowd = || self.crowd.iter().map(|slot| slot.load(Ordering::Acquire));
+        found.or_else(|| crowd().find(|&slot| slot != VACANT && is(slot)))
+    }
+
+    /// Whether a slot of this hash can be added.
+    pub(super) fn has_room(&self, hash: u32) -> bool {
+        self.buckets[self.home(hash)].free() != 0
+            || self.buckets[self.alternate(hash)].free() != 0
+            || self.seat(VACANT).is_some()
+    }
+
+    /// The place of a slot in the crowd.
+    fn seat(&self, slot: u32) -> Option<&AtomicU32> {
+        self.crowd.iter().find(|seat| seat.load(Ordering::Relaxed) == slot)
+    }
+
+    /// Adds a slot. `false` if there is no room. For the writer.
+    pub(super) fn insert(&self, hash: u32, slot: u32) -> bool {
+        let (at_home, at_other) = (self.home(hash), self.alternate(hash));
+        let home = &self.buckets[at_home];
+        let free = home.free();
+        if free.count_ones() >= ROOMY {
+            return home.fill(free, tag_of(hash), slot);
+        }
+        let other = &self.buckets[at_other];
+        let spare = other.free();
+        if free != 0 && spare.count_ones() <= free.count_ones() {
+            return home.fill(free, tag_of(hash), slot);
+        }
+        // A reader who finds the count risen finds the slot as well.
+        if !other.fill(spare, tag_of(hash), slot) {
+            let Some(seat) = self.seat(VACANT) else { return false };
+            seat.store(slot, Ordering::Release);
+        }
+        home.displace(1);
+        true
+    }
+
+    /// Takes a slot out; whether it was there. For the writer.
+    pub(super) fn remove(&self, hash: u32, slot: u32) -> bool {
+        let home = &self.buckets[self.home(hash)];
+        if home.clear(tag_of(hash), slot) {
+            return true;
+        }
+        if !self.buckets[self.alternate(hash)].clear(tag_of(hash), slot) {
+            let Some(seat) = self.seat(slot) else { return false };
+            seat.store(VACANT, Ordering::Release);
+        }
+        home.displace(-1);
+        true
+    }
+
+    /// Puts a slot in the place of another of the same hash; whether that was there. Readers find one or the other. For
+    /// the writer.
+    pub(super) fn replace(&self, hash: u32, from: u32, to: u32) -> bool {
+        let in_bucket = [self.home(hash), self.alternate(hash)].into_iter().any(|at| {
+            let bucket = &self.buckets[at];
+            let found = bucket.search(bucket.words(), tag_of(hash), &mut |slot| slot == from);
+            found.is_some_and(|(way, _)| {
+                bucket.slots[way].store(to, Ordering::Release);
+                true
+            })
+        });
+        in_bucket
+            || self.seat(from).is_some_and(|seat| {
+                seat.store(to, Ordering::Release);
+                true
+            })
+    }
+
+    /// Asks for the line of a hash ahead of its use.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u32) {
+        prefetch(&self.buckets[self.home(hash)]);
+    }
+
+    #[inline]
+    fn home(&self, hash: u32) -> usize {
+        (u64::from(hash) * self.buckets.len() as u64 >> 32) as usize
+    }
+
+    fn alternate(&self, hash: u32) -> usize {
+        let home = self.home(hash);
+        let other = self.home(hash.rotate_left(16).wrapping_mul(0x9e37_79b1));
+        if other == home { (home + 1) % self.buckets.len() } else { other }
+    }
+}
+
+impl Bucket {
+    #[inline]
+    fn words(&self) -> [u64; 2] {
+        // Acquire: slots are read after the tags that chose them.
+        [self.tags[0].load(Ordering::Acquire), self.tags[1].load(Ordering::Acquire)]
+    }
+
+    #[inline]
+    fn search(&self, words: [u64; 2], tag: u8, is: &mut impl FnMut(u32) -> bool) -> Option<(usize, u32)> {
+        let mut fits = matches(words, tag) & WAYS_MASK;
+        while fits != 0 {
+            let way = fits.trailing_zeros() as usize;
+            let slot = self.slots[way].load(Ordering::Acquire);
+            if is(slot) {
+                return Some((way, slot));
+            }
+            fits &= fits - 1;
+        }
+        None
+    }
+
+    fn free(&self) -> u32 {
+        matches(self.words(), 0) & WAYS_MASK
+    }
+
+    fn fill(&self, free: u32, tag: u8, slot: u32) -> bool {
+        if free == 0 {
+            return false;
+        }
+        let way = free.trailing_zeros() as usize;
+        self.slots[way].store(slot, Ordering::Release);
+        self.set_tag(way, tag);
+        true
+    }
+
+    fn clear(&self, tag: u8, slot: u32) -> bool {
+        let found = self.search(self.words(), tag, &mut |other| other == slot);
+        found.is_some_and(|(way, _)| {
+            self.set_tag(way, 0);
+            true
+        })
+    }
+
+    fn set_tag(&self, way: usize, tag: u8) {
+        let word = &self.tags[way / 8];
+        let shift = way % 8 * 8;
+        let rest = word.load(Ordering::Relaxed) & !(0xff << shift);
+        word.store(rest | u64::from(tag) << shift, Ordering::Release);
+    }
+
+    fn displace(&self, by: i64) {
+        let word = &self.tags[1];
+        word.store(word.load(Ordering::Relaxed).wrapping_add_signed(by << 32), Ordering::Release);
+    }
+}
+
+/// A tag from bits that choose no bucket; 0 is an empty way.
+#[inline]
+fn tag_of(hash: u32) -> u8 {
+    let [low, ..] = hash.to_le_bytes();
+    low.max(1)
+}
+
+/// One bit for each of sixteen bytes that equals a tag.
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
+#[inline]
+fn matches(words: [u64; 2], tag: u8) -> u32 {
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn compare(words: [u64; 2], tag: u8) -> i32 {
+        let bytes = _mm_set_epi64x(words[1].cast_signed(), words[0].cast_signed());
+        _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(tag.cast_signed())))
+    }
+
+    // SAFETY: this is compiled only where every processor has these instructions.
+    unsafe { compare(words, tag) }.cast_unsigned()
+}
+
+#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
+#[inline]
+fn matches(words: [u64; 2], tag: u8) -> u32 {
+    matches_by_words(words, tag)
+}
+
+/// As `matches`, with plain words. Exact: a form with false positives could choose an empty way, whose slot may be another's.
+#[cfg(any(test, not(all(target_arch = "x86_64", target_feature = "sse2"))))]
+fn matches_by_words(words: [u64; 2], tag: u8) -> u32 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let half = |word: u64| {
+        let x = word ^ u64::from_ne_bytes([tag; 8]);
+        // The high bit of each byte that is zero in `x`.
+        let zero = !(((x & LOW) + LOW) | x | LOW);
+        // Gathers the eight high bits in one byte.
+        ((zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+    };
+    half(words[0]) | half(words[1]) << 8
+}
+
+/// Asks for a line ahead of its use.
+#[inline]
+pub(super) fn prefetch<T>(line: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and faults at no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+}
+
+#[cfg(all(test, not(any(shuttle, loom))))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    proptest! {
+        #[test]
+        fn both_ways_to_compare_tags_agree(a: u64, b: u64, tag: u8, pick in 0usize..16) {
+            prop_assert_eq!(matches([a, b], tag), matches_by_words([a, b], tag));
+            let [bytes_a, bytes_b] = [a.to_le_bytes(), b.to_le_bytes()];
+            let present = [bytes_a, bytes_b].concat()[pick];
+            let expected = (0..16).filter(|&i| [bytes_a, bytes_b].concat()[i] == present).map(|i| 1 << i).sum::<u32>();
+            prop_assert_eq!(matches([a, b], present), expected);
+        }
+
+        #[test]
+        fn table_holds_what_a_map_holds(
+            buckets in 1usize..6,
+            crowd in 0usize..9,
+            steps in prop::collection::vec((0u8..4, 0u32..40, any::<u16>()), 1..300),
+        ) {
+            let (table, mut map) = (Table::new(buckets, crowd), HashMap::<u32, u32>::new());
+            let hash_of = |key: u32| key.wrapping_mul(0x85eb_ca6b) % 7 * 0x2000_0001;
+            for (step, key, slot) in steps {
+                let slot = key << 16 | u32::from(slot);
+                let hash = hash_of(key);
+                match (step, map.get(&key).copied()) {
+                    (0 | 1, None) => {
+                        let room = table.has_room(hash);
+                        prop_assert_eq!(table.insert(hash, slot), room);
+                        if room {
+                            map.insert(key, slot);
+                        }
+                    }
+                    (2, Some(held)) => {
+                        prop_assert!(table.remove(hash, held));
+                        map.remove(&key);
+                    }
+                    (3, Some(held)) => {
+                        prop_assert!(table.replace(hash, held, slot));
+                        map.insert(key, slot);
+                    }
+                    _ => prop_assert!(map.contains_key(&key) || !table.remove(hash, slot)),
+                }
+                for key in 0..40 {
+                    let found = table.find(hash_of(key), |slot| slot >> 16 == key);
+                    prop_assert_eq!(found, map.get(&key).copied());
+                }
+            }
+            let displaced: u64 = table.buckets.iter().map(|bucket| bucket.words()[1] >> 32).sum();
+            let away = map.iter().filter(|&(&key, &slot)| {
+                let home = &table.buckets[table.home(hash_of(key))];
+                home.search(home.words(), tag_of(hash_of(key)), &mut |other| other == slot).is_none()
+            });
+            prop_assert_eq!(displaced, away.count() as u64);
+        }
+    }
+}

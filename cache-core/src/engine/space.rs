@@ -1,0 +1,104 @@
+//! The scopes that a shard has entries of: their nodes, held while there are any, and their domains.
+//!
+//! (1) A number in an entry's header is the number of the node that is kept here under it; a node's number goes to
+//! another node only after the node was dropped, so while an entry lives its number means one scope and no other.
+//! (2) A node leaves with the last entry of its scope. Cost: one hash look-up of four bytes; 24 bytes a scope.
+
+use hashbrown::HashTable;
+
+use crate::scope::Node;
+use crate::sync::Arc;
+
+/// A scope that has entries in a shard.
+struct Space {
+    node: Arc<Node>,
+    entries: u32,
+    domain: u32,
+}
+
+/// The scopes of a shard.
+#[derive(Default)]
+pub(super) struct Spaces {
+    spaces: HashTable<Space>,
+    /// Whether each scope has a domain of its own; if not, all have domain 0.
+    separate: bool,
+    /// Scopes that were found dead when a sweep began; not known where there are many scopes.
+    dead: Option<Vec<u32>>,
+}
+
+/// More scopes than these are not looked through in one hold of the lock.
+const FEW: usize = 1024;
+
+/// Spreads a small number over the bits that the table uses (multiplicative hashing, Knuth, TAOCP 3, 6.4).
+fn spread(number: u32) -> u64 {
+    u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl Spaces {
+    pub(super) fn new(separate: bool) -> Self {
+        Self { spaces: HashTable::new(), separate, dead: None }
+    }
+
+    /// An entry of a scope comes in; answers its domain, which `open` makes for the first.
+    pub(super) fn enter(&mut self, node: &Arc<Node>, open: impl FnOnce() -> u32) -> u32 {
+        let number = node.number();
+        if let Some(space) = self.spaces.find_mut(spread(number), |space| space.node.number() == number) {
+            space.entries += 1;
+            return space.domain;
+        }
+        let domain = if self.separate { open() } else { 0 };
+        let space = Space { node: Arc::clone(node), entries: 1, domain };
+        self.spaces.insert_unique(spread(number), space, |space| spread(space.node.number()));
+        domain
+    }
+
+    /// Whether each scope has a domain of its own.
+    pub(super) fn are_separate(&self) -> bool {
+        self.separate
+    }
+
+    /// The node of a number.
+    pub(super) fn node(&self, number: u32) -> Option<&Arc<Node>> {
+        self.spaces.find(spread(number), |space| space.node.number() == number).map(|space| &space.node)
+    }
+
+    /// The domain of the entries with a number.
+    pub(super) fn domain_of(&self, number: u32) -> u32 {
+        if !self.separate {
+            return 0;
+        }
+        let space = self.spaces.find(spread(number), |space| space.node.number() == number);
+        space.map_or(u32::MAX, |space| space.domain)
+    }
+
+    /// A sweep begins: whether any scope may be dead.
+    pub(super) fn look_for_dead(&mut self) -> bool {
+        self.dead = (self.spaces.len() <= FEW).then(|| {
+            let dead = self.spaces.iter().filter(|space| !space.node.is_live());
+            dead.map(|space| space.node.number()).collect()
+        });
+        self.dead.as_ref().is_none_or(|dead| !dead.is_empty())
+    }
+
+    /// Whether the scope of a number is dead. One that died since the sweep began may pass for alive.
+    pub(super) fn is_dead(&self, number: u32) -> bool {
+        // The number of a scope that has gone may be another's by now, so what was found is looked at again.
+        self.dead.as_ref().is_none_or(|dead| dead.contains(&number))
+            && self.node(number).is_some_and(|node| !node.is_live())
+    }
+
+    /// An entry of a scope goes. With the last one goes the node, to be dropped without the lock.
+    pub(super) fn leave(&mut self, number: u32) -> Option<Arc<Node>> {
+        let mut space =
+            self.spaces.find_entry(spread(number), |space| space.node.number() == number).ok()?;
+        space.get_mut().entries -= 1;
+        if space.get().entries > 0 {
+            return None;
+        }
+        let (space, _) = space.remove();
+        if self.spaces.is_empty() {
+            self.spaces = HashTable::new();
+        }
+        Some(space.node)
+    }
+}
