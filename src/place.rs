@@ -8,6 +8,7 @@ use std::sync::Arc;
 use strata_cache_core::engine::Place;
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::scope::{ExactPath, Locate, Node, PathIds, Registry, ScopeIds, ScopePath};
+use strata_cache_core::stats::{Event, tally};
 
 use crate::cache::Cache;
 use crate::handle::Scope;
@@ -70,7 +71,7 @@ macro_rules! located {
             }
 
             fn count_absent(&self, cache: &Cache, operation: &'static str) -> Result<()> {
-                cache.engine().registry().nearest(self, operation).map(|node| node.count_miss())
+                cache.engine().registry().nearest(self, operation).map(|node| tally::count(None, Some(node.stats()), Event::Miss))
             }
 
             fn create_node(&self, cache: &Cache, operation: &'static str) -> Result<Arc<Node>> {

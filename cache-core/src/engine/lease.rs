@@ -244,7 +244,7 @@ impl<K: Key, V: Value> Lease<K, V> {
         drop(after);
         drop(refused);
         store.count_landing(landing);
-        node.count_load();
+        node.stats().count_load();
         ticket.complete(shared);
         match fate {
             Some(fate) => drop(store.settle(engine, node, hash, fate, removals)),
@@ -281,7 +281,7 @@ impl<K: Key, V: Value> Lease<K, V> {
 
     fn count_failure(&self) {
         self.store.counters().count(Counter::LoadFailures);
-        self.node.count_load_failure();
+        self.node.stats().count_load_failure();
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::Engine;
 use crate::clock::Moment;
 use crate::epoch;
+use crate::stats::tally;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 
 /// How long the thread sleeps between rounds while something is owed.
@@ -119,6 +120,7 @@ impl Engine {
         self.reclaim_all();
         self.regions().retire_idle();
         self.watch().check(self.now());
+        tally::settle();
     }
 
     /// Lets waiters of stalled leaders take over; for threads that wait, so that they need no maintenance thread.

@@ -12,7 +12,7 @@ use super::store::Store;
 use super::{Engine, RegionId, RegionOps};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flight::Reaper;
-use crate::stats::Stats;
+use crate::stats::{Stats, tally};
 use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, Weak};
 
 /// What identifies a region in its cache.
@@ -128,6 +128,10 @@ impl Regions {
 
     /// Keeps what regions have counted, and drops them.
     fn retire(&self, gone: Vec<Arc<dyn RegionOps>>) {
+        if gone.is_empty() {
+            return;
+        }
+        tally::settle();
         let mut retired = self.retired.lock();
         gone.iter().for_each(|region| region.report(&mut retired));
         drop(retired);

@@ -20,7 +20,7 @@ use crate::epoch::{self, Pin};
 use crate::flight::Reaper;
 use crate::policy::{EvictionPolicy as _, Guarded, Touches};
 use crate::scope::Node;
-use crate::stats::{Counter, Counters};
+use crate::stats::{Counters, Event, tally};
 use crate::sync::{Arc, Weak};
 
 /// Slots visited, or entries removed, during one hold of a shard's lock.
@@ -77,7 +77,7 @@ impl<K: Key, V: Value> Store<K, V> {
             shards: (0..shards).map(shard).collect(),
             hits,
             options,
-            counters: Arc::new(Counters::default()),
+            counters: Arc::default(),
             entries: AtomicI64::new(0),
             weight: AtomicI64::new(0),
         }
@@ -89,7 +89,7 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 
     /// The region's counters.
-    pub fn counters(&self) -> &Counters {
+    pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 
@@ -103,7 +103,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let value = node.and_then(|node| self.read(engine, node, key, look));
         match look {
             Look::Lookup => self.count_lookup(node, value.is_some()),
-            Look::Peek => self.counters.count(Counter::Peeks),
+            Look::Peek => tally::count(Some(&self.counters), node.map(Node::stats), Event::Peek),
         }
         value
     }
@@ -208,12 +208,8 @@ impl<K: Key, V: Value> Store<K, V> {
 
     /// Counts a lookup for the region and for the scopes that are tracked.
     pub fn count_lookup(&self, node: Option<&Node>, hit: bool) {
-        self.counters.count(if hit { Counter::Hits } else { Counter::Misses });
-        match node {
-            Some(node) if hit => node.count_hit(),
-            Some(node) => node.count_miss(),
-            None => {}
-        }
+        let event = if hit { Event::Hit } else { Event::Miss };
+        tally::count(Some(&self.counters), node.map(Node::stats), event);
     }
 
     /// After the lock: tells listeners and drops what left.

@@ -20,6 +20,7 @@ use crate::event::RemovalCause;
 use crate::flight::After;
 use crate::policy::SlotId;
 use crate::scope::Node;
+use crate::stats::tally;
 use crate::sync::Arc;
 
 /// The scope an entry was taken out of.
@@ -110,8 +111,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 engine.forget_dead();
                 (RemovalCause::Invalidated, Origin::Evicted)
             };
-            self.counters.count(cause.into());
-            node.count_removal(cause, 1);
+            tally::count(Some(&self.counters), Some(node.stats()), cause.into());
             (cause, origin, weight, told.map(|entry| (entry, Arc::clone(node))))
         })?;
         if let Some((entry, node)) = heard {

@@ -20,7 +20,7 @@ use crate::expiry::Ttl;
 use crate::flight::After;
 use crate::policy::SlotId;
 use crate::scope::{Charge, Node};
-use crate::stats::Counter;
+use crate::stats::{Event, tally};
 use crate::sync::Arc;
 
 /// What an entry may weigh at most, whatever the capacity.
@@ -124,7 +124,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let weight = draft.weight;
         let age = engine.tick(shard.books());
         let linked = shard.link(node, short(hash), age, draft);
-        self.counters.count(Counter::Inserts);
+        tally::count(Some(&self.counters), Some(node.stats()), Event::Insert);
         let slot = match linked {
             Ok(linked) => {
                 removals.drop_later(linked.old);
@@ -134,8 +134,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 node.release(weight);
                 self.entries.fetch_sub(1, Relaxed);
                 self.weight.fetch_sub(weight.cast_signed(), Relaxed);
-                self.counters.count(Counter::Evicted);
-                node.count_removal(RemovalCause::Evicted, 1);
+                tally::count(Some(&self.counters), Some(node.stats()), Event::Evicted);
                 return Fate::Gone(payload);
             }
         };
@@ -225,8 +224,7 @@ impl<K: Key, V: Value> Store<K, V> {
                     node.reweigh(change);
                     self.weight.fetch_add(change, Relaxed);
                 }
-                self.counters.count(Counter::Replaced);
-                node.count_removal(RemovalCause::Replaced, 1);
+                tally::count(Some(&self.counters), Some(node.stats()), Event::Replaced);
                 removals.drop_later(linked.old);
                 removals.note(shard.books().take_fault());
                 if let Some(entry) = told {

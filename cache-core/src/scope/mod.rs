@@ -1,7 +1,7 @@
 //! Scopes: who an entry belongs to.
 //!
 //! `tree` says which levels there are, `id` and `path` where an operation is to happen, `registry` which scopes live,
-//! `node` what each of them counts, `ledger` how a count stays exact while a scope is detached, `stats` what happened,
+//! `node` what each of them counts, `ledger` how a count stays exact while a scope is detached,
 //! and `anchor` how a handle survives the eviction of its scope.
 //!
 //! (1) A place resolves to exactly the level that was asked for, or to an error; nothing falls back to the root.
@@ -15,13 +15,13 @@ pub mod node;
 mod number;
 pub mod path;
 pub mod registry;
-pub mod stats;
 pub mod tree;
 
 #[cfg(test)]
 #[cfg(shuttle)]
 mod explored;
 
+pub use crate::stats::{ScopeCounts, ScopeStats};
 pub use anchor::Anchor;
 pub use id::{IdText, Ids, MAX_ID_BYTES, ScopeId, ScopeIds};
 pub use node::{Charge, Detached, Node};
@@ -29,5 +29,4 @@ pub use path::{ExactPath, Locate, PathIds, ScopePath, exact};
 #[doc(hidden)]
 pub use path::{owned_text, plain};
 pub use registry::{Registry, TrackedLevels};
-pub use stats::{ScopeCounts, ScopeStats};
 pub use tree::{LevelId, ScopeTree, ScopeTreeBuilder};

@@ -12,8 +12,8 @@ use super::id::IdText;
 use super::ledger::Ledger;
 use super::number::Numbers;
 use super::path::ScopePath;
-use super::stats::ScopeStats;
 use super::tree::{LevelId, ScopeTree};
+use crate::stats::ScopeStats;
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// What all nodes of a registry share.
@@ -77,7 +77,6 @@ pub struct Node {
     /// Anchors at this node or below it.
     pins: AtomicU32,
     stats: Arc<ScopeStats>,
-    pub(super) tracked: Box<[Arc<ScopeStats>]>,
     shared: Arc<Shared>,
 }
 
@@ -87,17 +86,13 @@ pub(super) struct Seed {
     pub(super) level: Option<LevelId>,
     pub(super) text: IdText<'static>,
     pub(super) path_hash: u64,
+    /// Below those of the parent.
     pub(super) stats: Arc<ScopeStats>,
-    /// Whether the level counts look-ups.
-    pub(super) is_tracked: bool,
 }
 
 impl Node {
     pub(super) fn new(shared: &Arc<Shared>, parent: Option<Arc<Node>>, seed: Seed) -> Arc<Self> {
-        let Seed { id, level, text, path_hash, stats, is_tracked } = seed;
-        let above = parent.as_ref().map_or(&[][..], |parent| &parent.tracked);
-        let tracked =
-            is_tracked.then(|| Arc::clone(&stats)).into_iter().chain(above.iter().cloned()).collect();
+        let Seed { id, level, text, path_hash, stats } = seed;
         let above = parent.as_ref().map_or(0, |parent| parent.id);
         shared.nodes.fetch_add(1, Ordering::Relaxed);
         shared.stir();
@@ -116,7 +111,6 @@ impl Node {
             announced: AtomicBool::new(false),
             pins: AtomicU32::new(0),
             stats,
-            tracked,
             shared: Arc::clone(shared),
         })
     }
@@ -179,7 +173,8 @@ impl Node {
         self.path_hash
     }
 
-    /// The scope's own counters.
+    /// The scope's own counters, below those of the scopes above it; for [`tally::count`](crate::stats::tally::count).
+    #[inline]
     pub fn stats(&self) -> &Arc<ScopeStats> {
         &self.stats
     }

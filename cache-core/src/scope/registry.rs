@@ -20,9 +20,9 @@ use super::id::IdText;
 use super::node::{Detached, Node, Seed, Shared};
 use super::number::Numbers;
 use super::path::Locate;
-use super::stats::ScopeStats;
 use super::tree::{LevelId, ScopeTree};
 use crate::error::Result;
+use crate::stats::ScopeStats;
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, RwLock};
 
 mod collect;
@@ -75,8 +75,7 @@ impl Registry {
             level: None,
             text: IdText::borrowed(""),
             path_hash: state.hash_one(()),
-            stats: Arc::new(ScopeStats::new()),
-            is_tracked: false,
+            stats: Arc::default(),
         };
         let root = Node::new(&shared, None, root);
         // The root is never idle.
@@ -248,7 +247,8 @@ impl Registry {
 
     fn create(&self, parent: Arc<Node>, level: LevelId, text: IdText<'_>) -> Arc<Node> {
         let above = parent.id();
-        let fresh = self.make(parent, level, text.into_owned(), Arc::new(ScopeStats::new()));
+        let stats = ScopeStats::new(Some(Arc::clone(parent.stats())), self.tracked[level.index()]);
+        let fresh = self.make(parent, level, text.into_owned(), Arc::new(stats));
         let text = fresh.id_text().as_bytes();
         let hash = self.hash((above, level, text));
         let mut shard = self.shard(hash).write();
@@ -272,7 +272,6 @@ impl Registry {
             path_hash: self.state.hash_one((parent.path_hash(), level, text.as_bytes())),
             text,
             stats,
-            is_tracked: self.tracked[level.index()],
         };
         Node::new(&self.shared, Some(parent), seed)
     }
@@ -288,7 +287,6 @@ impl Registry {
             text: IdText::borrowed(""),
             path_hash: node.path_hash(),
             stats,
-            is_tracked: false,
         };
         Node::new(&self.shared, None, seed)
     }

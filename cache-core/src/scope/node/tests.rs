@@ -2,6 +2,7 @@ use super::*;
 use crate::event::RemovalCause;
 use crate::scope;
 use crate::scope::{Registry, ScopeCounts, TrackedLevels};
+use crate::stats::{Event, tally};
 
 fn registry(tracked: TrackedLevels) -> Registry {
     Registry::new(ScopeTree::default(), tracked)
@@ -76,11 +77,12 @@ fn lookups_count_at_tracked_levels_and_the_rest_along_the_path() {
     ] {
         let registry = registry(tracked);
         let user = user(&registry);
-        user.count_hit();
-        user.count_miss();
-        user.count_load();
-        user.count_load_failure();
-        user.count_removal(RemovalCause::Evicted, 3);
+        let tally = |event| tally::count(None, Some(user.stats()), event);
+        tally(Event::Hit);
+        tally(Event::Miss);
+        (0..3).for_each(|_| tally(Event::Evicted));
+        user.stats().count_load();
+        user.stats().count_load_failure();
         for (node, lookups) in user.chain().zip(expected) {
             let counts = node.stats().counts();
             let mut wanted = ScopeCounts {
@@ -122,7 +124,6 @@ fn same_path_does_not_rely_on_the_hash() {
             text: IdText::borrowed(text),
             path_hash: 7,
             stats: Arc::default(),
-            is_tracked: false,
         };
         Node::new(root.shared(), Some(Arc::clone(&root)), seed)
     };

@@ -2,7 +2,9 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::scope;
 use crate::scope::{Anchor, Charge};
+use crate::stats::{Event, tally};
 
+mod counts;
 mod model;
 
 fn registry() -> Registry {
@@ -237,8 +239,8 @@ fn one_unlimited_call_collects_a_whole_idle_chain() {
 fn counters_of_a_collected_node_are_in_its_ancestors_already() {
     let registry = registry();
     let user = create(&registry, scope!(org = 1, user = 2));
-    user.count_hit();
-    user.count_load();
+    tally::count(None, Some(user.stats()), Event::Hit);
+    user.stats().count_load();
     let org = Arc::clone(user.parent().unwrap());
     let before = org.stats().counts();
     drop(user);

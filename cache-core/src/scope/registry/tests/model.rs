@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::RemovalCause;
 use crate::scope::ScopePath;
 
 /// A path of up to three levels, ids 0 and 1.
@@ -114,7 +113,7 @@ fn run(steps: Vec<Step>) {
             }
             Step::Release(place) if !model.entries.is_empty() => {
                 let entry = model.entries.swap_remove(place % model.entries.len());
-                entry.node.count_removal(RemovalCause::Removed, 1);
+                tally::count(None, Some(entry.node.stats()), Event::Removed);
                 entry.node.release(entry.weight);
             }
             Step::Reweigh(place, weight) if !model.entries.is_empty() => {

@@ -1,10 +1,12 @@
-//! Counters that their own thread writes, and what a reader makes of them.
+//! What happened, counted for regions and scopes, and what a reader makes of it.
 //!
-//! (1) A counter only grows. (2) Each event of a region is counted once, in the stripe of the thread that saw it.
-//! (3) At quiescence (no call running, maintenance done): `hits + stale_hits + misses = lookups`, and
+//! Frequent events are kept by the thread that saw them (`tally`) and reach the shared counters later; rare ones are
+//! added here at once. (1) A counter only grows. (2) Each event of a region is counted once. (3) At quiescence (no call
+//! running, maintenance done): `hits + stale_hits + misses = lookups`, and
 //! `inserts = entries + removed + evicted + expired + invalidated`; a replacement is neither an insert nor an
-//! entry lost. A reader during traffic sees each counter exact to the calls that have returned, not one moment.
-//! Cost: one relaxed addition on a line that few threads share; a read adds up all stripes.
+//! entry lost. (4) After [`tally::settle`] a counter contains every call that had returned before; during traffic the
+//! counters are not of one moment. (5) A region that goes forgets what threads still keep for it.
+//! Cost: adding is one relaxed addition on a line that few threads share; a read adds up all stripes.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,6 +14,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 
 use crate::event::RemovalCause;
+
+pub mod scope;
+pub mod tally;
+
+pub use scope::{ScopeCounts, ScopeStats};
+pub use tally::Event;
 
 /// What is counted for each region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +92,7 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Counts one event.
+    /// Counts one rare event; frequent ones go through [`tally::count`].
     pub fn count(&self, counter: Counter) {
         self.add(counter, 1);
     }
@@ -95,12 +103,12 @@ impl Counters {
         stripe[counter as usize].fetch_add(events, Ordering::Relaxed);
     }
 
-    /// The number of events so far.
+    /// The number of events so far, without what threads have not settled.
     pub fn sum(&self, counter: Counter) -> u64 {
         self.stripes.iter().map(|stripe| stripe[counter as usize].load(Ordering::Relaxed)).sum()
     }
 
-    /// Adds everything counted here to a report.
+    /// Adds everything counted here to a report, without what threads have not settled.
     pub fn report(&self, into: &mut Stats) {
         into.hits += self.sum(Counter::Hits);
         into.stale_hits += self.sum(Counter::StaleHits);
@@ -119,6 +127,12 @@ impl Counters {
         into.invalidated += self.sum(Counter::Invalidated);
         into.removed += self.sum(Counter::Removed);
         into.replaced += self.sum(Counter::Replaced);
+    }
+}
+
+impl Drop for Counters {
+    fn drop(&mut self) {
+        tally::forget(self);
     }
 }
 

@@ -1,18 +1,22 @@
-//! Counters of one scope.
+//! Counters of one scope, and of those above it.
 //!
 //! (1) Loads, load failures and removals count along the whole path at the moment they happen; look-ups at the
 //! tracked levels of the path. So an ancestor's counters already contain its descendants', and a node that goes takes
 //! nothing along that is not counted above: folding into the parent is dropping. (2) Counters only rise.
-//! (3) They belong to a path while it has a node; a detached node's successor continues them.
-//! Cost: one relaxed addition per counted node.
+//! (3) They belong to a path while it has a node; a detached node's successor continues them. So what is above them
+//! never changes.
+//! Cost: one relaxed addition per counted level.
 
-use super::node::Node;
+use super::tally::{self, Event};
 use crate::event::RemovalCause;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Ordering};
 
 /// The counters of a scope, shared by the incarnations of its node.
 #[derive(Debug, Default)]
 pub struct ScopeStats {
+    above: Option<Arc<ScopeStats>>,
+    /// Whether look-ups count here.
+    is_tracked: bool,
     /// Look-ups that were served.
     hits: AtomicU64,
     /// Look-ups that found nothing usable.
@@ -49,13 +53,19 @@ impl ScopeCounts {
 }
 
 impl ScopeStats {
-    /// Counters at zero.
-    pub fn new() -> Self {
-        Self::default()
+    /// Counters at zero, below those of the scope above.
+    pub fn new(above: Option<Arc<Self>>, is_tracked: bool) -> Self {
+        Self { above, is_tracked, ..Self::default() }
     }
 
-    /// The present values.
+    /// The present values. Settles first what threads keep, so that every call that has returned is in them.
     pub fn counts(&self) -> ScopeCounts {
+        tally::settle();
+        self.settled()
+    }
+
+    /// The present values, without what threads have not settled.
+    pub fn settled(&self) -> ScopeCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         ScopeCounts {
             hits: read(&self.hits),
@@ -66,51 +76,31 @@ impl ScopeStats {
         }
     }
 
-    fn hit(&self) {
-        self.hits.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn miss(&self) {
-        self.misses.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn load(&self) {
-        self.loads.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn load_failure(&self) {
-        self.load_failures.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn removal(&self, cause: RemovalCause, entries: u64) {
-        self.removals[cause.index()].fetch_add(entries, Ordering::Relaxed);
-    }
-}
-
-/// What happens at a node, counted where (1) says.
-impl Node {
-    /// Counts a look-up that was served, at the tracked levels of the path.
-    pub fn count_hit(&self) {
-        self.tracked.iter().for_each(|stats| stats.hit());
-    }
-
-    /// Counts a look-up that found nothing usable, at the tracked levels of the path.
-    pub fn count_miss(&self) {
-        self.tracked.iter().for_each(|stats| stats.miss());
-    }
-
     /// Counts a load that ended well, along the path.
     pub fn count_load(&self) {
-        self.for_each_on_path(|node| node.stats().load());
+        self.for_each_on_path(|stats| add(&stats.loads, 1));
     }
 
     /// Counts a load that did not, along the path.
     pub fn count_load_failure(&self) {
-        self.for_each_on_path(|node| node.stats().load_failure());
+        self.for_each_on_path(|stats| add(&stats.load_failures, 1));
     }
 
-    /// Counts entries of this node that left, along the path.
-    pub fn count_removal(&self, cause: RemovalCause, entries: u64) {
-        self.for_each_on_path(|node| node.stats().removal(cause, entries));
+    /// Adds frequent events where (1) says.
+    pub(super) fn add(&self, event: Event, events: u64) {
+        self.for_each_on_path(|stats| match (event, event.cause()) {
+            (_, Some(cause)) => add(&stats.removals[cause.index()], events),
+            (Event::Hit, _) if stats.is_tracked => add(&stats.hits, events),
+            (Event::Miss, _) if stats.is_tracked => add(&stats.misses, events),
+            _ => {}
+        });
     }
+
+    fn for_each_on_path(&self, f: impl FnMut(&Self)) {
+        std::iter::successors(Some(self), |stats| stats.above.as_deref()).for_each(f);
+    }
+}
+
+fn add(counter: &AtomicU64, events: u64) {
+    counter.fetch_add(events, Ordering::Relaxed);
 }

@@ -1,0 +1,375 @@
+//! Frequent events, kept by the thread that saw them until somebody wants to know.
+//!
+//! Each thread has a record of cells. A cell belongs to one pair of region and scope, and holds plain counts.
+//! (1) A pair and its counts change under the record's lock; but while the pair can be counted, its own thread alone
+//! adds to the counts, with a load and a store. (2) `settled` is how much of a count has been added to the shared
+//! counters, under the lock, by whoever asked. So nothing is lost or doubled, and no reader writes what a thread adds to.
+//! (3) A cell keeps its scope's counters alive and knows its region's weakly: a region that goes clears its cells, a
+//! settlement those whose scope nobody else holds. In both cases nobody can count the pair any more. Addresses of pairs
+//! in cells are therefore not used again. (4) A thread that ends settles; what it counts later (in destructors of
+//! thread-locals) is added at once. (5) Counters are not dropped under a lock of this module.
+//! Cost: an event whose pair has a cell is two comparisons, a load and a store, on lines of the thread's own. Without a
+//! cell it is added to the shared counters, and every 32nd such event takes a cell over. A settlement visits every
+//! cell of every thread. 8 KiB a thread.
+//! Built with `--cfg shuttle`, records are explored by themselves, and [`count`] adds to the shared counters at once.
+
+#[cfg(not(shuttle))]
+use std::cell::OnceCell;
+
+use super::scope::ScopeStats;
+use super::{Counter, Counters};
+use crate::event::RemovalCause;
+use crate::sync::{Arc, AtomicU32, AtomicUsize, Mutex, Ordering::Relaxed, RwLock, Weak};
+
+/// What happens too often for a shared counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Event {
+    /// A lookup that was served a usable value.
+    Hit,
+    /// A lookup that was not.
+    Miss,
+    /// A look without a trace.
+    Peek,
+    /// An entry that came to be.
+    Insert,
+    /// An entry whose time was over.
+    Expired,
+    /// An entry that went to keep a capacity or limit.
+    Evicted,
+    /// An entry withdrawn by key, region, scope or `clear`.
+    Invalidated,
+    /// An entry taken out by `remove` or `pop`.
+    Removed,
+    /// A value overwritten by a newer one.
+    Replaced,
+}
+
+impl Event {
+    const ALL: [Self; 9] = [
+        Self::Hit,
+        Self::Miss,
+        Self::Peek,
+        Self::Insert,
+        Self::Expired,
+        Self::Evicted,
+        Self::Invalidated,
+        Self::Removed,
+        Self::Replaced,
+    ];
+
+    /// Why an entry left, if one did.
+    pub(super) fn cause(self) -> Option<RemovalCause> {
+        Some(match self {
+            Self::Hit | Self::Miss | Self::Peek | Self::Insert => return None,
+            Self::Expired => RemovalCause::Expired,
+            Self::Evicted => RemovalCause::Evicted,
+            Self::Invalidated => RemovalCause::Invalidated,
+            Self::Removed => RemovalCause::Removed,
+            Self::Replaced => RemovalCause::Replaced,
+        })
+    }
+
+    fn counter(self) -> Counter {
+        match self {
+            Self::Hit => Counter::Hits,
+            Self::Miss => Counter::Misses,
+            Self::Peek => Counter::Peeks,
+            Self::Insert => Counter::Inserts,
+            Self::Expired => Counter::Expired,
+            Self::Evicted => Counter::Evicted,
+            Self::Invalidated => Counter::Invalidated,
+            Self::Removed => Counter::Removed,
+            Self::Replaced => Counter::Replaced,
+        }
+    }
+}
+
+impl From<RemovalCause> for Event {
+    fn from(cause: RemovalCause) -> Self {
+        match cause {
+            RemovalCause::Expired => Self::Expired,
+            RemovalCause::Evicted => Self::Evicted,
+            RemovalCause::Invalidated => Self::Invalidated,
+            RemovalCause::Removed => Self::Removed,
+            RemovalCause::Replaced => Self::Replaced,
+        }
+    }
+}
+
+/// Whom an event counts for: a region, a scope with those above it, or both.
+type Whom<'a> = (Option<&'a Arc<Counters>>, Option<&'a Arc<ScopeStats>>);
+
+/// Counts one event for a region and for a scope's path. No lock, no shared line, once the thread knows the pair.
+#[inline(always)]
+pub fn count(region: Option<&Arc<Counters>>, scope: Option<&Arc<ScopeStats>>, event: Event) {
+    #[cfg(not(shuttle))]
+    if MINE.try_with(|mine| mine.record().count((region, scope), event)).is_ok() {
+        return;
+    }
+    add((region.map(Arc::as_ref), scope.map(Arc::as_ref)), event, 1);
+}
+
+/// Brings what all threads have counted to the shared counters: every call that returned before is in them after.
+/// Lets go of scopes that are no more.
+pub fn settle() {
+    #[cfg(not(shuttle))]
+    ROLL.settle();
+}
+
+/// Clears the cells of a region that is being dropped.
+pub(super) fn forget(region: &Counters) {
+    #[cfg(not(shuttle))]
+    ROLL.forget(region);
+    #[cfg(shuttle)]
+    let _ = region;
+}
+
+#[cfg(not(shuttle))]
+static ROLL: Roll = Roll { records: RwLock::new(Vec::new()) };
+
+#[cfg(not(shuttle))]
+thread_local!(static MINE: Mine = const { Mine(OnceCell::new()) });
+
+/// A thread's record, made when it first counts.
+#[cfg(not(shuttle))]
+struct Mine(OnceCell<Arc<Record>>);
+
+#[cfg(not(shuttle))]
+impl Mine {
+    #[inline]
+    fn record(&self) -> &Record {
+        self.0.get_or_init(|| ROLL.enter())
+    }
+}
+
+#[cfg(not(shuttle))]
+impl Drop for Mine {
+    fn drop(&mut self) {
+        if let Some(record) = self.0.get() {
+            ROLL.leave(record);
+        }
+    }
+}
+
+/// Adds events to shared counters.
+fn add((region, scope): (Option<&Counters>, Option<&ScopeStats>), event: Event, events: u64) {
+    if let Some(region) = region {
+        region.add(event.counter(), events);
+    }
+    if let Some(scope) = scope {
+        scope.add(event, events);
+    }
+}
+
+/// The records of all threads. Lock order: this, then one record.
+#[derive(Default)]
+struct Roll {
+    records: RwLock<Vec<Arc<Record>>>,
+}
+
+impl Roll {
+    fn enter(&self) -> Arc<Record> {
+        let record = Arc::new(Record::new());
+        self.records.write().push(Arc::clone(&record));
+        record
+    }
+
+    fn settle(&self) {
+        let mut spent = Vec::new();
+        self.records.read().iter().for_each(|record| record.settle(&mut spent));
+        drop(spent);
+    }
+
+    fn forget(&self, region: &Counters) {
+        self.records.read().iter().for_each(|record| record.forget(region));
+    }
+
+    /// Settles first: whoever reads meanwhile finds the counts here or there.
+    fn leave(&self, record: &Arc<Record>) {
+        let mut spent = Vec::new();
+        record.settle(&mut spent);
+        self.records.write().retain(|other| !Arc::ptr_eq(other, record));
+        drop(spent);
+    }
+}
+
+/// Cells of a record; a pair has its place in one of two.
+const CELLS: usize = if cfg!(shuttle) { 2 } else { 64 };
+
+/// Of so many events without a cell, one takes a cell over.
+const PATIENCE: u32 = if cfg!(shuttle) { 2 } else { 32 };
+
+/// The region's address in a cell that belongs to nobody; no counters are there.
+const NOBODY: usize = 1;
+
+/// What one thread has counted.
+struct Record {
+    cells: [Cell; CELLS],
+    /// Who the cells belong to.
+    owners: Mutex<Box<[Owner]>>,
+    /// Events without a cell; written by the record's thread.
+    strays: AtomicU32,
+}
+
+#[repr(align(64))]
+struct Cell {
+    region: AtomicUsize,
+    scope: AtomicUsize,
+    counts: [AtomicU32; Event::ALL.len()],
+}
+
+#[derive(Default)]
+struct Owner {
+    region: Option<Weak<Counters>>,
+    scope: Option<Arc<ScopeStats>>,
+    settled: [u32; Event::ALL.len()],
+}
+
+/// The addresses of a region's and a scope's counters; zero for none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Pair(usize, usize);
+
+impl Pair {
+    #[inline]
+    fn of((region, scope): Whom<'_>) -> Self {
+        Self(
+            region.map_or(0, |region| Arc::as_ptr(region).addr()),
+            scope.map_or(0, |scope| Arc::as_ptr(scope).addr()),
+        )
+    }
+
+    /// The first of its places; the other differs in the lowest bit.
+    #[inline]
+    fn place(self) -> usize {
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mixed = (self.0.rotate_left(20) ^ self.1) as u64;
+        (mixed.wrapping_mul(SPREAD) >> 58) as usize % CELLS
+    }
+}
+
+impl Cell {
+    fn new() -> Self {
+        Self {
+            region: AtomicUsize::new(NOBODY),
+            scope: AtomicUsize::new(0),
+            counts: [const { AtomicU32::new(0) }; Event::ALL.len()],
+        }
+    }
+
+    #[inline]
+    fn is_of(&self, Pair(region, scope): Pair) -> bool {
+        self.scope.load(Relaxed) == scope && self.region.load(Relaxed) == region
+    }
+
+    /// Adds one, unless the count is full.
+    #[inline]
+    fn bump(&self, event: Event) -> bool {
+        let count = &self.counts[event as usize];
+        let next = count.load(Relaxed).wrapping_add(1);
+        if next != 0 {
+            count.store(next, Relaxed);
+        }
+        next != 0
+    }
+
+    /// Adds to the shared counters what is not in them yet. Answers the region, to be dropped without the lock.
+    fn settle(&self, owner: &mut Owner) -> Option<Arc<Counters>> {
+        let mut held = None;
+        for event in Event::ALL {
+            let count = self.counts[event as usize].load(Relaxed);
+            let events = count - owner.settled[event as usize];
+            if events > 0 {
+                owner.settled[event as usize] = count;
+                held = held.or_else(|| owner.region.as_ref().and_then(Weak::upgrade));
+                add((held.as_deref(), owner.scope.as_deref()), event, events.into());
+            }
+        }
+        held
+    }
+
+    /// Gives a settled cell, whose pair nobody else counts, to another pair.
+    fn hand_over(&self, owner: &mut Owner, pair: Pair, next: Owner) {
+        self.region.store(pair.0, Relaxed);
+        self.scope.store(pair.1, Relaxed);
+        self.counts.iter().for_each(|count| count.store(0, Relaxed));
+        *owner = next;
+    }
+}
+
+impl Record {
+    fn new() -> Self {
+        Self {
+            cells: std::array::from_fn(|_| Cell::new()),
+            owners: Mutex::new((0..CELLS).map(|_| Owner::default()).collect()),
+            strays: AtomicU32::new(0),
+        }
+    }
+
+    /// For the record's own thread only.
+    #[inline(always)]
+    fn count(&self, whom: Whom<'_>, event: Event) {
+        let pair = Pair::of(whom);
+        let place = pair.place();
+        for place in [place, place ^ 1] {
+            let cell = &self.cells[place];
+            if cell.is_of(pair) && cell.bump(event) {
+                return;
+            }
+        }
+        self.count_stray(whom, pair, event);
+    }
+
+    /// Counts for a pair that has no cell, or one with a full count.
+    #[cold]
+    #[inline(never)]
+    fn count_stray(&self, whom: Whom<'_>, pair: Pair, event: Event) {
+        let strays = self.strays.load(Relaxed);
+        self.strays.store(strays.wrapping_add(1), Relaxed);
+        if !strays.is_multiple_of(PATIENCE) {
+            return add((whom.0.map(Arc::as_ref), whom.1.map(Arc::as_ref)), event, 1);
+        }
+        let places = [pair.place(), pair.place() ^ 1];
+        let own = places.iter().find(|&&place| self.cells[place].is_of(pair));
+        let free = || places.iter().find(|&&place| self.cells[place].region.load(Relaxed) == NOBODY);
+        let place = *own.or_else(free).unwrap_or(&places[(strays / PATIENCE) as usize % 2]);
+        let cell = &self.cells[place];
+        let mut owners = self.owners.lock();
+        let spent = cell.settle(&mut owners[place]);
+        let next = Owner { region: whom.0.map(Arc::downgrade), scope: whom.1.cloned(), ..Owner::default() };
+        cell.hand_over(&mut owners[place], pair, next);
+        cell.bump(event);
+        drop(owners);
+        drop(spent);
+    }
+
+    /// Settles every cell, and clears those whose scope nobody else holds.
+    fn settle(&self, spent: &mut Vec<Arc<Counters>>) {
+        let mut owners = self.owners.lock();
+        for (cell, owner) in self.cells.iter().zip(owners.iter_mut()) {
+            spent.extend(cell.settle(owner));
+            if owner.scope.as_mut().and_then(Arc::get_mut).is_some() {
+                cell.hand_over(owner, Pair(NOBODY, 0), Owner::default());
+            }
+        }
+    }
+
+    fn forget(&self, region: &Counters) {
+        let address = std::ptr::from_ref(region).addr();
+        let mut owners = self.owners.lock();
+        for (cell, owner) in self.cells.iter().zip(owners.iter_mut()) {
+            if cell.region.load(Relaxed) == address {
+                // The region is past being found: only the scope is settled.
+                cell.settle(owner);
+                cell.hand_over(owner, Pair(NOBODY, 0), Owner::default());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(shuttle)]
+mod explore;
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests;

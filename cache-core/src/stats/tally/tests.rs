@@ -1,0 +1,239 @@
+use std::time::Instant;
+
+use super::*;
+use crate::stats::{ScopeCounts, Stats};
+
+fn stats(region: &Counters) -> Stats {
+    let mut stats = Stats::default();
+    region.report(&mut stats);
+    stats
+}
+
+fn hits(region: &Counters) -> u64 {
+    settle();
+    stats(region).hits
+}
+
+fn tracked() -> Arc<ScopeStats> {
+    Arc::new(ScopeStats::new(None, true))
+}
+
+fn times(n: u64, mut f: impl FnMut()) {
+    (0..n).for_each(|_| f());
+}
+
+#[test]
+fn events_of_many_threads_and_pairs_add_up() {
+    const EACH: u64 = 20_000;
+    let regions: Vec<Arc<Counters>> = (0..5).map(|_| Arc::default()).collect();
+    let org = tracked();
+    // More pairs than cells, so that they push one another out.
+    let users: Vec<_> = (0..40).map(|_| Arc::new(ScopeStats::new(Some(org.clone()), false))).collect();
+    std::thread::scope(|threads| {
+        for thread in 0..8_u64 {
+            let (regions, users) = (&regions, &users);
+            threads.spawn(move || {
+                let mut draw = thread;
+                times(EACH, || {
+                    draw =
+                        draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let (region, user) = ((draw >> 40) as usize % 5, (draw >> 50) as usize % 40);
+                    let event = Event::ALL[(draw >> 33) as usize % Event::ALL.len()];
+                    count(Some(&regions[region]), Some(&users[user]), event);
+                    if draw % 997 == 0 {
+                        settle();
+                    }
+                });
+            });
+        }
+    });
+    settle();
+    let mut all = Stats::default();
+    regions.iter().for_each(|region| region.report(&mut all));
+    let removed = all.expired + all.evicted + all.invalidated + all.removed + all.replaced;
+    assert_eq!(all.hits + all.misses + all.peeks + all.inserts + removed, 8 * EACH);
+    let ScopeCounts { hits, misses, removals, .. } = org.settled();
+    assert_eq!((hits, misses), (all.hits, all.misses));
+    let causes = [all.expired, all.evicted, all.invalidated, all.removed, all.replaced];
+    assert_eq!(removals, causes);
+    let of_users = users.iter().flat_map(|user| user.settled().removals).sum::<u64>();
+    assert_eq!(of_users, removed);
+}
+
+#[test]
+fn thread_that_ends_leaves_its_counts_and_no_record() {
+    let (region, scope) = (Arc::<Counters>::default(), tracked());
+    let weak = std::thread::scope(|threads| {
+        let counted = threads.spawn(|| {
+            times(100, || count(Some(&region), Some(&scope), Event::Hit));
+            MINE.with(|mine| Arc::downgrade(mine.0.get().unwrap()))
+        });
+        counted.join().unwrap()
+    });
+    assert_eq!((stats(&region).hits, scope.settled().hits), (100, 100));
+    assert!(weak.upgrade().is_none());
+}
+
+#[test]
+fn count_in_a_destructor_after_the_records_own_is_not_lost() {
+    struct Late(Arc<Counters>, Arc<ScopeStats>);
+    impl Drop for Late {
+        fn drop(&mut self) {
+            count(Some(&self.0), Some(&self.1), Event::Miss);
+        }
+    }
+    thread_local!(static LATE: OnceCell<Late> = const { OnceCell::new() });
+    for ours_first in [false, true] {
+        let (region, scope) = (Arc::<Counters>::default(), tracked());
+        let late = Late(Arc::clone(&region), Arc::clone(&scope));
+        let thread = std::thread::spawn(move || {
+            let counters = (Arc::clone(&late.0), Arc::clone(&late.1));
+            let set = |late| assert!(LATE.with(|cell| cell.set(late)).is_ok());
+            // Whichever is used first ends last, or the other way round: both are tried.
+            if ours_first {
+                count(Some(&counters.0), Some(&counters.1), Event::Miss);
+                set(late);
+            } else {
+                set(late);
+                count(Some(&counters.0), Some(&counters.1), Event::Miss);
+            }
+        });
+        thread.join().unwrap();
+        assert_eq!((stats(&region).misses, scope.settled().misses), (2, 2));
+    }
+}
+
+#[test]
+fn pair_that_takes_a_cell_over_settles_it() {
+    let record = Record::new();
+    let region = Arc::<Counters>::default();
+    let home = |scope: &Arc<ScopeStats>| Pair::of((Some(&region), Some(scope))).place() & !1;
+    let scopes: Vec<_> = (0..CELLS * 8).map(|_| tracked()).collect();
+    let rivals: Vec<_> = scopes.iter().filter(|scope| home(scope) == home(&scopes[0])).take(4).collect();
+    assert_eq!(rivals.len(), 4, "four pairs for two cells");
+    for round in 0..u64::from(PATIENCE) * 5 {
+        for scope in &rivals {
+            times(round, || record.count((Some(&region), Some(scope)), Event::Hit));
+        }
+    }
+    let mut spent = Vec::new();
+    record.settle(&mut spent);
+    let each = (0..u64::from(PATIENCE) * 5).sum::<u64>();
+    assert!(rivals.iter().all(|scope| scope.settled().hits == each));
+    assert_eq!(stats(&region).hits, 4 * each);
+}
+
+#[test]
+fn count_that_is_full_is_settled_and_goes_on() {
+    let record = Record::new();
+    let (region, scope) = (Arc::<Counters>::default(), tracked());
+    let whom = (Some(&region), Some(&scope));
+    record.count(whom, Event::Hit);
+    let place = Pair::of(whom).place();
+    let cell = &record.cells[place];
+    cell.counts[Event::Hit as usize].store(u32::MAX - 1, Relaxed);
+    times(5, || record.count(whom, Event::Hit));
+    record.settle(&mut Vec::new());
+    assert_eq!(
+        (stats(&region).hits, scope.settled().hits),
+        (u64::from(u32::MAX) + 4, u64::from(u32::MAX) + 4)
+    );
+}
+
+#[test]
+fn region_that_goes_leaves_its_scopes_their_counts_and_its_cell_free() {
+    let scope = tracked();
+    let record = Record::new();
+    for round in 1..=3 {
+        let region = Arc::<Counters>::default();
+        times(10, || record.count((Some(&region), Some(&scope)), Event::Hit));
+        record.forget(&region);
+        let weak = Arc::downgrade(&region);
+        drop(region);
+        assert!(weak.upgrade().is_none());
+        assert_eq!(scope.settled().hits, 10 * round);
+        assert!(record.cells.iter().all(|cell| cell.region.load(Relaxed) == NOBODY));
+        assert_eq!(Arc::strong_count(&scope), 1, "nothing is kept for it");
+    }
+}
+
+#[test]
+fn dropping_a_region_clears_its_cells_in_every_thread() {
+    let scope = tracked();
+    let region = Arc::<Counters>::default();
+    let (counted, count_done) = std::sync::mpsc::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|threads| {
+        let (there, whom) = (Arc::clone(&region), Arc::clone(&scope));
+        threads.spawn(move || {
+            times(7, || count(Some(&there), Some(&whom), Event::Hit));
+            drop((there, whom));
+            counted.send(()).unwrap();
+            ended.recv().unwrap();
+        });
+        times(5, || count(Some(&region), Some(&scope), Event::Hit));
+        count_done.recv().unwrap();
+        assert_eq!(Arc::strong_count(&scope), 3, "here, and in the cells of two threads");
+        drop(region);
+        assert_eq!((Arc::strong_count(&scope), scope.settled().hits), (1, 12));
+        end.send(()).unwrap();
+    });
+}
+
+#[test]
+fn scope_that_nobody_holds_is_let_go_and_counted_above() {
+    let (region, org) = (Arc::<Counters>::default(), tracked());
+    for round in 1..=3 {
+        let user = Arc::new(ScopeStats::new(Some(Arc::clone(&org)), true));
+        times(4, || count(Some(&region), Some(&user), Event::Hit));
+        drop(user);
+        assert_eq!((org.counts().hits, Arc::strong_count(&org)), (4 * round, 1));
+    }
+    assert_eq!(hits(&region), 12);
+}
+
+/// Not a test: `cargo test --release -p strata-cache-core --lib cost_of_a_count -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+#[expect(clippy::print_stdout, reason = "a measurement")]
+fn cost_of_a_count() {
+    const EVENTS: usize = 20_000_000;
+    let region = Arc::<Counters>::default();
+    let org = tracked();
+    for scopes in [1, 8, 32, 1_000] {
+        // As a node has them: one pointer away.
+        let nodes: Vec<_> =
+            (0..scopes).map(|_| Box::new(Arc::new(ScopeStats::new(Some(Arc::clone(&org)), false)))).collect();
+        for threads in [1, 2] {
+            let mut best = [f64::MAX; 3];
+            for round in 0..15 {
+                let kind = round % best.len();
+                let begin = Instant::now();
+                std::thread::scope(|scope| {
+                    for _ in 0..threads {
+                        scope.spawn(|| {
+                            let (mut next, mut left) = (0, EVENTS);
+                            while left > 0 {
+                                let node: &Arc<ScopeStats> = std::hint::black_box(&nodes[next]);
+                                next = if next + 1 == nodes.len() { 0 } else { next + 1 };
+                                left -= 1;
+                                match kind {
+                                    0 => count(Some(&region), Some(node), Event::Hit),
+                                    1 => add((Some(&region), Some(node)), Event::Hit, 1),
+                                    _ => _ = std::hint::black_box(node),
+                                }
+                            }
+                        });
+                    }
+                });
+                let each = begin.elapsed().as_nanos() as f64 / EVENTS as f64;
+                best[kind] = best[kind].min(each);
+            }
+            let [cell, direct, nothing] = best;
+            let (cell, direct) = (cell - nothing, direct - nothing);
+            println!(
+                "{scopes} scopes, {threads} threads: {cell:.2} ns, direct {direct:.2}, loop {nothing:.2}"
+            );
+        }
+    }
+}
