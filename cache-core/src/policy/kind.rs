@@ -6,12 +6,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{EvictionPolicy, Fifo, Lfu, Lru};
+use super::{Adaptive, EvictionPolicy, Fifo, Lfu, Lru, S3Fifo, Sieve, WTinyLfu};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::Arc;
 
-/// The built-in policies by name; [`Policy::from_str`] and its error read this.
-const KNOWN: [Policy; 3] = [Policy::Lru, Policy::Lfu, Policy::Fifo];
+/// Other spellings that are read.
+const ALIASES: [(&str, Policy); 3] =
+    [("s3fifo", Policy::S3Fifo), ("wtinylfu", Policy::WTinyLfu), ("tinylfu", Policy::WTinyLfu)];
 
 /// An eviction policy, chosen when a cache is built.
 ///
@@ -26,13 +27,21 @@ const KNOWN: [Policy; 3] = [Policy::Lru, Policy::Lfu, Policy::Fifo];
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Policy {
-    /// Least recently used goes first.
+    /// Tunes itself between recency and frequency, and stands loops and scans. See [`Adaptive`].
     #[default]
+    Adaptive,
+    /// Least recently used goes first. Hits are slower than under the other policies, for each is reported.
     Lru,
     /// Least frequently used goes first; old use counts for less.
     Lfu,
     /// First in goes first out.
     Fifo,
+    /// First in goes first out, but what was hit is passed over once. See [`Sieve`].
+    Sieve,
+    /// A small queue for what is new, a main one for what was hit. See [`S3Fifo`].
+    S3Fifo,
+    /// Admits what is seen more often than what would go. See [`WTinyLfu`].
+    WTinyLfu,
     /// The user's own; made by [`Policy::custom`].
     Custom(Custom),
 }
@@ -51,6 +60,10 @@ impl fmt::Debug for Custom {
 }
 
 impl Policy {
+    /// The built-in policies, the default first.
+    pub const BUILT_IN: [Self; 7] =
+        [Self::Adaptive, Self::Lru, Self::Lfu, Self::Fifo, Self::Sieve, Self::S3Fifo, Self::WTinyLfu];
+
     /// A policy of the user's: a name to show, and a function that makes one for each eviction domain. The
     /// function is called under a lock, like the policy itself, and must not call the cache.
     pub fn custom(
@@ -63,9 +76,13 @@ impl Policy {
     /// Makes the policy of a new domain.
     pub fn build(&self) -> Box<dyn EvictionPolicy> {
         match self {
+            Self::Adaptive => Box::new(Adaptive::default()),
             Self::Lru => Box::new(Lru),
             Self::Lfu => Box::new(Lfu::default()),
             Self::Fifo => Box::new(Fifo),
+            Self::Sieve => Box::new(Sieve::default()),
+            Self::S3Fifo => Box::new(S3Fifo::default()),
+            Self::WTinyLfu => Box::new(WTinyLfu::default()),
             Self::Custom(custom) => (custom.make)(),
         }
     }
@@ -73,9 +90,13 @@ impl Policy {
     /// The name, as [`Policy::from_str`] reads it unless it is the user's own.
     pub fn name(&self) -> &str {
         match self {
+            Self::Adaptive => "adaptive",
             Self::Lru => "lru",
             Self::Lfu => "lfu",
             Self::Fifo => "fifo",
+            Self::Sieve => "sieve",
+            Self::S3Fifo => "s3-fifo",
+            Self::WTinyLfu => "w-tinylfu",
             Self::Custom(custom) => &custom.name,
         }
     }
@@ -95,10 +116,12 @@ impl FromStr for Policy {
     /// # Errors
     /// `InvalidConfig` for any other name.
     fn from_str(name: &str) -> Result<Self> {
-        if let Some(policy) = KNOWN.iter().find(|policy| policy.name().eq_ignore_ascii_case(name)) {
+        let known = Self::BUILT_IN.each_ref().map(Self::name);
+        let mut spellings =
+            known.into_iter().zip(&Self::BUILT_IN).chain(ALIASES.iter().map(|(n, p)| (*n, p)));
+        if let Some((_, policy)) = spellings.find(|(spelling, _)| spelling.eq_ignore_ascii_case(name)) {
             return Ok(policy.clone());
         }
-        let known: Vec<&str> = KNOWN.iter().map(Policy::name).collect();
         let shown: String = name.chars().take(40).flat_map(char::escape_default).collect();
         let error = Error::new(ErrorKind::InvalidConfig, "policy")
             .with("policy", format_args!("`{shown}`"))

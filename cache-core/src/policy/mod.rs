@@ -12,19 +12,29 @@
 //! [`EvictionPolicy::on_move`], [`Orders::release`] of the old one. It asks for victims *before* it tells of the insert that
 //! needs the room, for some policies (LFU) would otherwise name the newcomer.
 
+pub mod adaptive;
 pub mod contract;
+mod duel;
 pub mod fifo;
+mod ghost;
 pub mod guard;
 pub mod heat;
+mod history;
 pub mod kind;
 pub mod lfu;
 mod link;
 pub mod lru;
 pub mod order;
+pub mod s3fifo;
+pub mod sieve;
+pub mod simulation;
+mod sketch;
+pub mod w_tinylfu;
 
 #[cfg(test)]
 mod tests;
 
+pub use adaptive::Adaptive;
 pub use fifo::Fifo;
 pub use guard::{Fault, Guarded};
 pub use heat::{Heat, HeatSource};
@@ -32,6 +42,10 @@ pub use kind::{Custom, Policy};
 pub use lfu::Lfu;
 pub use lru::Lru;
 pub use order::{Heads, LISTS, Order, Orders};
+pub use s3fifo::S3Fifo;
+pub use sieve::Sieve;
+pub use simulation::Simulation;
+pub use w_tinylfu::WTinyLfu;
 
 /// The cost of an entry, without a unit: 1 where entries are counted, bytes where they are weighed.
 pub type Weight = u64;

@@ -1,0 +1,154 @@
+//! The default: a window and a main list, as in W-TinyLFU, with a window that victims who come back widen or narrow.
+//!
+//! (1) A domain that never evicted, or has fewer than [`SMALL`] members, keeps all in the main list: first in, first
+//! out, but whoever was hit gets another round. It allocates nothing. (2) Else newcomers enter the window and are
+//! chosen from as `duel.rs` says, by counts of a history that knows three keys per member. (3) A key that comes back
+//! soon after it was rejected at the window's end widens the window, one that comes back soon after it left the main
+//! list narrows it; the window is 2 % to 80 % of the members, 10 % at first. (4) The members there are when a victim is
+//! asked for count as the capacity. (5) What is remembered of victims is written when they leave.
+//! Cost: no report of hits; per insert with eviction 1.3 list moves, 4 buckets of the history, 2 of the ghosts.
+//! History 6 bytes and ghosts 0.8 per member from 512 members on, below that 3 KiB together at most, and links.
+//! After W-TinyLFU (see `duel.rs`); Einziger, Eytan, Friedman, Manes, "Adaptive Software Cache Management",
+//! Middleware 2018 (windows that adapt); Megiddo, Modha, "ARC", FAST 2003 (ghosts that tell which way).
+
+use super::duel::{self, Counts, Loser, MAIN, WINDOW};
+use super::ghost::{Ghost, Kind};
+use super::history::History;
+use super::{EvictionPolicy, Heat, Order, SlotId, Weight};
+
+/// Members below which nothing is remembered.
+const SMALL: usize = 16;
+/// Keys the history knows per member, and at least, and at most per member for that.
+const KEYS: usize = 3;
+const LEAST_KEYS: usize = 1536;
+const MOST_KEYS: usize = 24;
+/// Shares of the members are in units of 2^-20.
+const WHOLE: u32 = 1 << 20;
+const START: u32 = WHOLE / 10;
+const NARROWEST: u32 = WHOLE / 50;
+const WIDEST: u32 = WHOLE / 5 * 4;
+/// How far one victim who comes back moves the window's share, and in entries at least.
+const STEP: u32 = WHOLE / 2000;
+const LEAST_STEP: u32 = WHOLE / 5;
+
+/// Adapts to recency, frequency, loops and scans. The default.
+#[derive(Debug, Default)]
+pub struct Adaptive {
+    memory: Option<Box<Memory>>,
+}
+
+/// What a domain remembers once it evicts.
+#[derive(Debug)]
+struct Memory {
+    history: History,
+    ghost: Ghost,
+    /// Members it was made for, and members when a victim was last asked for.
+    made_for: usize,
+    capacity: usize,
+    /// The window's share of the capacity.
+    share: u32,
+    /// Who was named last.
+    named: Option<Loser>,
+}
+
+impl Adaptive {
+    /// The memory for a domain that evicts, if it is large enough for one.
+    fn memory(&mut self, members: usize) -> Option<&mut Memory> {
+        let fits = |memory: &Memory| {
+            members <= memory.made_for + memory.made_for / 2 && members * 4 >= memory.made_for
+        };
+        if !self.memory.as_deref().is_some_and(fits) {
+            let share = self.memory.as_ref().map_or(START, |memory| memory.share);
+            self.memory = (members >= SMALL).then(|| Box::new(Memory::new(members, share)));
+        }
+        self.memory.as_deref_mut()
+    }
+}
+
+impl Memory {
+    fn new(members: usize, share: u32) -> Self {
+        let keys = (members * KEYS).max(LEAST_KEYS.min(members * MOST_KEYS));
+        let ghosts = (members / 5).max(64.min(members));
+        let (history, ghost) = (History::new(keys), Ghost::new(ghosts, ghosts));
+        Self { history, ghost, made_for: members, capacity: members, share, named: None }
+    }
+
+    /// A key comes in: counts it, and learns from when it was last here.
+    fn learn(&mut self, hash: u32) {
+        self.history.bump(hash, 1);
+        let Some((kind, age)) = self.ghost.take(hash) else { return };
+        if age > (self.capacity / 20).max(4) {
+            return;
+        }
+        let capacity = u32::try_from(self.capacity).unwrap_or(u32::MAX).max(1);
+        let step = STEP.max(LEAST_STEP / capacity);
+        let share = match kind {
+            Kind::Rejected => self.share.saturating_add(step),
+            Kind::Evicted => self.share.saturating_sub(step),
+        };
+        self.share = share.clamp(NARROWEST.max(WHOLE / capacity).min(WIDEST), WIDEST);
+    }
+
+    /// How many entries the window is to have.
+    fn room(&self) -> usize {
+        (((self.capacity as u64 * u64::from(self.share)) >> WHOLE.trailing_zeros()) as usize).max(1)
+    }
+
+    /// Moves members out of a window that grew while there was room, so that they need not compete for it.
+    fn even(&self, order: &mut Order<'_>) {
+        let slack = self.capacity / 16;
+        let filling = order.members() + slack < self.capacity;
+        let most = self.room() + if filling { 0 } else { slack };
+        for _ in 0..2 {
+            let Some(slot) = order.back(WINDOW).filter(|_| order.len(WINDOW) > most) else { return };
+            order.push_front(MAIN, slot);
+        }
+    }
+}
+
+impl EvictionPolicy for Adaptive {
+    fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u32, _weight: Weight) {
+        let Some(memory) = self.memory.as_deref_mut() else {
+            order.push_front(MAIN, slot);
+            return;
+        };
+        memory.learn(hash);
+        order.push_front(WINDOW, slot);
+        memory.even(order);
+    }
+
+    fn on_move(&mut self, order: &mut Order<'_>, from: SlotId, to: SlotId, _hash: u32, _weight: Weight) {
+        order.replace(from, to);
+    }
+
+    fn on_remove(&mut self, order: &mut Order<'_>, slot: SlotId) {
+        order.remove(slot);
+        if let Some(memory) = self.memory.as_deref_mut()
+            && let Some(named) = memory.named.take_if(|named| named.slot == slot)
+        {
+            memory.ghost.add(named.hash, named.kind);
+        }
+    }
+
+    fn victim(&mut self, order: &mut Order<'_>, heat: &Heat<'_>) -> Option<SlotId> {
+        let members = order.members();
+        let Some(memory) = self.memory(members) else {
+            return duel::choose(order, heat, &mut Nothing, usize::MAX).map(|loser| loser.slot);
+        };
+        memory.capacity = members;
+        let room = memory.room();
+        memory.named = duel::choose(order, heat, &mut memory.history, room);
+        memory.named.map(|named| named.slot)
+    }
+}
+
+/// Counts for domains that remember nothing.
+struct Nothing;
+
+impl Counts for Nothing {
+    fn count(&self, _hash: u32) -> u8 {
+        0
+    }
+
+    fn bump(&mut self, _hash: u32, _by: u8) {}
+}

@@ -1,0 +1,134 @@
+//! Whom a cache let go lately: fingerprints of victims, and how long ago.
+//!
+//! (1) A bucket holds 4 victims; a new one replaces the one that left first. (2) Ages count victims of one kind.
+//! (3) A fingerprint has 15 bits: fewer and chance hits drown the real ones. (4) An age beyond a few times the size
+//! of the table may be told too low, but by then the victim was replaced, all but surely.
+//! Cost: one bucket of 16 bytes per call, 4 bytes per victim remembered.
+//! Ghost lists: Megiddo, Modha, "ARC", FAST 2003; as a table of fingerprints: Yang et al., "FIFO Queues are All You
+//! Need for Cache Eviction", SOSP 2023, section 4.3.
+
+const WAYS: usize = 4;
+
+/// Spreads the bits of a hash, some of which may be the same for all keys of a shard.
+pub(super) const fn mix(hash: u32) -> u64 {
+    let mixed = (hash as u64 ^ 0x9E37_79B9_0000_0000).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93)
+}
+
+/// Which of two ways a victim went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It left before it was let into the main list.
+    Rejected = 0,
+    /// It left the main list.
+    Evicted = 1,
+}
+
+/// Victims of two kinds. A cell is 15 bits of fingerprint, the kind, and 16 bits of the time it left; 0 if free.
+#[derive(Debug)]
+pub(super) struct Ghost {
+    buckets: Box<[[u32; WAYS]]>,
+    /// Victims so far, by kind.
+    left: [u32; 2],
+    /// Times are written in units of 2^this.
+    unit: u32,
+}
+
+impl Ghost {
+    /// Room for a number of victims; ages are told up to a limit at least.
+    pub(super) fn new(victims: usize, ages: usize) -> Self {
+        let buckets = victims.div_ceil(WAYS).max(1);
+        let unit = (usize::BITS - (victims.max(ages) * 16).leading_zeros()).saturating_sub(16);
+        Self { buckets: vec![[0; WAYS]; buckets].into(), left: [0; 2], unit }
+    }
+
+    /// Bytes it uses beside itself.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.buckets)
+    }
+
+    /// Remembers a victim.
+    pub(super) fn add(&mut self, hash: u32, kind: Kind) {
+        let (at, print) = self.place(hash);
+        let times = [self.time(Kind::Rejected), self.time(Kind::Evicted)];
+        let left = &mut self.left[kind as usize];
+        *left = left.wrapping_add(1);
+        let Some(bucket) = self.buckets.get_mut(at) else { return };
+        let age = |cell: u32| match cell {
+            0 => u32::MAX,
+            _ => u32::from(times[(cell >> 16 & 1) as usize].wrapping_sub(cell as u16)),
+        };
+        let (mut oldest, mut most) = (0, 0);
+        for (way, cell) in bucket.iter().enumerate() {
+            let age = age(*cell);
+            if age > most {
+                (oldest, most) = (way, age);
+            }
+        }
+        bucket[oldest] = print << 17 | (kind as u32) << 16 | u32::from(times[kind as usize]);
+    }
+
+    /// Forgets a victim, and tells its kind and how many of that kind left since.
+    pub(super) fn take(&mut self, hash: u32) -> Option<(Kind, usize)> {
+        let (at, print) = self.place(hash);
+        let cell = self.buckets.get_mut(at)?.iter_mut().find(|cell| **cell >> 17 == print)?;
+        let found = std::mem::take(cell);
+        let kind = if found >> 16 & 1 == 0 { Kind::Rejected } else { Kind::Evicted };
+        let age = self.time(kind).wrapping_sub(found as u16);
+        Some((kind, usize::from(age) << self.unit))
+    }
+
+    fn time(&self, kind: Kind) -> u16 {
+        (self.left[kind as usize] >> self.unit) as u16
+    }
+
+    /// The bucket of a hash, and its fingerprint, which is never 0.
+    fn place(&self, hash: u32) -> (usize, u32) {
+        let mixed = mix(hash);
+        let at = ((mixed >> 32) * self.buckets.len() as u64) >> 32;
+        (at as usize, (mixed as u32 & 0x7FFF).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn victim_is_remembered_once_with_its_kind_and_age() {
+        let mut ghost = Ghost::new(400, 400);
+        ghost.add(7, Kind::Rejected);
+        for hash in 100..110 {
+            ghost.add(hash, Kind::Evicted);
+            ghost.add(hash + 100, Kind::Rejected);
+        }
+        assert_eq!(ghost.take(7), Some((Kind::Rejected, 11)));
+        assert_eq!(ghost.take(7), None);
+        assert_eq!(ghost.take(109), Some((Kind::Evicted, 1)));
+        assert_eq!(ghost.take(8), None);
+    }
+
+    #[test]
+    fn latest_victims_stay_and_strangers_are_not_found() {
+        let mut ghost = Ghost::new(4_000, 4_000);
+        for hash in 0..100_000 {
+            ghost.add(hash, Kind::Evicted);
+        }
+        let found = (98_000..100_000).filter(|hash| ghost.take(*hash).is_some()).count();
+        assert!(found > 1_900, "{found} of the last 2,000");
+        let strangers = (200_000..300_000).filter(|hash| ghost.take(*hash).is_some()).count();
+        assert!(strangers < 40, "{strangers} of 100,000");
+    }
+
+    #[test]
+    fn ages_of_large_tables_are_told_in_steps() {
+        let mut ghost = Ghost::new(100_000, 500_000);
+        ghost.add(1, Kind::Evicted);
+        for hash in 2..20_000 {
+            ghost.add(hash, Kind::Evicted);
+        }
+        let (_, age) = ghost.take(1).unwrap();
+        assert!((19_500..=20_500).contains(&age), "{age}");
+    }
+}
