@@ -76,12 +76,12 @@ where
         let cases = vec![
             gets(&ours, &sequences, threads),
             gets(&quick, &sequences, threads),
-            gets(&moka, &sequences, threads),
-            gets(&foyer, &sequences, threads),
             gets(&cached, &sequences, threads),
             gets(&papaya, &sequences, threads),
+            gets(&moka, &sequences, threads),
+            gets(&foyer, &sequences, threads),
         ];
-        let results = interleave(run.either(5, 11), cases);
+        let results = interleave(run.either(7, 11), run.affordable(cases));
         run.compare(row, &results, named(&results, "quick_cache"), bound);
         if let (Some(row), Some(bounds)) = (names.get(threads + 1), bounds.get(1)) {
             run.compare(row, &results, named(&results, "papaya"), bounds[threads - 1]);

@@ -46,12 +46,12 @@ pub fn rows(run: &mut Run) {
         let cases = vec![
             operations(&ours, &sequences, threads, &hits[0]),
             operations(&quick, &sequences, threads, &hits[1]),
-            operations(&moka, &sequences, threads, &hits[2]),
-            operations(&foyer, &sequences, threads, &hits[3]),
-            operations(&cached, &sequences, threads, &hits[4]),
+            operations(&cached, &sequences, threads, &hits[2]),
+            operations(&moka, &sequences, threads, &hits[3]),
+            operations(&foyer, &sequences, threads, &hits[4]),
         ];
-        let rounds = run.either(5, 11);
-        let results = interleave(rounds, cases);
+        let rounds = run.either(7, 11);
+        let results = interleave(rounds, run.affordable(cases));
         let gets = (rounds * threads * OPERATIONS) as f64 * 0.9;
         let ratio = |hits: &AtomicUsize| hits.load(Ordering::Relaxed) as f64 / gets * 100.0;
         let ratios = results.iter().zip(&hits).map(|(result, hits)| format!("{} {:.1}", result.name, ratio(hits)));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::measure::Result;
+use crate::measure::{Case, Result};
 use crate::report::{Judged, Row, short, spread};
 
 /// The command line, and the rows.
@@ -60,6 +60,12 @@ impl Run {
     /// `full`, or `quick` with `--quick`.
     pub fn either<T>(&self, quick: T, full: T) -> T {
         if self.quick { quick } else { full }
+    }
+
+    /// Leaves moka and foyer out with `--quick`: they take longest and decide nothing.
+    pub fn affordable<'a>(&self, mut cases: Vec<Case<'a>>) -> Vec<Case<'a>> {
+        cases.retain(|case| !self.quick || !["moka", "foyer"].contains(&case.name));
+        cases
     }
 
     /// A line for whoever watches.

@@ -52,11 +52,11 @@ fn group<Q, V>(
         let cases = vec![
             ours.inserts(&entry, threads),
             quick.inserts(&entry, threads),
+            cached.inserts(&entry, threads),
             moka.inserts(&entry, threads),
             foyer.inserts(&entry, threads),
-            cached.inserts(&entry, threads),
         ];
-        let results = interleave(run.either(5, 11), cases);
+        let results = interleave(run.either(7, 11), run.affordable(cases));
         let rival = if against_quick { named(&results, "quick_cache") } else { best(&results) };
         run.compare(names[threads - 1], &results, rival, bounds[threads - 1]);
     }

@@ -1,0 +1,87 @@
+//! How many instructions is a hit? u64 → u64, resolved scope, ttl and counting included.
+//!
+//! (1) This program runs itself under callgrind, or `perf stat` where valgrind is absent, for two numbers of hits; the
+//! difference ÷ the difference of hits is free of start and set-up. (2) The hidden arguments `hits CONTENDER COUNT` are
+//! that run.
+
+use std::hint::black_box;
+use std::process::Command;
+
+use crate::contenders::{Contender, Quick, Strata};
+use crate::draw::{Rng, mix};
+use crate::report::{Judged, Row, short};
+use crate::run::Run;
+
+const ENTRIES: usize = 10_000;
+const FEW: u64 = 20_000;
+const MANY: u64 = 220_000;
+
+pub fn rows(run: &mut Run) {
+    let row = "instructions-u64-hit";
+    if !run.wants(row) {
+        return;
+    }
+    let [ours, quick] = ["strata-cache", "quick_cache"].map(of_one);
+    let Some(ours) = ours else {
+        return run.note(format!("{row}: skipped: no valgrind, and no perf that counts instructions"));
+    };
+    run.note(format!("{row}: strata-cache {}, quick_cache {}", short(ours), quick.map_or("-".into(), short)));
+    run.add(Row {
+        row: row.into(),
+        ours,
+        rival: quick.map(|quick| ("quick_cache", quick)),
+        judged: Judged::Small,
+        commit: Some(110.0),
+        goal: Some(95.0),
+        unit: "instr",
+    });
+}
+
+/// The run that is counted, if these are its arguments.
+pub fn is_counted_run(arguments: &[String]) -> bool {
+    let [word, contender, count] = arguments else { return false };
+    let (true, Ok(count)) = (word == "hits", count.parse()) else { return false };
+    match contender.as_str() {
+        "strata-cache" => hits::<Strata<u64, u64>>(count),
+        _ => hits::<Quick<u64, u64>>(count),
+    }
+    true
+}
+
+fn hits<C: Contender<u64, u64>>(count: u64) {
+    let cache = C::with_capacity(ENTRIES);
+    (0..ENTRIES as u64).for_each(|key| cache.insert(mix(key), key));
+    // Drawn before, so that drawing is in both runs alike; a power of two, so that walking around is one instruction.
+    let mut rng = Rng::new(81);
+    let drawn = std::iter::repeat_with(|| mix(rng.below(ENTRIES) as u64));
+    let keys: Vec<u64> = drawn.filter(|key| cache.get(key).is_some()).take(1 << 14).collect();
+    for turn in 0..count {
+        black_box(cache.get(&keys[turn as usize & (keys.len() - 1)]));
+    }
+}
+
+fn of_one(contender: &str) -> Option<f64> {
+    let (few, many) = (counted(contender, FEW)?, counted(contender, MANY)?);
+    Some((many - few) / (MANY - FEW) as f64)
+}
+
+/// Instructions of a whole run.
+fn counted(contender: &str, hits: u64) -> Option<f64> {
+    let program = std::env::current_exe().ok()?;
+    let valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
+    let perf = ["perf", "stat", "-x,", "-e", "instructions:u"];
+    [&valgrind[..], &perf[..]].iter().find_map(|command| {
+        let output = Command::new(command[0])
+            .args(&command[1..])
+            .arg(&program)
+            .args(["hits", contender, &hits.to_string()])
+            .output()
+            .ok()?;
+        let log = String::from_utf8_lossy(&output.stderr);
+        log.lines().find_map(|line| {
+            let callgrind = line.split("Collected : ").nth(1).and_then(|count| count.split(' ').next());
+            let perf = line.contains("instructions:u").then(|| line.split(',').next()).flatten();
+            callgrind.or(perf)?.trim().parse().ok()
+        })
+    })
+}

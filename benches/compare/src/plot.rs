@@ -1,0 +1,162 @@
+//! Two plots, written by hand as SVG, readable on light and on dark ground: text and axes take the reader's colour
+//! scheme, the palette (Okabe and Ito's) suits both.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use crate::report::short;
+use crate::run::Run;
+
+const WIDTH: f64 = 720.0;
+const HEIGHT: f64 = 380.0;
+const LEFT: f64 = 70.0;
+const RIGHT: f64 = 20.0;
+const TOP: f64 = 60.0;
+const BOTTOM: f64 = 50.0;
+const COLOURS: [&str; 6] = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+
+/// Writes what was measured: `threads.svg` after the rows `get-u64-zipf`, `drop_tenant.svg` after
+/// `drop-tenant-get-p99`.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write(run: &Run, folder: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    if !run.by_threads.is_empty() {
+        fs::write(folder.join("threads.svg"), threads(&run.by_threads))?;
+    }
+    if !run.while_dropped.is_empty() {
+        fs::write(folder.join("drop_tenant.svg"), dropped(&run.while_dropped))?;
+    }
+    Ok(())
+}
+
+struct Plot(String);
+
+impl Plot {
+    fn new(title: &str, across: &str) -> Self {
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n\
+             <title>{title}</title>\n<style>text{{font:13px sans-serif;fill:#24292f}}\
+             line.axis{{stroke:#8c959f}}line.grid{{stroke:#8c959f;stroke-opacity:.3}}\
+             @media(prefers-color-scheme:dark){{text{{fill:#e6edf3}}}}</style>\n"
+        );
+        let _ = writeln!(svg, "<text x=\"{LEFT}\" y=\"20\" font-weight=\"bold\">{title}</text>");
+        let middle = (LEFT + WIDTH - RIGHT) / 2.0;
+        let _ = writeln!(svg, "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{across}</text>", HEIGHT - 10.0);
+        Self(svg)
+    }
+
+    fn text(&mut self, x: f64, y: f64, anchor: &str, text: &str) {
+        let _ = writeln!(self.0, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>");
+    }
+
+    /// A line of the grid, named at the left.
+    fn level(&mut self, y: f64, class: &str, name: &str) {
+        let right = WIDTH - RIGHT;
+        let _ = writeln!(self.0, "<line class=\"{class}\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>");
+        self.text(LEFT - 8.0, y + 4.0, "end", name);
+    }
+
+    fn key(&mut self, place: usize, name: &str) {
+        let (x, colour) = (LEFT + place as f64 * 105.0, COLOURS[place % COLOURS.len()]);
+        let _ = writeln!(self.0, "<rect x=\"{x:.1}\" y=\"32\" width=\"12\" height=\"12\" fill=\"{colour}\"/>");
+        self.text(x + 17.0, 43.0, "start", name);
+    }
+
+    fn end(mut self) -> String {
+        self.0.push_str("</svg>\n");
+        self.0
+    }
+}
+
+/// A scale by powers of ten: from a figure to a place between bottom and top.
+fn scale(figures: impl Iterator<Item = f64> + Clone) -> (Vec<f64>, impl Fn(f64) -> f64) {
+    let positive = figures.filter(|figure| *figure > 0.0 && figure.is_finite());
+    let low = positive.clone().fold(f64::MAX, f64::min).log10().floor();
+    let high = positive.fold(f64::MIN_POSITIVE, f64::max).log10().ceil().max(low + 1.0);
+    let steps = (low as i32..=high as i32).map(|power| 10_f64.powi(power)).collect();
+    let span = HEIGHT - TOP - BOTTOM;
+    let place = move |figure: f64| {
+        HEIGHT - BOTTOM - (figure.max(10_f64.powf(low)).log10() - low) / (high - low) * span
+    };
+    (steps, place)
+}
+
+fn levels(plot: &mut Plot, steps: &[f64], place: &impl Fn(f64) -> f64) {
+    for (at, step) in steps.iter().enumerate() {
+        plot.level(place(*step), if at == 0 { "axis" } else { "grid" }, &format!("{} ns", short(*step)));
+    }
+}
+
+fn threads(results: &[(&'static str, [f64; 2])]) -> String {
+    let mut plot = Plot::new("Get, hit, u64 to u64, zipf 0.99: ns an operation (wall × threads ÷ gets)", "threads");
+    let (steps, place) = scale(results.iter().flat_map(|(_, medians)| *medians));
+    levels(&mut plot, &steps, &place);
+    let group = (WIDTH - LEFT - RIGHT) / 2.0;
+    let width = group * 0.8 / results.len() as f64;
+    for (at, (name, medians)) in results.iter().enumerate() {
+        plot.key(at, name);
+        for (threads, median) in medians.iter().enumerate() {
+            let x = LEFT + group * (threads as f64 + 0.1) + width * at as f64;
+            let (y, colour) = (place(*median), COLOURS[at % COLOURS.len()]);
+            let (bar, height) = (width * 0.86, HEIGHT - BOTTOM - y);
+            let _ = writeln!(
+                plot.0,
+                "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{bar:.1}\" height=\"{height:.1}\" fill=\"{colour}\"/>"
+            );
+            plot.text(x + bar / 2.0, y - 4.0, "middle", &short(*median));
+        }
+    }
+    for threads in 0..2 {
+        let x = LEFT + group * (threads as f64 + 0.5);
+        plot.text(x, HEIGHT - BOTTOM + 17.0, "middle", &(threads + 1).to_string());
+    }
+    plot.end()
+}
+
+fn dropped(lines: &[(&'static str, Vec<(f64, f64)>)]) -> String {
+    let (from, to) = (-20.0, 120.0);
+    let across = "ms since one of 1,000 tenants was dropped";
+    let mut plot = Plot::new("p99 of gets of other tenants, each millisecond", across);
+    let shown = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
+        points.iter().copied().filter(|(time, _)| (from..=to).contains(time)).collect()
+    };
+    let all: Vec<f64> = lines.iter().flat_map(|(_, points)| shown(points)).map(|(_, nanos)| nanos).collect();
+    let (steps, place) = scale(all.iter().copied());
+    levels(&mut plot, &steps, &place);
+    let column = |time: f64| LEFT + (time - from) / (to - from) * (WIDTH - LEFT - RIGHT);
+    for time in (-20..=120).step_by(20) {
+        plot.text(column(f64::from(time)), HEIGHT - BOTTOM + 17.0, "middle", &time.to_string());
+    }
+    let (zero, bottom) = (column(0.0), HEIGHT - BOTTOM);
+    let _ = writeln!(
+        plot.0,
+        "<line class=\"axis\" stroke-dasharray=\"4 3\" x1=\"{zero:.1}\" x2=\"{zero:.1}\" y1=\"{TOP}\" y2=\"{bottom}\"/>"
+    );
+    for (at, (name, points)) in lines.iter().enumerate() {
+        plot.key(at, name);
+        let points = shown(points);
+        let places = points.iter().map(|(time, nanos)| format!("{:.1},{:.1}", column(*time), place(*nanos)));
+        let (places, colour) = (places.collect::<Vec<_>>().join(" "), COLOURS[at % COLOURS.len()]);
+        let _ = writeln!(
+            plot.0,
+            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" points=\"{places}\"/>"
+        );
+    }
+    plot.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn higher_figures_stand_higher_and_within_the_plot() {
+        let (steps, place) = scale([12.0, 850.0].into_iter());
+        assert_eq!(steps.len(), 3);
+        assert!(place(850.0) < place(12.0));
+        assert!(place(850.0) >= TOP && place(12.0) <= HEIGHT - BOTTOM);
+    }
+}
