@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use strata_cache_core::engine::Place;
+use strata_cache_core::epoch::{self, Pin};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::scope::{ExactPath, Locate, Node, PathIds, Registry, ScopeIds, ScopePath};
 use strata_cache_core::stats::{Event, tally};
@@ -22,16 +23,25 @@ use crate::handle::Scope;
     note = "use `scope!(org = .., user = ..)`, `scope!(global)`, `(\"level\", &ids)` or a resolved `&Scope`"
 )]
 pub trait ToScope {
-    /// Calls with the scope's node, if the cache keeps one. Creates nothing.
+    /// Calls with the scope's node, if the cache keeps one. Creates nothing. What runs under the pin should be short.
     ///
     /// # Errors
     /// If this names no scope of the cache.
     fn with_node<R>(
         &self,
+        pin: &Pin,
         cache: &Cache,
         operation: &'static str,
         run: impl FnOnce(Option<&Arc<Node>>) -> R,
     ) -> Result<R>;
+
+    /// The scope's node, if the cache keeps one. Creates nothing.
+    ///
+    /// # Errors
+    /// If this names no scope of the cache.
+    fn find_node(&self, cache: &Cache, operation: &'static str) -> Result<Option<Arc<Node>>> {
+        self.with_node(&epoch::pin(), cache, operation, |node| node.cloned())
+    }
 
     /// Counts a lookup in a scope that has no node, for the scopes above it that have one. Creates nothing.
     ///
@@ -63,6 +73,7 @@ macro_rules! located {
         impl<$($generics)*> ToScope for $type {
             fn with_node<R>(
                 &self,
+                _pin: &Pin,
                 cache: &Cache,
                 operation: &'static str,
                 run: impl FnOnce(Option<&Arc<Node>>) -> R,
@@ -101,12 +112,13 @@ located!(
 impl ToScope for Scope {
     fn with_node<R>(
         &self,
+        pin: &Pin,
         cache: &Cache,
         operation: &'static str,
         run: impl FnOnce(Option<&Arc<Node>>) -> R,
     ) -> Result<R> {
         self.check_cache(cache, operation)?;
-        Ok(self.anchor().with(cache.engine().registry(), run))
+        Ok(self.anchor().with(pin, cache.engine().registry(), run))
     }
 
     fn count_absent(&self, cache: &Cache, operation: &'static str) -> Result<()> {
@@ -143,11 +155,12 @@ impl Scope {
 impl<T: ToScope + ?Sized> ToScope for &T {
     fn with_node<R>(
         &self,
+        pin: &Pin,
         cache: &Cache,
         operation: &'static str,
         run: impl FnOnce(Option<&Arc<Node>>) -> R,
     ) -> Result<R> {
-        (**self).with_node(cache, operation, run)
+        (**self).with_node(pin, cache, operation, run)
     }
 
     fn count_absent(&self, cache: &Cache, operation: &'static str) -> Result<()> {
@@ -176,7 +189,7 @@ pub(crate) struct At<'a, P> {
 
 impl<P: ToScope> Place for At<'_, P> {
     fn find(&self, _: &Registry) -> Result<Option<Arc<Node>>> {
-        self.place.with_node(self.cache, self.operation, |node| node.cloned())
+        self.place.find_node(self.cache, self.operation)
     }
 
     fn create(&self, _: &Registry) -> Result<Arc<Node>> {

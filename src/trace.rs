@@ -5,10 +5,15 @@
 use strata_cache_core::scope::Node;
 
 /// A lookup was served, or not.
+#[inline]
 pub(crate) fn lookup(region: &str, node: Option<&Node>, hit: bool) {
-    if !tracing::enabled!(target: "strata_cache", tracing::Level::TRACE) {
-        return;
+    if tracing::level_filters::LevelFilter::current() == tracing::level_filters::LevelFilter::TRACE {
+        tell(region, node, hit);
     }
+}
+
+#[cold]
+fn tell(region: &str, node: Option<&Node>, hit: bool) {
     let scope = node.map(tracing::field::display);
     if hit {
         tracing::trace!(target: "strata_cache", region, scope, "hit");

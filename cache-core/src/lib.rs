@@ -4,7 +4,7 @@
 
 pub mod clock;
 pub mod engine;
-mod epoch;
+pub mod epoch;
 pub mod error;
 pub mod event;
 pub mod expiry;

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use strata_cache_core::engine::{Look, Taken, Write};
+use strata_cache_core::epoch;
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::event::RemovalCause;
 
@@ -63,10 +64,11 @@ impl Cache {
         operation: &'static str,
     ) -> Result<Option<Payload>> {
         self.check_key(key, operation)?;
+        let pin = epoch::pin();
         let mut absent = false;
-        let found = place.with_node(self, operation, |node| {
+        let found = place.with_node(&pin, self, operation, |node| {
             absent = node.is_none();
-            let found = self.keys().get(self.engine(), node.map(|node| &**node), key, look);
+            let found = self.keys().get_pinned(&pin, self.engine(), node.map(|node| &**node), key, look);
             if look == Look::Lookup {
                 trace::lookup(PROGRAMMATIC, node.map(|node| &**node), found.is_some());
             }
@@ -143,12 +145,14 @@ impl Cache {
     ) -> impl FnOnce(Write) -> Result<Started<Box<str>, Payload>> {
         move |write| {
             self.check_key(key, "get_or_load")?;
-            let found = place.with_node(self, "get_or_load", |node| {
+            let pin = epoch::pin();
+            let found = place.with_node(&pin, self, "get_or_load", |node| {
                 let node = node?;
-                let found = self.keys().hit(self.engine(), node, key)?;
+                let found = self.keys().hit_pinned(&pin, self.engine(), node, key)?;
                 trace::lookup(PROGRAMMATIC, Some(&**node), true);
                 Some(found)
             })?;
+            drop(pin);
             if let Some(payload) = found {
                 return Ok(Started::Hit(payload));
             }
@@ -205,8 +209,8 @@ impl Cache {
     ) -> Result<Taken<Payload>> {
         place.check_destructive(self, operation)?;
         self.check_key(key, operation)?;
-        place.with_node(self, operation, |node| match node {
-            Some(node) => self.keys().remove(self.engine(), node, key, cause, accept),
+        Ok(match place.find_node(self, operation)? {
+            Some(node) => self.keys().remove(self.engine(), &node, key, cause, accept),
             None => Taken::Absent,
         })
     }

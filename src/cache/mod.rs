@@ -130,7 +130,7 @@ impl Cache {
 
     fn evict(&self, place: &impl ToScope, operation: &'static str) -> Result<Evicted> {
         place.check_destructive(self, operation)?;
-        let detached = place.with_node(self, operation, |node| node.map(|node| self.engine().evict(node)))?;
+        let detached = place.find_node(self, operation)?.map(|node| self.engine().evict(&node));
         Ok(detached.unwrap_or_default().into())
     }
 
@@ -144,8 +144,7 @@ impl Cache {
     ) -> Operation<impl FnOnce() -> Result<Evicted>> {
         Operation::new(move || {
             place.check_destructive(self, "preview_evict")?;
-            let counted = place
-                .with_node(self, "preview_evict", |node| node.map(|node| self.engine().preview(node)))?;
+            let counted = place.find_node(self, "preview_evict")?.map(|node| self.engine().preview(&node));
             Ok(counted.unwrap_or_default().into())
         })
     }
@@ -176,7 +175,7 @@ impl Cache {
     /// If `place` names no scope of this cache.
     pub fn stats_of(&self, place: impl ToScope) -> Result<ScopeReport> {
         self.engine().maintain();
-        place.with_node(self, "stats_of", |node| node.map(|node| ScopeReport::of(node)).unwrap_or_default())
+        Ok(place.find_node(self, "stats_of")?.map(|node| ScopeReport::of(&node)).unwrap_or_default())
     }
 
     /// Changes how many entries the cache may hold, and evicts down to it.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub use builder::RegionBuilder;
 use equivalent::Equivalent;
 use strata_cache_core::engine::{AnyRegion, Key, Look, Store, Taken, Value, Write};
+use strata_cache_core::epoch;
 use strata_cache_core::error::Result;
 use strata_cache_core::event::RemovalCause;
 use strata_cache_core::stats::Stats;
@@ -95,11 +96,12 @@ impl<K: Key, V: Value> Region<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        let pin = epoch::pin();
         let mut absent = false;
-        let found = place.with_node(&self.cache, operation, |node| {
+        let found = place.with_node(&pin, &self.cache, operation, |node| {
             absent = node.is_none();
             let node = node.map(|node| &**node);
-            let found = self.store.get(self.cache.engine(), node, key, look);
+            let found = self.store.get_pinned(&pin, self.cache.engine(), node, key, look);
             if look == Look::Lookup {
                 trace::lookup(self.store.name(), node, found.is_some());
             }
@@ -215,12 +217,14 @@ impl<K: Key, V: Value> Region<K, V> {
         key: &'a Q,
     ) -> impl FnOnce(Write) -> Result<Started<K, V>> {
         move |write| {
-            let found = place.with_node(&self.cache, "get_or_load", |node| {
+            let pin = epoch::pin();
+            let found = place.with_node(&pin, &self.cache, "get_or_load", |node| {
                 let node = node?;
-                let found = self.store.hit(self.cache.engine(), node, key)?;
+                let found = self.store.hit_pinned(&pin, self.cache.engine(), node, key)?;
                 trace::lookup(self.store.name(), Some(&**node), true);
                 Some(found)
             })?;
+            drop(pin);
             if let Some(value) = found {
                 return Ok(Started::Hit(value));
             }
@@ -280,10 +284,10 @@ impl<K: Key, V: Value> Region<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         place.check_destructive(&self.cache, operation)?;
-        let taken = place.with_node(&self.cache, operation, |node| match node {
-            Some(node) => self.store.remove(self.cache.engine(), node, key, cause, |_| true),
+        let taken = match place.find_node(&self.cache, operation)? {
+            Some(node) => self.store.remove(self.cache.engine(), &node, key, cause, |_| true),
             None => Taken::Absent,
-        })?;
+        };
         Ok(match taken {
             Taken::Value(value) => Some(value),
             Taken::Absent | Taken::Refused => None,
@@ -312,9 +316,8 @@ pub(crate) fn invalidate_scope(
     place: &impl ToScope,
 ) -> Result<Evicted> {
     place.check_destructive(cache, "invalidate_scope")?;
-    let detached = place.with_node(cache, "invalidate_scope", |node| {
-        node.map(|node| region.invalidate_scope(cache.engine(), node))
-    })?;
+    let node = place.find_node(cache, "invalidate_scope")?;
+    let detached = node.map(|node| region.invalidate_scope(cache.engine(), &node));
     Ok(detached.unwrap_or_default().into())
 }
 

@@ -100,7 +100,16 @@ impl<K: Key, V: Value> Store<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let value = node.and_then(|node| self.read(engine, node, key, look));
+        self.get_pinned(&epoch::pin(), engine, node, key, look)
+    }
+
+    /// As [`get`](Self::get), for a caller who is pinned.
+    #[inline]
+    pub fn get_pinned<Q>(&self, pin: &Pin, engine: &Engine, node: Option<&Node>, key: &Q, look: Look) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let value = node.and_then(|node| self.read(pin, engine, node, key, look));
         match look {
             Look::Lookup => self.count_lookup(node, value.is_some()),
             Look::Peek => tally::count(Some(&self.counters), node.map(Node::stats), Event::Peek),
@@ -114,20 +123,28 @@ impl<K: Key, V: Value> Store<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let value = self.read(engine, node, key, Look::Lookup)?;
+        self.hit_pinned(&epoch::pin(), engine, node, key)
+    }
+
+    /// As [`hit`](Self::hit), for a caller who is pinned.
+    #[inline]
+    pub fn hit_pinned<Q>(&self, pin: &Pin, engine: &Engine, node: &Node, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let value = self.read(pin, engine, node, key, Look::Lookup)?;
         self.count_lookup(Some(node), true);
         Some(value)
     }
 
     #[inline]
-    fn read<Q>(&self, engine: &Engine, node: &Node, key: &Q, look: Look) -> Option<V>
+    fn read<Q>(&self, pin: &Pin, engine: &Engine, node: &Node, key: &Q, look: Look) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(engine, node, key);
-        let pin = epoch::pin();
         let shard = &self.shards[self.shard_index(hash)];
-        let entry = shard.find(&pin, short(hash), node.number(), key)?;
+        let entry = shard.find(pin, short(hash), node.number(), key)?;
         if entry.header().is_expired(|| engine.present()) {
             return None;
         }

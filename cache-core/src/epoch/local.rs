@@ -12,7 +12,7 @@ use loom::{lazy_static, thread_local};
 use shuttle::{lazy_static, thread_local};
 
 use super::domain::{Domain, Stamp};
-pub(crate) use super::record::Pin;
+pub use super::record::Pin;
 use super::record::Record;
 
 #[cfg(not(any(shuttle, loom)))]
@@ -78,7 +78,7 @@ fn take() -> &'static Record {
 
 /// Pins the calling thread. Nested pins only count.
 #[inline]
-pub(crate) fn pin() -> Pin {
+pub fn pin() -> Pin {
     mine().unwrap_or_else(take).pin(DOMAIN.epoch())
 }
 

@@ -93,7 +93,7 @@ fn show() {
 /// While it lives, nothing that its thread finds is used again. It stays on its thread.
 #[derive(Debug)]
 #[must_use = "the thread is pinned for as long as this lives"]
-pub(crate) struct Pin {
+pub struct Pin {
     record: &'static Record,
     stays: PhantomData<*const ()>,
 }

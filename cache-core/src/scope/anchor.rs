@@ -4,26 +4,25 @@
 //! read. (2) Absence is never remembered: another thread may make the node at any time. (3) What is stored is one
 //! pointer; the word at which a node was verified is the node's own, so the two cannot be mixed up between threads.
 //! (4) An anchor pins its node's path: a node with a handle is not idle.
-//! Cost: resolved and nothing detached since, a use is one guarded load and two comparisons; no allocation.
-
-use arc_swap::ArcSwapOption;
+//! Cost: resolved and nothing detached since, a use is one load under a pin and two comparisons; no allocation.
 
 use super::node::Node;
 use super::path::{Locate, ScopePath};
 use super::registry::Registry;
+use crate::epoch::{self, Pin, Slot};
 use crate::error::Result;
 use crate::sync::Arc;
 
 /// A path in one registry, with its node once it has one.
 pub struct Anchor {
     path: ScopePath,
-    resolved: ArcSwapOption<Node>,
+    resolved: Slot<Node>,
 }
 
 impl Anchor {
     /// An anchor at a path; nothing is looked up yet.
     pub fn new(path: ScopePath) -> Self {
-        Self { path, resolved: ArcSwapOption::empty() }
+        Self { path, resolved: Slot::new(None) }
     }
 
     /// An anchor at a place of a registry's tree. Creates no node.
@@ -40,27 +39,31 @@ impl Anchor {
     }
 
     /// Calls with the path's present node, if it has one. The registry must be the one the anchor was made for.
-    pub fn with<R>(&self, registry: &Registry, f: impl FnOnce(Option<&Arc<Node>>) -> R) -> R {
+    #[inline]
+    pub fn with<R>(&self, pin: &Pin, registry: &Registry, f: impl FnOnce(Option<&Arc<Node>>) -> R) -> R {
         let word = registry.word();
-        let held = self.resolved.load();
-        if let Some(node) = &*held
+        if let Some(node) = self.resolved.load(pin)
             && node.is_live_at(word)
         {
-            return f(Some(node));
+            return f(Some(&*node));
         }
-        let had_one = held.is_some();
-        drop(held);
+        f(self.resolve(pin, registry).as_ref())
+    }
+
+    #[cold]
+    fn resolve(&self, pin: &Pin, registry: &Registry) -> Option<Arc<Node>> {
+        let had_one = self.resolved.load(pin).is_some();
         // The path has been checked against the tree; one of another tree has no node here.
         let found = registry.find(&self.path, "scope").ok().flatten();
         if had_one || found.is_some() {
             self.keep(found.clone());
         }
-        f(found.as_ref())
+        found
     }
 
     /// The path's present node, if it has one.
     pub fn find(&self, registry: &Registry) -> Option<Arc<Node>> {
-        self.with(registry, |node| node.cloned())
+        self.with(&epoch::pin(), registry, |node| node.cloned())
     }
 
     /// The path's present node, made if it has none.
@@ -69,10 +72,10 @@ impl Anchor {
     /// Those of [`Locate`] for a path that is not one of the registry's tree.
     pub fn create(&self, registry: &Registry) -> Result<Arc<Node>> {
         let word = registry.word();
-        if let Some(node) = &*self.resolved.load()
+        if let Some(node) = self.resolved.load(&epoch::pin())
             && node.is_live_at(word)
         {
-            return Ok(Arc::clone(node));
+            return Ok(Arc::clone(&node));
         }
         let node = registry.find_or_create(&self.path, "scope")?;
         self.keep(Some(Arc::clone(&node)));
