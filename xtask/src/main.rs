@@ -20,7 +20,7 @@ type Task = fn(&[String]) -> Outcome;
 const TASKS: &[(&str, &str, Task)] = &[
     ("check", "format, clippy, arrows, machine paths, minimum Rust, dependencies", tasks::check),
     ("test", "install what the tests need, then run every test of every crate", tasks::test),
-    ("model", "explore interleavings with shuttle; Miri where it is installed", tasks::model),
+    ("model", "explore interleavings with shuttle and loom; Miri where it is installed", tasks::model),
     ("docs", "rustdoc with warnings denied", tasks::docs),
     ("bench", "every benchmark; arguments go to the benchmarks", tasks::bench),
     ("readme", "compile and run the README's code in a crate of its own", readme::task),

@@ -52,7 +52,7 @@ fn have_c_compiler() -> Outcome {
     Run::new(&format!("{prefix}apt-get install -y build-essential")).go()
 }
 
-/// Every interleaving that shuttle finds; then Miri.
+/// Every interleaving that shuttle finds, and every value that a load may see in loom's; then Miri.
 pub(crate) fn model(_: &[String]) -> Outcome {
     let shuttle = |what: &str| {
         Run::new(&format!("cargo test --package strata-cache-core {what}"))
@@ -68,6 +68,7 @@ pub(crate) fn model(_: &[String]) -> Outcome {
     }
     eprintln!("{count} shuttle tests");
     shuttle("--lib explore").go()?;
+    loom()?;
     if installed("cargo +nightly miri --version") {
         Run::new("cargo +nightly miri test --package strata-cache-storage --lib")
             .env("CARGO_TARGET_DIR", "target/miri")
@@ -78,6 +79,23 @@ pub(crate) fn model(_: &[String]) -> Outcome {
         );
         Ok(())
     }
+}
+
+/// The tests that loom runs: a few seconds, after a build of their own.
+fn loom() -> Outcome {
+    let loom = |what: &str| {
+        Run::new(&format!("cargo test --package strata-cache-core --release {what}"))
+            .env("RUSTFLAGS", "--cfg loom")
+            .env("CARGO_TARGET_DIR", "target/loom")
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+    };
+    let listed = loom("--lib loom_ -- --list").output()?;
+    let count = listed.lines().filter(|line| line.ends_with(": test")).count();
+    if count == 0 {
+        return Err(Failure("no test of strata-cache-core is named `loom_…`: nothing was modelled".into()));
+    }
+    eprintln!("{count} loom tests");
+    loom("--lib loom_").go()
 }
 
 /// The documentation, as docs.rs would build it.

@@ -62,8 +62,8 @@ impl Domain {
         fence(Ordering::SeqCst);
         let shown = self.records.iter().map(|record| record.shown()).filter(|&epoch| epoch != 0);
         let safe = shown.fold(raised, u64::min);
-        // `AcqRel`: a scan that found less than another passes on what the other one saw.
-        self.safe.0.fetch_max(safe, Ordering::AcqRel);
+        // A scan that found less than another leaves the other's word, and what was released with it.
+        self.safe.0.fetch_max(safe, Ordering::Release);
     }
 
     /// The safe epoch, for tests.

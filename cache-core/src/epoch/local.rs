@@ -49,7 +49,7 @@ impl Drop for Leaver {
 }
 
 #[inline]
-fn mine() -> Option<&'static Record> {
+pub(super) fn mine() -> Option<&'static Record> {
     MINE.try_with(Cell::get).ok().flatten()
 }
 
@@ -80,6 +80,12 @@ fn take() -> &'static Record {
 #[inline]
 pub fn pin() -> Pin {
     mine().unwrap_or_else(take).pin(DOMAIN.epoch())
+}
+
+/// How many records there are, for tests.
+#[cfg(test)]
+pub(super) fn records() -> usize {
+    DOMAIN.records().iter().count()
 }
 
 /// Whether the calling thread is pinned.

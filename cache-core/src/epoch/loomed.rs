@@ -69,6 +69,7 @@ impl World {
 
 fn check(test: impl Fn() + Send + Sync + 'static) {
     let mut model = Builder::new();
+    // Three changes of thread against its will find all that was broken; the model is to end in seconds.
     model.preemption_bound = Some(3);
     model.check(test);
 }

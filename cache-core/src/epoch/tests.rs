@@ -115,9 +115,11 @@ fn pin_in_a_destructor_after_the_record_was_given_back_still_holds() {
         static KEPT: RefCell<Option<Pin>> = const { RefCell::new(None) };
     }
     static SEEN: AtomicU64 = AtomicU64::new(0);
+    static GIVEN_BACK: AtomicU64 = AtomicU64::new(0);
     struct Late;
     impl Drop for Late {
         fn drop(&mut self) {
+            GIVEN_BACK.fetch_add(u64::from(local::mine().is_none()), SeqCst);
             for _ in 0..2 {
                 let _pin = pin();
                 let _nested = pin();
@@ -129,6 +131,7 @@ fn pin_in_a_destructor_after_the_record_was_given_back_still_holds() {
             SEEN.fetch_add(u64::from(!local::is_pinned()), SeqCst);
         }
     }
+    let before = local::records();
     // Whichever of the destructors runs first, the room's own or these.
     for kept in [false, true] {
         for late_first in [false, true] {
@@ -142,10 +145,14 @@ fn pin_in_a_destructor_after_the_record_was_given_back_still_holds() {
                 }
                 LATE.with(|_| ());
             };
-            thread::spawn(run).join().expect("no destructor fails");
+            for _ in 0..50 {
+                thread::spawn(run).join().expect("no destructor fails");
+            }
         }
     }
-    assert!(SEEN.load(SeqCst) >= 8 + 2, "the pins held, and were gone where none was kept");
+    assert!(SEEN.load(SeqCst) >= 50 * (8 + 2), "the pins held, and were gone where none was kept");
+    assert_eq!(GIVEN_BACK.load(SeqCst), 2 * 50, "who gave the record back does not use it again");
+    assert!(local::records() - before < 40, "the records of threads that ended are used again");
 }
 
 /// Serialises the tests that use the line of the process.
@@ -153,7 +160,9 @@ static LINE: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
 
 /// Collects until something holds; other tests of this process may be pinned for a moment.
 fn collect_until(done: impl Fn() -> bool) {
+    let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while !done() {
+        assert!(std::time::Instant::now() < limit, "garbage stays");
         collect();
         thread::yield_now();
     }
@@ -188,6 +197,11 @@ fn garbage_is_dropped_outside_of_pins_and_never_inside_of_another_drop() {
     advance();
     collect();
     assert_eq!(dropped.load(SeqCst), 0, "the thread is pinned");
+    drop(pinned);
+    advance();
+    let pinned = pin();
+    collect();
+    assert_eq!(dropped.load(SeqCst), 0, "it is past, and the thread is pinned again");
     drop(pinned);
     collect_until(|| dropped.load(SeqCst) == 21);
 }

@@ -31,11 +31,12 @@ fn dependencies(manifest: &str) -> Vec<String> {
                 Some((before, name)) => (format!("{before}dependencies"), Some(name)),
                 None => (section.to_owned(), None),
             };
-            // What only tests and shuttle see is no arrow.
+            // What only tests and explorers see is no arrow.
             inside = table.ends_with("dependencies")
                 && !table.starts_with("workspace")
                 && !table.contains("dev-dependencies")
-                && !table.contains("cfg(shuttle)");
+                && !table.contains("cfg(shuttle)")
+                && !table.contains("cfg(loom)");
             if inside && let Some(name) = name {
                 names.push(name.trim_matches('"').to_owned());
                 inside = false;
