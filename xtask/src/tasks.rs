@@ -88,6 +88,8 @@ fn loom() -> Outcome {
             .env("RUSTFLAGS", "--cfg loom")
             .env("CARGO_TARGET_DIR", "target/loom")
             .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
     };
     let listed = loom("--lib loom_ -- --list").output()?;
     let count = listed.lines().filter(|line| line.ends_with(": test")).count();

@@ -7,7 +7,7 @@
 //! `system` reads the operating system, `tick` is the word that busy look-ups read instead, `ticker` the thread that keeps
 //! it fresh. How late the word may be stands at the top of `tick`.
 //! Cost: on Linux a system read is one of the kernel's coarse monotonic clock (about 5 ns; it steps by 4 ms with the usual
-//! kernels), and one `Instant::now` elsewhere (about 25 ns); a cached one costs below 1 ns. Look-ups of entries without a
+//! kernels), and one `Instant::now` elsewhere (about 25 ns); a cached one costs about 1 ns. Look-ups of entries without a
 //! deadline need neither.
 
 mod system;

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Between two raises by the keeper.
+#[cfg_attr(any(shuttle, loom), allow(dead_code, reason = "explored schedules have no thread of ours"))]
 pub(super) const PERIOD: Duration = Duration::from_millis(4);
 
 /// Nanoseconds without use until it is disarmed.
