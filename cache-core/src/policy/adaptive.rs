@@ -7,7 +7,7 @@
 //! list narrows it; the window is 2 % to 80 % of the members, 10 % at first. (4) The members there are when a victim is
 //! asked for count as the capacity. (5) What is remembered of victims is written when they leave.
 //! Cost: no report of hits; per insert with eviction 1.3 list moves, 4 buckets of the history, 2 of the ghosts.
-//! History 6 bytes and ghosts 0.8 per member from 512 members on, below that 3 KiB together at most, and links.
+//! History 6 bytes per member and 3 KiB more, but no more than 24 per member; ghosts 0.8 per member; and links.
 //! After W-TinyLFU (see `duel.rs`); Einziger, Eytan, Friedman, Manes, "Adaptive Software Cache Management",
 //! Middleware 2018 (windows that adapt); Megiddo, Modha, "ARC", FAST 2003 (ghosts that tell which way).
 
@@ -18,10 +18,10 @@ use super::{EvictionPolicy, Heat, Order, SlotId, Weight};
 
 /// Members below which nothing is remembered.
 const SMALL: usize = 16;
-/// Keys the history knows per member, and at least, and at most per member for that.
+/// Keys the history knows per member, how many more, and how many per member in small domains.
 const KEYS: usize = 3;
-const LEAST_KEYS: usize = 1536;
-const MOST_KEYS: usize = 24;
+const MORE_KEYS: usize = 1536;
+const MOST_KEYS: usize = 12;
 /// Shares of the members are in units of 2^-20.
 const WHOLE: u32 = 1 << 20;
 const START: u32 = WHOLE / 10;
@@ -63,11 +63,23 @@ impl Adaptive {
         }
         self.memory.as_deref_mut()
     }
+
+    /// Bytes of what is remembered.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.memory.as_ref().map_or(0, |memory| memory.history.bytes() + memory.ghost.bytes())
+    }
+
+    /// The window's share, in units of 2^-20.
+    #[cfg(test)]
+    pub(super) fn share(&self) -> u32 {
+        self.memory.as_ref().map_or(START, |memory| memory.share)
+    }
 }
 
 impl Memory {
     fn new(members: usize, share: u32) -> Self {
-        let keys = (members * KEYS).max(LEAST_KEYS.min(members * MOST_KEYS));
+        let keys = (members * KEYS + MORE_KEYS).min(members * MOST_KEYS);
         let ghosts = (members / 5).max(64.min(members));
         let (history, ghost) = (History::new(keys), Ghost::new(ghosts, ghosts));
         Self { history, ghost, made_for: members, capacity: members, share, named: None }
