@@ -28,11 +28,13 @@ impl Scope {
         Self { cache, anchor: Arc::new(Anchor::new(path)) }
     }
 
+    #[inline]
     pub(crate) fn anchor(&self) -> &Anchor {
         &self.anchor
     }
 
     /// The cache of this scope.
+    #[inline]
     pub fn cache(&self) -> &Cache {
         &self.cache
     }

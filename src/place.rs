@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use strata_cache_core::engine::Place;
-use strata_cache_core::epoch::{self, Pin};
+use strata_cache_core::epoch::{self, Held, Pin};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::scope::{ExactPath, Locate, Node, PathIds, Registry, ScopeIds, ScopePath};
 use strata_cache_core::stats::{Event, tally};
@@ -34,6 +34,12 @@ pub trait ToScope {
         operation: &'static str,
         run: impl FnOnce(Option<&Arc<Node>>) -> R,
     ) -> Result<R>;
+
+    /// The scope's node, where that is known without a look-up. The way of a hit.
+    #[inline]
+    fn resolved<'p>(&'p self, _pin: &'p Pin, _cache: &Cache) -> Option<Held<'p, Node>> {
+        None
+    }
 
     /// The scope's node, if the cache keeps one. Creates nothing.
     ///
@@ -110,6 +116,14 @@ located!(
 );
 
 impl ToScope for Scope {
+    #[inline]
+    fn resolved<'p>(&'p self, pin: &'p Pin, cache: &Cache) -> Option<Held<'p, Node>> {
+        if !self.cache().is_same(cache) {
+            return None;
+        }
+        self.anchor().resolved(pin, cache.engine().registry())
+    }
+
     fn with_node<R>(
         &self,
         pin: &Pin,
@@ -153,6 +167,11 @@ impl Scope {
 }
 
 impl<T: ToScope + ?Sized> ToScope for &T {
+    #[inline]
+    fn resolved<'p>(&'p self, pin: &'p Pin, cache: &Cache) -> Option<Held<'p, Node>> {
+        (**self).resolved(pin, cache)
+    }
+
     fn with_node<R>(
         &self,
         pin: &Pin,

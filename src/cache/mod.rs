@@ -69,6 +69,7 @@ impl Cache {
         Ok(Self { inner: Arc::new(Inner { engine, keys, max_key_bytes }) })
     }
 
+    #[inline]
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.inner.engine
     }
@@ -88,6 +89,7 @@ impl Cache {
     }
 
     /// Whether both are handles of one cache.
+    #[inline]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }

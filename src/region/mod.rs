@@ -85,13 +85,21 @@ impl<K: Key, V: Value> Region<K, V> {
     ///
     /// # Errors
     /// If `place` names no scope of this cache.
+    #[inline]
     pub fn get_now<Q>(&self, place: impl ToScope, key: &Q) -> Result<Option<V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        let pin = epoch::pin();
+        if let Some(node) = place.resolved(&pin, &self.cache) {
+            let found = self.store.get_pinned(&pin, self.cache.engine(), Some(&node), key, Look::Lookup);
+            trace::lookup(self.store.name(), Some(&node), found.is_some());
+            return Ok(found);
+        }
         self.read(&place, key, Look::Lookup, "get_now")
     }
 
+    #[inline(never)]
     fn read<Q>(&self, place: &impl ToScope, key: &Q, look: Look, operation: &'static str) -> Result<Option<V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,

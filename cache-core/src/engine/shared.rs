@@ -167,6 +167,7 @@ impl Engine {
     }
 
     /// The process-keyed hash of a path and key; the same for every incarnation of the path.
+    #[inline]
     pub(crate) fn hash<Q: Hash + ?Sized>(&self, node: &Node, key: &Q) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u64(node.path_hash());
@@ -198,7 +199,7 @@ impl Engine {
     /// The present moment, for look-ups.
     #[inline]
     pub(crate) fn present(&self) -> Moment {
-        self.time.now()
+        self.time.now_cached()
     }
 
     pub(crate) fn next_draw(&self) -> u64 {

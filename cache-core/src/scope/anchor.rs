@@ -9,7 +9,7 @@
 use super::node::Node;
 use super::path::{Locate, ScopePath};
 use super::registry::Registry;
-use crate::epoch::{self, Pin, Slot};
+use crate::epoch::{self, Held, Pin, Slot};
 use crate::error::Result;
 use crate::sync::Arc;
 
@@ -41,13 +41,17 @@ impl Anchor {
     /// Calls with the path's present node, if it has one. The registry must be the one the anchor was made for.
     #[inline]
     pub fn with<R>(&self, pin: &Pin, registry: &Registry, f: impl FnOnce(Option<&Arc<Node>>) -> R) -> R {
-        let word = registry.word();
-        if let Some(node) = self.resolved.load(pin)
-            && node.is_live_at(word)
-        {
+        if let Some(node) = self.resolved(pin, registry) {
             return f(Some(&*node));
         }
         f(self.resolve(pin, registry).as_ref())
+    }
+
+    /// The path's present node, if it is known without a look-up.
+    #[inline]
+    pub fn resolved<'p>(&'p self, pin: &'p Pin, registry: &Registry) -> Option<Held<'p, Node>> {
+        let word = registry.word();
+        self.resolved.load(pin).filter(|node| node.is_live_at(word))
     }
 
     #[cold]

@@ -169,6 +169,7 @@ impl Node {
     }
 
     /// A hash of the path: the same for all incarnations, different in every process.
+    #[inline]
     pub fn path_hash(&self) -> u64 {
         self.path_hash
     }

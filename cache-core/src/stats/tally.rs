@@ -14,7 +14,7 @@
 //! Built with `--cfg shuttle`, records are explored by themselves, and [`count`] adds to the shared counters at once.
 
 #[cfg(not(shuttle))]
-use std::cell::OnceCell;
+use std::cell::Cell as StdCell;
 
 use super::scope::ScopeStats;
 use super::{Counter, Counters};
@@ -101,13 +101,26 @@ impl From<RemovalCause> for Event {
 type Whom<'a> = (Option<&'a Arc<Counters>>, Option<&'a Arc<ScopeStats>>);
 
 /// Counts one event for a region and for a scope's path. No lock, no shared line, once the thread knows the pair.
-#[inline(always)]
+#[inline]
 pub fn count(region: Option<&Arc<Counters>>, scope: Option<&Arc<ScopeStats>>, event: Event) {
     #[cfg(not(shuttle))]
-    if MINE.try_with(|mine| mine.record().count((region, scope), event)).is_ok() {
-        return;
+    if let Some(record) = MINE.get() {
+        return record.count((region, scope), event);
     }
-    add((region.map(Arc::as_ref), scope.map(Arc::as_ref)), event, 1);
+    count_first((region, scope), event);
+}
+
+/// Counts where the thread has no record, or none any more.
+#[cold]
+#[inline(never)]
+fn count_first(whom: Whom<'_>, event: Event) {
+    #[cfg(not(shuttle))]
+    if LEAVER.try_with(|_| ()).is_ok() {
+        let record = ROLL.enter();
+        MINE.set(Some(record));
+        return record.count(whom, event);
+    }
+    add((whom.0.map(Arc::as_ref), whom.1.map(Arc::as_ref)), event, 1);
 }
 
 /// Brings what all threads have counted to the shared counters: every call that returned before is in them after.
@@ -126,27 +139,23 @@ pub(super) fn forget(region: &Counters) {
 }
 
 #[cfg(not(shuttle))]
-static ROLL: Roll = Roll { records: RwLock::new(Vec::new()) };
+static ROLL: Roll = Roll { records: RwLock::new(Vec::new()), idle: Mutex::new(Vec::new()) };
 
 #[cfg(not(shuttle))]
-thread_local!(static MINE: Mine = const { Mine(OnceCell::new()) });
-
-/// A thread's record, made when it first counts.
-#[cfg(not(shuttle))]
-struct Mine(OnceCell<Arc<Record>>);
-
-#[cfg(not(shuttle))]
-impl Mine {
-    #[inline]
-    fn record(&self) -> &Record {
-        self.0.get_or_init(|| ROLL.enter())
-    }
+thread_local! {
+    /// The thread's record. The cell has no destructor, so that it costs one load.
+    static MINE: StdCell<Option<&'static Record>> = const { StdCell::new(None) };
+    static LEAVER: Leaver = const { Leaver };
 }
 
+/// Settles, and gives the record back, when its thread ends.
 #[cfg(not(shuttle))]
-impl Drop for Mine {
+struct Leaver;
+
+#[cfg(not(shuttle))]
+impl Drop for Leaver {
     fn drop(&mut self) {
-        if let Some(record) = self.0.get() {
+        if let Some(record) = MINE.take() {
             ROLL.leave(record);
         }
     }
@@ -162,16 +171,21 @@ fn add((region, scope): (Option<&Counters>, Option<&ScopeStats>), event: Event, 
     }
 }
 
-/// The records of all threads. Lock order: this, then one record.
+/// The records of all threads, and those whose threads have ended. Lock order: this, then one record.
 #[derive(Default)]
 struct Roll {
-    records: RwLock<Vec<Arc<Record>>>,
+    records: RwLock<Vec<&'static Record>>,
+    idle: Mutex<Vec<&'static Record>>,
 }
 
 impl Roll {
-    fn enter(&self) -> Arc<Record> {
-        let record = Arc::new(Record::new());
-        self.records.write().push(Arc::clone(&record));
+    /// A record that nobody uses, or a new one, which is never freed.
+    fn enter(&self) -> &'static Record {
+        if let Some(record) = self.idle.lock().pop() {
+            return record;
+        }
+        let record: &'static Record = Box::leak(Box::new(Record::new()));
+        self.records.write().push(record);
         record
     }
 
@@ -186,11 +200,12 @@ impl Roll {
     }
 
     /// Settles first: whoever reads meanwhile finds the counts here or there.
-    fn leave(&self, record: &Arc<Record>) {
-        let mut spent = Vec::new();
+    fn leave(&self, record: &'static Record) {
+        let (mut spent, mut owners) = (Vec::new(), Vec::new());
         record.settle(&mut spent);
-        self.records.write().retain(|other| !Arc::ptr_eq(other, record));
-        drop(spent);
+        record.clear(&mut owners);
+        self.idle.lock().push(record);
+        drop((spent, owners));
     }
 }
 
@@ -307,7 +322,7 @@ impl Record {
     }
 
     /// For the record's own thread only.
-    #[inline(always)]
+    #[inline]
     fn count(&self, whom: Whom<'_>, event: Event) {
         let pair = Pair::of(whom);
         let place = pair.place();
@@ -351,6 +366,15 @@ impl Record {
             if owner.scope.as_mut().and_then(Arc::get_mut).is_some() {
                 cell.hand_over(owner, Pair(NOBODY, 0), Owner::default());
             }
+        }
+    }
+
+    /// Forgets every pair of a settled record whose thread has ended.
+    fn clear(&self, cleared: &mut Vec<Owner>) {
+        let mut owners = self.owners.lock();
+        for (cell, owner) in self.cells.iter().zip(owners.iter_mut()) {
+            cleared.push(std::mem::take(owner));
+            cell.hand_over(owner, Pair(NOBODY, 0), Owner::default());
         }
     }
 
