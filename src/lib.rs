@@ -51,6 +51,7 @@ pub use strata_cache_core::expiry::{IntoTtl, Ttl};
 pub use strata_cache_core::policy::{self, Policy};
 pub use strata_cache_core::scope::{IdText, Ids, ScopeId, ScopeIds, ScopePath, ScopeTree, ScopeTreeBuilder};
 pub use strata_cache_core::stats::Stats;
+pub use strata_cache_core::weight;
 
 #[cfg(feature = "macros")]
 pub use strata_cache_macros::cached;

@@ -13,3 +13,4 @@ pub mod policy;
 pub mod scope;
 pub mod stats;
 pub mod sync;
+pub mod weight;

@@ -6,6 +6,7 @@ use strata_cache_core::engine::{Key, RegionKey, RegionListener, StoreOptions, Va
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::event::RemovalCause;
 use strata_cache_core::expiry::{IntoTtl, Ttl};
+use strata_cache_core::weight::{self, HeapSize};
 
 use super::Region;
 use crate::cache::Cache;
@@ -43,6 +44,25 @@ impl<K: Key, V: Value> RegionBuilder<K, V> {
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
         self.weigher = Some(Arc::new(weigher));
         self
+    }
+
+    /// Weighs an entry by the bytes that it takes, with what the allocator and the cache add; see
+    /// [`weight`](crate::weight). In place of a [`weigher`](Self::weigher).
+    ///
+    /// ```
+    /// # use strata_cache::{Cache, Error};
+    /// # fn main() -> Result<(), Error> {
+    /// let cache = Cache::builder().capacity_bytes("64MB").build()?;
+    /// let pages = cache.region_builder::<String, Vec<u8>>("pages").weigh_bytes().open()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn weigh_bytes(self) -> Self
+    where
+        K: HeapSize,
+        V: HeapSize,
+    {
+        self.weigher(|key, value| weight::entry_bytes(key, value))
     }
 
     /// Told of each entry that leaves, and why, outside of locks.
