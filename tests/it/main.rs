@@ -1,6 +1,7 @@
 //! The promises of the library, tested through its public interface, one file each.
 
 mod cached;
+mod hashing;
 mod loads;
 mod memory;
 mod model;
