@@ -808,6 +808,49 @@ fn weigher_that_panics_leaves_nothing_behind() -> Outcome {
     Ok(())
 }
 
+#[test]
+fn weigher_that_changes_its_mind_leaves_no_weight_behind() -> Outcome {
+    let (builder, _) = still();
+    let cache = builder.capacity_bytes(100).build()?;
+    let calls = std::sync::atomic::AtomicU64::new(0);
+    let fickle =
+        move |_: &u64, _: &u64| 1 + calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) * 7 % 30;
+    let region: Region<u64, u64> = cache.region_builder("weighed").weigher(fickle).open()?;
+    let acme = cache.scope(scope!(org = "acme"))?;
+    for round in 0..500 {
+        region.set(&acme, round % 17, round).wait()?;
+        assert!(region.stats().weight <= 100);
+    }
+    assert!(region.stats().evicted > 0 && region.stats().replaced > 0);
+    acme.clear().wait()?;
+    cache.maintain();
+    assert_eq!((region.stats().weight, region.stats().entries), (0, 0));
+    Ok(())
+}
+
+#[test]
+fn weight_in_bytes_counts_what_is_owned_and_saturates() -> Outcome {
+    #[derive(Clone)]
+    struct Endless;
+    impl strata_cache::weight::HeapSize for Endless {
+        fn heap_bytes(&self) -> usize {
+            usize::MAX
+        }
+    }
+    let cache = Cache::builder().capacity_bytes("10KB").build()?;
+    let acme = cache.scope(scope!(org = "acme"))?;
+    let endless: Region<u64, Endless> = cache.region_builder("endless").weigh_bytes().open()?;
+    assert_eq!(kind(endless.set(&acme, 1, Endless).wait()), Some(ErrorKind::InvalidWeight));
+    let texts: Region<u64, String> = cache.region_builder("texts").weigh_bytes().open()?;
+    let weigh = |length: usize| -> strata_cache::Result<u64> {
+        texts.set(&acme, 1, "x".repeat(length)).wait()?;
+        Ok(texts.stats().weight)
+    };
+    assert_eq!(weigh(1_000)? - weigh(0)?, 1_008, "as the allocator rounds");
+    assert_eq!(kind(texts.set(&acme, 1, "x".repeat(10_000)).wait()), Some(ErrorKind::InvalidWeight));
+    Ok(())
+}
+
 // ---------------------------------------------------------------------------------------------------------- ends
 
 #[test]
