@@ -23,6 +23,7 @@ const TASKS: &[(&str, &str, Task)] = &[
     ("model", "explore interleavings with shuttle and loom; Miri where it is installed", tasks::model),
     ("docs", "rustdoc with warnings denied", tasks::docs),
     ("bench", "every benchmark; arguments go to the benchmarks", tasks::bench),
+    ("compare", "strata-cache and its rivals, measured; arguments go to the comparison", tasks::compare),
     ("readme", "compile and run the README's code in a crate of its own", readme::task),
     ("examples", "run every example in release", tasks::examples),
     ("arrows", "imports point down only", arrows::task),

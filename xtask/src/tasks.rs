@@ -10,9 +10,13 @@ use crate::{arrows, machine_paths, msrv, readme};
 const LIBRARIES: &[&str] =
     &["strata-cache-core", "strata-cache-macros", "strata-cache-storage", "strata-cache"];
 
+/// The comparison with rivals: a crate of its own, for they are heavy. Checks read its format and build nothing of it.
+const COMPARE: &str = "benches/compare/Cargo.toml";
+
 /// Everything that is quick to know.
 pub(crate) fn check(arguments: &[String]) -> Outcome {
     Run::new("cargo fmt --all --check").go()?;
+    Run::new("cargo fmt --check --manifest-path").arg(COMPARE).go()?;
     Run::new("cargo clippy --workspace --all-targets --all-features -- -D warnings").go()?;
     arrows::task(arguments)?;
     machine_paths::task(arguments)?;
@@ -108,6 +112,11 @@ pub(crate) fn docs(_: &[String]) -> Outcome {
 /// Every benchmark of the facade.
 pub(crate) fn bench(arguments: &[String]) -> Outcome {
     Run::new("cargo bench --package strata-cache --all-features --bench *").args(arguments).go()
+}
+
+/// strata-cache and its rivals; arguments go to the comparison. Its crate is not of the workspace: see `COMPARE`.
+pub(crate) fn compare(arguments: &[String]) -> Outcome {
+    Run::new("cargo run --release --manifest-path").arg(COMPARE).arg("--").args(arguments).go()
 }
 
 /// Every example, in release, one after the other.

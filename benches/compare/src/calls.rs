@@ -35,7 +35,8 @@ pub fn rows(run: &mut Run) {
 }
 
 fn one_off(run: &mut Run) {
-    let texts = |what: &str, count| (0..count).map(|n| format!("{what}-{:08}", mix(n) % 100_000_000)).collect();
+    let texts =
+        |what: &str, count| (0..count).map(|n| format!("{what}-{:08}", mix(n) % 100_000_000)).collect();
     let orgs: Vec<String> = texts("org", ORGS as u64);
     let users: Vec<String> = texts("user", (ORGS * USERS) as u64);
     let keys: Vec<String> = texts("setting", KEYS as u64);
@@ -62,10 +63,14 @@ fn one_off(run: &mut Run) {
     let drawn = std::iter::repeat_with(|| mix(draw.next(&mut rng) as u64) as usize % ENTRIES);
     let calls: Vec<u32> = drawn.filter(present).take(CALLS).map(|index| index as u32).collect();
     let lap = |get: &(dyn Fn(&[u32]) -> usize + Sync)| {
-        slice(1, |_| get(&calls[..CALLS / 4]), |_| {
-            assert_eq!(get(&calls), CALLS, "every get is a hit");
-            CALLS
-        })
+        slice(
+            1,
+            |_| get(&calls[..CALLS / 4]),
+            |_| {
+                assert_eq!(get(&calls), CALLS, "every get is a hit");
+                CALLS
+            },
+        )
     };
     let ours = |calls: &[u32]| {
         let get = |index: &u32| {
@@ -101,10 +106,14 @@ fn loads(run: &mut Run) {
     let keys: Vec<u64> = drawn.filter(|key| quick.0.peek(key).is_some()).take(CALLS).collect();
     let rounds = run.either(7, 15);
     let lap = |load: &(dyn Fn(&[u64]) -> usize + Sync)| {
-        slice(1, |_| load(&keys[..CALLS / 4]), |_| {
-            assert_eq!(load(&keys), 7 * CALLS, "no loader runs");
-            CALLS
-        })
+        slice(
+            1,
+            |_| load(&keys[..CALLS / 4]),
+            |_| {
+                assert_eq!(load(&keys), 7 * CALLS, "no loader runs");
+                CALLS
+            },
+        )
     };
 
     if run.wants("load-hit-sync") {

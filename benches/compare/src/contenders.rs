@@ -13,7 +13,10 @@ pub const TTL: Duration = Duration::from_secs(3600);
 
 /// A borrowed key.
 pub trait Query: Hash + Eq + Send + Sync + ToOwned<Owned: Hash + Eq + Clone + Send + Sync> + 'static {}
-impl<T: Hash + Eq + Send + Sync + ToOwned<Owned: Hash + Eq + Clone + Send + Sync> + ?Sized + 'static> Query for T {}
+impl<T: Hash + Eq + Send + Sync + ToOwned<Owned: Hash + Eq + Clone + Send + Sync> + ?Sized + 'static> Query
+    for T
+{
+}
 
 /// What is held.
 pub trait Held: Clone + Send + Sync + 'static {}

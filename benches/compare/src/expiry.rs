@@ -36,13 +36,17 @@ pub fn rows(run: &mut Run) {
         goal: Some(goal),
         unit,
     };
-    let rows =
-        [row("expire-1m-back", 0, Some(2.0), 1.0, "s"), row("expire-1m-cpu", 1, None, 60.0, "ms")];
+    let rows = [row("expire-1m-back", 0, Some(2.0), 1.0, "s"), row("expire-1m-cpu", 1, None, 60.0, "ms")];
     rows.into_iter().for_each(|row| run.add(row));
 }
 
 /// Seconds from the deadline until memory is back, infinite if it is not in time; milliseconds of processor time.
-fn expire<C: Contender<u64, u64>>(run: &Run, make: impl Fn() -> C, ttl: Duration, limit: Duration) -> [f64; 2] {
+fn expire<C: Contender<u64, u64>>(
+    run: &Run,
+    make: impl Fn() -> C,
+    ttl: Duration,
+    limit: Duration,
+) -> [f64; 2] {
     let count = Count::start();
     let cache = make();
     let empty = count.live();

@@ -47,14 +47,17 @@ where
     run.note(format!("{} ...: {ENTRIES} entries", names[0]));
     let ours: Strata<Q, V> = filled(run, &keys, &value);
     let quick: Quick<Q, V> = filled(run, &keys, &value);
-    let moka: Moka<Q, V> = filled(run, &keys, &value);
-    let foyer: Foyer<Q, V> = filled(run, &keys, &value);
     let cached: Cached<Q, V> = filled(run, &keys, &value);
     let papaya: Papaya<Q, V> = filled(run, &keys, &value);
+    let moka: Option<Moka<Q, V>> = run.unless_quick(|| filled(run, &keys, &value));
+    let foyer: Option<Foyer<Q, V>> = run.unless_quick(|| filled(run, &keys, &value));
     let everywhere = |index: &u64| {
         let key = keys.at(*index as usize);
-        let hits = [ours.get(key), quick.get(key), moka.get(key), foyer.get(key), cached.get(key)];
+        let (moka, foyer) = (moka.as_ref(), foyer.as_ref());
+        let hits = [ours.get(key), quick.get(key), cached.get(key)];
         hits.iter().all(Option::is_some)
+            && moka.is_none_or(|moka| moka.get(key).is_some())
+            && foyer.is_none_or(|foyer| foyer.get(key).is_some())
     };
     let common: Vec<u64> = (0..ENTRIES as u64).filter(everywhere).collect();
     run.note(format!("    {} keys are everywhere and are drawn from", common.len()));
@@ -62,7 +65,8 @@ where
         .map(|seed| {
             let mut rng = Rng::new(seed);
             // Ranks beyond the common keys are drawn again, so that the shape of the first ones stays.
-            let mut drawn = || std::iter::repeat_with(|| draw.next(&mut rng)).find(|rank| *rank < common.len());
+            let mut drawn =
+                || std::iter::repeat_with(|| draw.next(&mut rng)).find(|rank| *rank < common.len());
             S::of((0..GETS).map(|_| common[drawn().expect("it repeats")]))
         })
         .into();
@@ -73,15 +77,15 @@ where
         if !run.wants_any(&wanted) {
             continue;
         }
-        let cases = vec![
+        let mut cases = vec![
             gets(&ours, &sequences, threads),
             gets(&quick, &sequences, threads),
             gets(&cached, &sequences, threads),
             gets(&papaya, &sequences, threads),
-            gets(&moka, &sequences, threads),
-            gets(&foyer, &sequences, threads),
         ];
-        let results = interleave(run.either(7, 11), run.affordable(cases));
+        cases.extend(moka.iter().map(|moka| gets(moka, &sequences, threads)));
+        cases.extend(foyer.iter().map(|foyer| gets(foyer, &sequences, threads)));
+        let results = interleave(run.either(7, 11), cases);
         run.compare(row, &results, named(&results, "quick_cache"), bound);
         if let (Some(row), Some(bounds)) = (names.get(threads + 1), bounds.get(1)) {
             run.compare(row, &results, named(&results, "papaya"), bounds[threads - 1]);

@@ -76,7 +76,8 @@ fn counted(contender: &str, hits: u64) -> Option<f64> {
             .arg(&program)
             .args(["hits", contender, &hits.to_string()])
             .output()
-            .ok()?;
+            .ok()
+            .filter(|output| output.status.success())?;
         let log = String::from_utf8_lossy(&output.stderr);
         log.lines().find_map(|line| {
             let callgrind = line.split("Collected : ").nth(1).and_then(|count| count.split(' ').next());

@@ -111,6 +111,7 @@ fn machine() -> String {
     let model = model.and_then(|line| line.split(": ").nth(1)).unwrap_or(std::env::consts::ARCH);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let rustc = Command::new("rustc").arg("--version").output().ok();
-    let rustc = rustc.map_or("rustc unknown".into(), |output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let rustc =
+        rustc.map_or("rustc unknown".into(), |output| String::from_utf8_lossy(&output.stdout).into_owned());
     format!("{model}, {cores} cores, {}, {}", rustc.trim(), std::env::consts::OS)
 }

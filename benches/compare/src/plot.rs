@@ -44,7 +44,11 @@ impl Plot {
         );
         let _ = writeln!(svg, "<text x=\"{LEFT}\" y=\"20\" font-weight=\"bold\">{title}</text>");
         let middle = (LEFT + WIDTH - RIGHT) / 2.0;
-        let _ = writeln!(svg, "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{across}</text>", HEIGHT - 10.0);
+        let _ = writeln!(
+            svg,
+            "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{across}</text>",
+            HEIGHT - 10.0
+        );
         Self(svg)
     }
 
@@ -55,13 +59,17 @@ impl Plot {
     /// A line of the grid, named at the left.
     fn level(&mut self, y: f64, class: &str, name: &str) {
         let right = WIDTH - RIGHT;
-        let _ = writeln!(self.0, "<line class=\"{class}\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>");
+        let _ = writeln!(
+            self.0,
+            "<line class=\"{class}\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"
+        );
         self.text(LEFT - 8.0, y + 4.0, "end", name);
     }
 
     fn key(&mut self, place: usize, name: &str) {
         let (x, colour) = (LEFT + place as f64 * 105.0, COLOURS[place % COLOURS.len()]);
-        let _ = writeln!(self.0, "<rect x=\"{x:.1}\" y=\"32\" width=\"12\" height=\"12\" fill=\"{colour}\"/>");
+        let _ =
+            writeln!(self.0, "<rect x=\"{x:.1}\" y=\"32\" width=\"12\" height=\"12\" fill=\"{colour}\"/>");
         self.text(x + 17.0, 43.0, "start", name);
     }
 
@@ -91,7 +99,8 @@ fn levels(plot: &mut Plot, steps: &[f64], place: &impl Fn(f64) -> f64) {
 }
 
 fn threads(results: &[(&'static str, [f64; 2])]) -> String {
-    let mut plot = Plot::new("Get, hit, u64 to u64, zipf 0.99: ns an operation (wall × threads ÷ gets)", "threads");
+    let mut plot =
+        Plot::new("Get, hit, u64 to u64, zipf 0.99: ns an operation (wall × threads ÷ gets)", "threads");
     let (steps, place) = scale(results.iter().flat_map(|(_, medians)| *medians));
     levels(&mut plot, &steps, &place);
     let group = (WIDTH - LEFT - RIGHT) / 2.0;

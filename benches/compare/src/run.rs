@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::measure::{Case, Result};
+use crate::measure::Result;
 use crate::report::{Judged, Row, short, spread};
 
 /// The command line, and the rows.
@@ -62,10 +62,9 @@ impl Run {
         if self.quick { quick } else { full }
     }
 
-    /// Leaves moka and foyer out with `--quick`: they take longest and decide nothing.
-    pub fn affordable<'a>(&self, mut cases: Vec<Case<'a>>) -> Vec<Case<'a>> {
-        cases.retain(|case| !self.quick || !["moka", "foyer"].contains(&case.name));
-        cases
+    /// moka and foyer with `--quick`: they take longest and decide nothing, so they stay out.
+    pub fn unless_quick<C>(&self, make: impl FnOnce() -> C) -> Option<C> {
+        (!self.quick).then(make)
     }
 
     /// A line for whoever watches.
@@ -105,7 +104,10 @@ impl Run {
 
     /// Says what a contender holds, and how much of what it may.
     pub fn resident(&self, name: &str, held: usize, of: usize) {
-        self.note(format!("    {name:<14} holds {held} of {of} ({} %)", short(held as f64 / of as f64 * 100.0)));
+        self.note(format!(
+            "    {name:<14} holds {held} of {of} ({} %)",
+            short(held as f64 / of as f64 * 100.0)
+        ));
     }
 }
 

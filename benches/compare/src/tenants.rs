@@ -203,7 +203,8 @@ impl Ours {
             || (self.swept.load(Ordering::Relaxed) < target && start.elapsed() < Duration::from_secs(5))
         {
             for _ in 0..256 {
-                let (scope, key) = (&self.scopes[rng.below(READ as usize)], mix(rng.below(EACH as usize) as u64));
+                let (scope, key) =
+                    (&self.scopes[rng.below(READ as usize)], mix(rng.below(EACH as usize) as u64));
                 let from = ticks();
                 self.region.set(scope, key, 7).wait().expect("an entry weighs less than the capacity");
                 let lasted = clock.between(from, ticks()) / 1e3;

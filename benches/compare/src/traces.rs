@@ -23,6 +23,9 @@ const REAL: [(&str, [usize; 3]); 5] = [
     ("lirs-multi3", [400, 1_000, 3_000]),
 ];
 
+/// Requests of a synthetic trace.
+const REQUESTS: usize = 300_000;
+
 /// Reads the five files.
 ///
 /// # Errors
@@ -46,44 +49,34 @@ pub fn real(directory: &Path) -> Result<Vec<Trace>, String> {
 
 /// Five patterns that caches meet.
 pub fn synthetic() -> Vec<Trace> {
-    const REQUESTS: usize = 300_000;
-    let sizes = [500, 2_500, 10_000];
-    let zipf = Draw::zipf(50_000, 0.9);
-    let narrow = Draw::zipf(5_000, 0.8);
-    let make = |name, seed, mut next: Box<dyn FnMut(usize, &mut Rng) -> u64>| {
-        let mut rng = Rng::new(seed);
-        Trace { name, keys: (0..REQUESTS).map(|at| mix(next(at, &mut rng))).collect(), sizes }
-    };
-    let (zipf, narrow) = (&zipf, &narrow);
-    // Each from a family of keys of its own.
-    let steady = (0..REQUESTS).scan(Rng::new(91), |rng, _| Some(mix(zipf.next(rng) as u64))).collect();
-    let moving = |at: usize, rng: &mut Rng| (1 << 40) + (at / 30_000 * 1_500 + narrow.next(rng)) as u64;
-    let moving = (0..REQUESTS).scan(Rng::new(92), |rng, at| Some(mix(moving(at, rng)))).collect();
-    // A scan of 3,000 new keys every 10,000 requests.
-    let scanned = |at: usize, rng: &mut Rng| {
-        if at % 10_000 < 3_000 { (2 << 40) + at as u64 } else { (3 << 40) + zipf.next(rng) as u64 }
-    };
-    let scanned = (0..REQUESTS).scan(Rng::new(93), |rng, at| Some(mix(scanned(at, rng)))).collect();
+    let (wide, narrow) = (Draw::zipf(50_000, 0.9), Draw::zipf(5_000, 0.8));
+    let mut newest = 0_u64;
     vec![
-        Trace { name: "zipf", keys: steady, sizes },
-        Trace { name: "moving", keys: moving, sizes },
-        Trace { name: "scanned", keys: scanned, sizes },
-        make("looping", 94, Box::new(|at, rng| {
-            // Half of the requests walk around 4,000 keys.
-            if rng.below(2) == 0 { (4 << 40) + (at / 2 % 4_000) as u64 } else { (5 << 40) + rng.below(20_000) as u64 }
-        })),
-        make("recent", 95, Box::new({
-            let mut newest = 0_u64;
-            move |_, rng| {
-                // A third is new; the rest was new lately, the later the likelier.
-                if rng.below(3) == 0 {
-                    newest += 1;
-                }
-                let back = (rng.unit().powi(4) * 20_000.0) as u64;
-                (6 << 40) + newest.saturating_sub(back)
-            }
-        })),
+        pattern("zipf", 91, |_, rng| wide.next(rng) as u64),
+        // The hot keys move on, ten times.
+        pattern("moving", 92, |at, rng| (at / 30_000 * 1_500 + narrow.next(rng)) as u64),
+        // Every 10,000 requests a scan of 3,000 new keys.
+        pattern("scanned", 93, |at, rng| match at % 10_000 {
+            ..3_000 => (1 << 40) + at as u64,
+            _ => wide.next(rng) as u64,
+        }),
+        // Half of the requests walk around 4,000 keys.
+        pattern("looping", 94, |at, rng| match rng.below(2) {
+            0 => (1 << 40) + (at / 2 % 4_000) as u64,
+            _ => rng.below(20_000) as u64,
+        }),
+        // A third is new; the rest was new lately, the later the likelier.
+        pattern("recent", 95, |_, rng| {
+            newest += u64::from(rng.below(3) == 0);
+            newest.saturating_sub((rng.unit().powi(4) * 20_000.0) as u64)
+        }),
     ]
+}
+
+fn pattern(name: &'static str, seed: u64, mut next: impl FnMut(usize, &mut Rng) -> u64) -> Trace {
+    let mut rng = Rng::new(seed);
+    let keys = (0..REQUESTS).map(|at| mix(next(at, &mut rng))).collect();
+    Trace { name, keys, sizes: [500, 2_500, 10_000] }
 }
 
 #[cfg(test)]

@@ -42,25 +42,26 @@ fn group<Q, V>(
     run.note(format!("{} ...: capacity {CAPACITY}", names[0]));
     let ours: Full<Q, V, Strata<Q, V>> = Full::new(run, &entry);
     let quick: Full<Q, V, Quick<Q, V>> = Full::new(run, &entry);
-    let moka: Full<Q, V, Moka<Q, V>> = Full::new(run, &entry);
-    let foyer: Full<Q, V, Foyer<Q, V>> = Full::new(run, &entry);
     let cached: Full<Q, V, Cached<Q, V>> = Full::new(run, &entry);
+    let moka: Option<Full<Q, V, Moka<Q, V>>> = run.unless_quick(|| Full::new(run, &entry));
+    let foyer: Option<Full<Q, V, Foyer<Q, V>>> = run.unless_quick(|| Full::new(run, &entry));
     for threads in [1, 2] {
         if !run.wants(names[threads - 1]) {
             continue;
         }
-        let cases = vec![
+        let mut cases = vec![
             ours.inserts(&entry, threads),
             quick.inserts(&entry, threads),
             cached.inserts(&entry, threads),
-            moka.inserts(&entry, threads),
-            foyer.inserts(&entry, threads),
         ];
-        let results = interleave(run.either(7, 11), run.affordable(cases));
+        cases.extend(moka.iter().map(|moka| moka.inserts(&entry, threads)));
+        cases.extend(foyer.iter().map(|foyer| foyer.inserts(&entry, threads)));
+        let results = interleave(run.either(7, 11), cases);
         let rival = if against_quick { named(&results, "quick_cache") } else { best(&results) };
         run.compare(names[threads - 1], &results, rival, bounds[threads - 1]);
     }
-    for (name, held) in [ours.held(), quick.held(), moka.held(), foyer.held(), cached.held()] {
+    let rest = moka.iter().map(Full::held).chain(foyer.iter().map(Full::held));
+    for (name, held) in [ours.held(), quick.held(), cached.held()].into_iter().chain(rest) {
         run.resident(name, held, CAPACITY);
     }
 }
@@ -88,11 +89,7 @@ impl<Q: Query + ?Sized, V: Held, C: Contender<Q, V>> Full<Q, V, C> {
         (C::NAME, self.cache.resident())
     }
 
-    fn inserts<'a>(
-        &'a self,
-        entry: &'a (impl Fn(u64) -> (Q::Owned, V) + Sync),
-        threads: usize,
-    ) -> Case<'a> {
+    fn inserts<'a>(&'a self, entry: &'a (impl Fn(u64) -> (Q::Owned, V) + Sync), threads: usize) -> Case<'a> {
         case(C::NAME, move |_| {
             let prepare = |_: usize| {
                 let warm_up = INSERTS / 4;
