@@ -18,7 +18,7 @@ use crate::measure::{case, interleave, slice};
 use crate::run::Run;
 
 const ENTRIES: usize = 100_000;
-const CALLS: usize = 1 << 17;
+const CALLS: usize = 1 << 16;
 
 /// 100 organisations × 10 users × 100 keys.
 const ORGS: usize = 100;
@@ -65,7 +65,7 @@ fn one_off(run: &mut Run) {
     let lap = |get: &(dyn Fn(&[u32]) -> usize + Sync)| {
         slice(
             1,
-            |_| get(&calls[..CALLS / 4]),
+            |_| get(&calls[..CALLS / 2]),
             |_| {
                 assert_eq!(get(&calls), CALLS, "every get is a hit");
                 CALLS
@@ -87,7 +87,7 @@ fn one_off(run: &mut Run) {
         calls.iter().filter_map(get).count()
     };
     let cases = vec![case("strata-cache", |_| lap(&ours)), case("quick_cache", |_| lap(&theirs))];
-    let results = interleave(run.either(7, 15), cases);
+    let results = interleave(run.either(9, 21), cases);
     run.compare("one-off-get", &results, results[1], (Some(0.9), Some(0.6)));
 }
 
@@ -104,11 +104,11 @@ fn loads(run: &mut Run) {
     let (draw, mut rng) = (Draw::zipf(ENTRIES, 0.99), Rng::new(41));
     let drawn = std::iter::repeat_with(|| mix(draw.next(&mut rng) as u64));
     let keys: Vec<u64> = drawn.filter(|key| quick.0.peek(key).is_some()).take(CALLS).collect();
-    let rounds = run.either(7, 15);
+    let rounds = run.either(9, 21);
     let lap = |load: &(dyn Fn(&[u64]) -> usize + Sync)| {
         slice(
             1,
-            |_| load(&keys[..CALLS / 4]),
+            |_| load(&keys[..CALLS / 2]),
             |_| {
                 assert_eq!(load(&keys), 7 * CALLS, "no loader runs");
                 CALLS

@@ -12,7 +12,7 @@ use crate::measure::{Case, case, interleave, slice};
 use crate::run::{Run, named};
 
 const ENTRIES: usize = 100_000;
-const GETS: usize = 1 << 18;
+const GETS: usize = 1 << 17;
 
 type Bounds = [(Option<f64>, Option<f64>); 2];
 
@@ -85,7 +85,7 @@ where
         ];
         cases.extend(moka.iter().map(|moka| gets(moka, &sequences, threads)));
         cases.extend(foyer.iter().map(|foyer| gets(foyer, &sequences, threads)));
-        let results = interleave(run.either(7, 11), cases);
+        let results = interleave(run.either(9, 21), cases);
         run.compare(row, &results, named(&results, "quick_cache"), bound);
         if let (Some(row), Some(bounds)) = (names.get(threads + 1), bounds.get(1)) {
             run.compare(row, &results, named(&results, "papaya"), bounds[threads - 1]);
@@ -127,7 +127,7 @@ where
             gets
         };
         let prepare = |thread: usize| {
-            walk(&sequences[thread], GETS / 4);
+            walk(&sequences[thread], GETS / 2);
             &sequences[thread]
         };
         slice(threads, prepare, |keys| walk(keys, GETS))

@@ -1,10 +1,11 @@
 //! Rounds that interleave contenders, threads that start together, and a clock of ticks.
 //!
 //! (1) Every round runs one slice of each contender, and each round begins with another one. (2) Threads are spawned
-//! once a slice, prepare and warm up before a barrier, and the slice lasts from the first that starts to the last that
-//! ends. (3) A figure is wall time × threads ÷ operations.
+//! once a slice, prepare and warm up, and meet at a barrier that spins, so that nobody starts late because it slept; the
+//! slice lasts from the first that starts to the last that ends. (3) A figure is wall time × threads ÷ operations.
 
-use std::sync::{Barrier, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::stats::Figures;
@@ -46,12 +47,12 @@ pub fn slice<P>(
     prepare: impl Fn(usize) -> P + Sync,
     work: impl Fn(P) -> usize + Sync,
 ) -> f64 {
-    let barrier = Barrier::new(threads);
+    let arrived = AtomicUsize::new(0);
     let laps: Vec<(Instant, Instant, usize)> = std::thread::scope(|scope| {
-        let (barrier, prepare, work) = (&barrier, &prepare, &work);
+        let (arrived, prepare, work) = (&arrived, &prepare, &work);
         let run = move |thread| {
             let prepared = prepare(thread);
-            barrier.wait();
+            meet(arrived, threads);
             let start = Instant::now();
             let operations = work(prepared);
             (start, Instant::now(), operations)
@@ -63,6 +64,19 @@ pub fn slice<P>(
     let end = laps.iter().map(|lap| lap.1).max().expect("there is a thread");
     let operations: usize = laps.iter().map(|lap| lap.2).sum();
     (end - start).as_nanos() as f64 * threads as f64 / operations as f64
+}
+
+/// Waits until all have arrived; gives the processor away now and then, in case there are fewer of them than threads.
+fn meet(arrived: &AtomicUsize, threads: usize) {
+    arrived.fetch_add(1, Ordering::AcqRel);
+    let mut turns = 0_u32;
+    while arrived.load(Ordering::Acquire) < threads {
+        turns += 1;
+        if turns.is_multiple_of(10_000) {
+            std::thread::yield_now();
+        }
+        std::hint::spin_loop();
+    }
 }
 
 /// The processor's tick counter; nanoseconds where there is none that we know.

@@ -15,9 +15,9 @@ use crate::run::{Run, named};
 
 const CAPACITY: usize = 100_000;
 const KEYS: usize = 4 * CAPACITY;
-const OPERATIONS: usize = 1 << 17;
+const OPERATIONS: usize = 1 << 16;
 /// Slices in a sequence.
-const PARTS: usize = 12;
+const PARTS: usize = 24;
 
 pub fn rows(run: &mut Run) {
     let names = ["mixed-zipf-1t", "mixed-zipf-2t"];
@@ -50,7 +50,7 @@ pub fn rows(run: &mut Run) {
         ];
         cases.extend(moka.iter().map(|moka| operations(moka, &sequences, threads, &hits[3])));
         cases.extend(foyer.iter().map(|foyer| operations(foyer, &sequences, threads, &hits[4])));
-        let rounds = run.either(7, 11);
+        let rounds = run.either(9, 21);
         let results = interleave(rounds, cases);
         let gets = (rounds * threads * OPERATIONS) as f64 * 0.9;
         let ratio = |hits: &AtomicUsize| hits.load(Ordering::Relaxed) as f64 / gets * 100.0;
@@ -97,7 +97,7 @@ fn operations<'a, C: Contender<u64, u64>>(
                 let from = round % PARTS * OPERATIONS;
                 &sequences[thread][from..from + OPERATIONS]
             };
-            walk(cache, &part(round + PARTS - 1)[OPERATIONS / 4 * 3..]);
+            walk(cache, &part(round + PARTS - 1)[OPERATIONS / 2..]);
             part(round)
         };
         slice(threads, prepare, |operations| {

@@ -13,7 +13,7 @@ use crate::measure::{Case, case, interleave, slice};
 use crate::run::{Run, best, named};
 
 const CAPACITY: usize = 100_000;
-const INSERTS: usize = 100_000;
+const INSERTS: usize = 50_000;
 
 type Bounds = [(Option<f64>, Option<f64>); 2];
 
@@ -56,7 +56,7 @@ fn group<Q, V>(
         ];
         cases.extend(moka.iter().map(|moka| moka.inserts(&entry, threads)));
         cases.extend(foyer.iter().map(|foyer| foyer.inserts(&entry, threads)));
-        let results = interleave(run.either(7, 11), cases);
+        let results = interleave(run.either(9, 21), cases);
         let rival = if against_quick { named(&results, "quick_cache") } else { best(&results) };
         run.compare(names[threads - 1], &results, rival, bounds[threads - 1]);
     }
@@ -92,7 +92,7 @@ impl<Q: Query + ?Sized, V: Held, C: Contender<Q, V>> Full<Q, V, C> {
     fn inserts<'a>(&'a self, entry: &'a (impl Fn(u64) -> (Q::Owned, V) + Sync), threads: usize) -> Case<'a> {
         case(C::NAME, move |_| {
             let prepare = |_: usize| {
-                let warm_up = INSERTS / 4;
+                let warm_up = INSERTS / 2;
                 let first = self.next.fetch_add((INSERTS + warm_up) as u64, Ordering::Relaxed);
                 let mut made: Vec<_> = (first..).take(INSERTS + warm_up).map(entry).collect();
                 for (key, value) in made.drain(..warm_up) {
