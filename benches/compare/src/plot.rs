@@ -92,9 +92,19 @@ fn scale(figures: impl Iterator<Item = f64> + Clone) -> (Vec<f64>, impl Fn(f64) 
     (steps, place)
 }
 
+/// Nanoseconds in the unit in which they are a small number.
+fn time(nanos: f64) -> String {
+    let (figure, unit) = match nanos {
+        ..1e3 => (nanos, "ns"),
+        ..1e6 => (nanos / 1e3, "µs"),
+        _ => (nanos / 1e6, "ms"),
+    };
+    format!("{} {unit}", figure.round())
+}
+
 fn levels(plot: &mut Plot, steps: &[f64], place: &impl Fn(f64) -> f64) {
     for (at, step) in steps.iter().enumerate() {
-        plot.level(place(*step), if at == 0 { "axis" } else { "grid" }, &format!("{} ns", short(*step)));
+        plot.level(place(*step), if at == 0 { "axis" } else { "grid" }, &time(*step));
     }
 }
 
