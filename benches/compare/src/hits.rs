@@ -93,7 +93,11 @@ where
                 let slot = run.by_threads.iter_mut().find(|(name, _)| *name == result.name);
                 match slot {
                     Some((_, medians)) => medians[threads - 1] = result.figures.median,
-                    None => run.by_threads.push((result.name, [result.figures.median; 2])),
+                    None => {
+                        let mut medians = [f64::NAN; 2];
+                        medians[threads - 1] = result.figures.median;
+                        run.by_threads.push((result.name, medians));
+                    }
                 }
             }
         }

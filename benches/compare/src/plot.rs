@@ -117,7 +117,7 @@ fn threads(results: &[(&'static str, [f64; 2])]) -> String {
     let width = group * 0.8 / results.len() as f64;
     for (at, (name, medians)) in results.iter().enumerate() {
         plot.key(at, name);
-        for (threads, median) in medians.iter().enumerate() {
+        for (threads, median) in medians.iter().enumerate().filter(|(_, median)| median.is_finite()) {
             let x = LEFT + group * (threads as f64 + 0.1) + width * at as f64;
             let (y, colour) = (place(*median), COLOURS[at % COLOURS.len()]);
             let (bar, height) = (width * 0.86, HEIGHT - BOTTOM - y);
