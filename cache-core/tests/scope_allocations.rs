@@ -66,7 +66,7 @@ fn look_ups_and_resolved_anchors_do_not_allocate() {
         registry.find(&PathIds::new(&["org", "user"], [long.id_text(), 7.id_text()]), "test")
     });
     allocates_nothing(|| registry.find(&("user", &[("org_id", &forty[..]), ("user_id", "42")]), "test"));
-    allocates_nothing(|| anchor.with(&registry, |node| node.is_some()));
+    allocates_nothing(|| anchor.with(&strata_cache_core::epoch::pin(), &registry, |node| node.is_some()));
     allocates_nothing(|| anchor.create(&registry));
     allocates_nothing(|| {
         let _ = user.charge(1);
