@@ -130,7 +130,7 @@ impl Engine {
 
     /// Removes what is due. Returns how many entries; costs one load if nothing is.
     pub(crate) fn expire_due(&self) -> u64 {
-        if self.upkeep.is_nothing_due(|| self.now()) {
+        if self.upkeep.is_nothing_due(|| self.present()) {
             return 0;
         }
         let now = self.now();

@@ -71,25 +71,29 @@ struct Removed<'p, K, V> {
 pub(super) struct Removals<'p, K, V> {
     /// Set if anybody listens.
     pin: Option<&'p Pin>,
-    told: Vec<Removed<'p, K, V>>,
+    /// A slot's old content, as nearly every write in a full cache leaves.
     dropped: Option<(K, V)>,
-    also_dropped: Vec<(K, V)>,
-    node: Option<Arc<Node>>,
-    also_nodes: Vec<Arc<Node>>,
+    rest: Option<Box<Rest<'p, K, V>>>,
+}
+
+/// What few writes leave.
+struct Rest<'p, K, V> {
+    told: Vec<Removed<'p, K, V>>,
+    dropped: Vec<(K, V)>,
+    nodes: Vec<Arc<Node>>,
     fault: Option<Fault>,
 }
 
 impl<'p, K, V> Removals<'p, K, V> {
     pub(super) const fn new(pin: Option<&'p Pin>) -> Self {
-        Self {
-            pin,
-            told: Vec::new(),
-            dropped: None,
-            also_dropped: Vec::new(),
-            node: None,
-            also_nodes: Vec::new(),
-            fault: None,
-        }
+        Self { pin, dropped: None, rest: None }
+    }
+
+    fn rest(&mut self) -> &mut Rest<'p, K, V> {
+        self.rest.get_or_insert_with(|| {
+            let (told, dropped, nodes) = (Vec::new(), Vec::new(), Vec::new());
+            Box::new(Rest { told, dropped, nodes, fault: None })
+        })
     }
 
     /// The pin that keeps what is to be told of, if anybody listens.
@@ -99,44 +103,62 @@ impl<'p, K, V> Removals<'p, K, V> {
 
     /// An entry leaves that somebody wants to hear of.
     pub(super) fn tell(&mut self, entry: Entry<'p, K, V>, node: Arc<Node>, weight: u64, cause: RemovalCause) {
-        self.told.push(Removed { node, weight, cause, entry });
+        self.rest().told.push(Removed { node, weight, cause, entry });
     }
 
     /// Something may be dropped after the lock.
     pub(super) fn drop_later(&mut self, old: Option<(K, V)>) {
         match old {
+            None => {}
             Some(old) if self.dropped.is_none() => self.dropped = Some(old),
-            old => self.also_dropped.extend(old),
+            Some(old) => self.rest().dropped.push(old),
         }
     }
 
     /// Where more than a few are to be dropped.
     pub(super) fn reclaimed(&mut self) -> &mut Vec<(K, V)> {
-        &mut self.also_dropped
+        &mut self.rest().dropped
     }
 
     /// The last entry of a scope in a shard went, and with it a hold of the scope's node.
     pub(super) fn let_go(&mut self, node: Option<Arc<Node>>) {
-        match node {
-            Some(node) if self.node.is_none() => self.node = Some(node),
-            node => self.also_nodes.extend(node),
+        if let Some(node) = node {
+            self.rest().nodes.push(node);
         }
     }
 
     /// Notes that a policy was set aside.
     pub(super) fn note(&mut self, fault: Option<Fault>) {
-        self.fault = self.fault.or(fault);
+        if fault.is_some() {
+            let rest = self.rest();
+            rest.fault = rest.fault.or(fault);
+        }
     }
 }
 
 impl<K, V> Removals<'_, K, V> {
     /// Tells the listeners and drops everything. Call it without a lock.
+    #[inline]
     pub(super) fn finish(
         self,
         region: &str,
         listener: Option<&Listener>,
         own: Option<&RegionListener<K, V>>,
     ) {
+        if let Some(dropped) = self.dropped
+            && std::mem::needs_drop::<(K, V)>()
+        {
+            guarded("drop", || drop(dropped));
+        }
+        if let Some(rest) = self.rest {
+            rest.finish(region, listener, own);
+        }
+    }
+}
+
+impl<K, V> Rest<'_, K, V> {
+    #[cold]
+    fn finish(self, region: &str, listener: Option<&Listener>, own: Option<&RegionListener<K, V>>) {
         if let Some(fault) = self.fault {
             let fault = fault.name();
             tracing::error!(target: "strata_cache", region, fault, "eviction policy set aside");
@@ -153,10 +175,7 @@ impl<K, V> Removals<'_, K, V> {
                 guarded("listener", || own(entry.key(), entry.value(), cause));
             }
         }
-        if let Some(dropped) = self.dropped {
-            guarded("drop", || drop(dropped));
-        }
-        for dropped in self.also_dropped {
+        for dropped in self.dropped {
             guarded("drop", || drop(dropped));
         }
     }

@@ -59,6 +59,8 @@ pub struct Engine {
     pub(super) upkeep: maintenance::Upkeep,
     /// What the age of entries is counted in: about sixteen to as many writes as the cache holds entries. Read by hits.
     generation: CachePadded<AtomicU8>,
+    /// Regions that hold entries, dead ones included.
+    populated: AtomicI64,
     /// Samples drawn so far.
     draws: AtomicU64,
     /// Entries of evicted scopes that are not swept yet.
@@ -83,6 +85,7 @@ impl Engine {
             watch: Watch::new(),
             upkeep: maintenance::Upkeep::new(maintenance, this.clone()),
             generation: CachePadded::new(AtomicU8::new(0)),
+            populated: AtomicI64::new(0),
             draws: AtomicU64::new(0),
             dead_entries: AtomicI64::new(0),
         })
@@ -191,9 +194,14 @@ impl Engine {
         }
     }
 
-    /// Whether the cache has one region.
+    /// Whether at most one region holds entries.
     pub(super) fn is_alone(&self) -> bool {
-        self.regions.len() == 1
+        self.populated.load(Relaxed) <= 1
+    }
+
+    /// A region got its first entry, or lost its last.
+    pub(super) fn count_populated(&self, change: i64) {
+        self.populated.fetch_add(change, Relaxed);
     }
 
     /// The present moment, for look-ups.

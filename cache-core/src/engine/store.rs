@@ -8,6 +8,7 @@
 
 use std::hash::Hash;
 use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use equivalent::Equivalent;
 
@@ -227,6 +228,22 @@ impl<K: Key, V: Value> Store<K, V> {
     pub fn count_lookup(&self, node: Option<&Node>, hit: bool) {
         let event = if hit { Event::Hit } else { Event::Miss };
         tally::count(Some(&self.counters), node.map(Node::stats), event);
+    }
+
+    /// One entry more, of this weight.
+    pub(super) fn grow_by(&self, engine: &Engine, weight: u64) {
+        if self.entries.fetch_add(1, Relaxed) == 0 {
+            engine.count_populated(1);
+        }
+        self.weight.fetch_add(weight.cast_signed(), Relaxed);
+    }
+
+    /// One entry less.
+    pub(super) fn shrink_by(&self, engine: &Engine, weight: u64) {
+        if self.entries.fetch_sub(1, Relaxed) == 1 {
+            engine.count_populated(-1);
+        }
+        self.weight.fetch_sub(weight.cast_signed(), Relaxed);
     }
 
     /// After the lock: tells listeners and drops what left.

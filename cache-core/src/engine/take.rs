@@ -5,7 +5,6 @@
 //! scope counted is nobody else's.
 
 use std::hash::Hash;
-use std::sync::atomic::Ordering::Relaxed;
 
 use equivalent::Equivalent;
 
@@ -88,8 +87,7 @@ impl<K: Key, V: Value> Store<K, V> {
     ) -> Option<Origin> {
         let release = |node: &Arc<Node>, weight| node.release(weight);
         let (weight, origin) = self.take_and(engine, shard, slot, cause, removals, release)?;
-        self.entries.fetch_sub(1, Relaxed);
-        self.weight.fetch_sub(weight.cast_signed(), Relaxed);
+        self.shrink_by(engine, weight);
         Some(origin)
     }
 

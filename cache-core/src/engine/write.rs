@@ -64,13 +64,13 @@ impl<K: Key, V: Value> Store<K, V> {
         let hash = self.hash(engine, node, &draft.key);
         let pin = self.listening(engine);
         let mut removals = Removals::new(pin.as_ref());
-        let mut after = After::new();
+        let mut after = None;
         let (fate, tired) = {
             let mut shard = self.shard(hash);
             let flights = &mut shard.books().flights;
             if !flights.is_empty() {
                 let same = |other: &Arc<Node>, key: &K| other.same_path(node) && draft.key == *key;
-                flights.detach(hash, same, &mut after);
+                flights.detach(hash, same, after.insert(After::new()));
             }
             let fate = self.link(engine, &mut shard, node, hash, draft, &mut removals);
             (fate, shard.is_tired())
@@ -110,8 +110,7 @@ impl<K: Key, V: Value> Store<K, V> {
             None => {
                 let charge = node.charge(draft.weight);
                 if charge == Charge::Live {
-                    self.entries.fetch_add(1, Relaxed);
-                    self.weight.fetch_add(draft.weight.cast_signed(), Relaxed);
+                    self.grow_by(engine, draft.weight);
                 }
                 charge
             }
@@ -132,8 +131,7 @@ impl<K: Key, V: Value> Store<K, V> {
             }
             Err(Stalled(payload)) => {
                 node.release(weight);
-                self.entries.fetch_sub(1, Relaxed);
-                self.weight.fetch_sub(weight.cast_signed(), Relaxed);
+                self.shrink_by(engine, weight);
                 tally::count(Some(&self.counters), Some(node.stats()), Event::Evicted);
                 return Fate::Gone(payload);
             }
@@ -176,8 +174,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 self.weight.fetch_add(change, Relaxed);
             }
         } else {
-            self.entries.fetch_sub(1, Relaxed);
-            self.weight.fetch_sub(left.cast_signed(), Relaxed);
+            self.shrink_by(engine, left);
         }
         Some(charge)
     }

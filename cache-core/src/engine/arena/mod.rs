@@ -316,18 +316,24 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let state = &mut self.writer.state;
         // SAFETY: the lock is held.
         let mut table = unsafe { self.arena.reader.table() };
-        if state.len >= table.buckets() * FILL || !table.has_room(hash) {
+        let mut room = if state.len < table.buckets() * FILL { table.room(hash) } else { None };
+        let room = loop {
+            if let Some(room) = room {
+                break room;
+            }
+            // More buckets while it is dense, then more seats, so this ends.
             self.arena.reader.grow(state);
             // SAFETY: the lock is held.
             table = unsafe { self.arena.reader.table() };
-        }
+            room = table.room(hash);
+        };
         let Some((slot, old)) = self.arena.vacate(state) else {
             return Err(Stalled(payload));
         };
         state.note(slot, header.deadline().moment());
         // SAFETY: `vacate` handed out an empty slot that no reader knows.
         unsafe { self.arena.reader.slots.fill(slot, Node::new(header, payload)) };
-        table.insert(hash, slot);
+        table.put(room, hash, slot);
         state.set_live(slot);
         Ok((SlotId(slot), old))
     }
@@ -388,7 +394,9 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     pub(super) fn is_tired(&mut self) -> bool {
         let state = &mut self.writer.state;
         let batch = BATCH.min(state.len / 16).max(4);
-        let tired = state.limbo.len() >= batch && state.retired >= batch / 2;
+        let waits = |&(stamp, _): &(Stamp, u32)| !epoch::is_past(stamp);
+        let tired =
+            state.retired >= batch / 2 && state.limbo.len() >= batch && state.limbo.front().is_some_and(waits);
         if tired {
             state.retired = 0;
         }

@@ -45,6 +45,17 @@ pub(super) struct Table {
 /// No slot.
 const VACANT: u32 = u32::MAX;
 
+/// In a [`Room`]: not a bucket.
+const CROWD: usize = usize::MAX;
+
+/// A place that nobody has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    bucket: usize,
+    way: usize,
+    displaced: bool,
+}
+
 impl Table {
     pub(super) fn new(buckets: usize, crowd: usize) -> Self {
         Self {
@@ -84,11 +95,38 @@ impl Table {
         found.or_else(|| crowd().find(|&slot| slot != VACANT && is(slot)))
     }
 
-    /// Whether a slot of this hash can be added.
-    pub(super) fn has_room(&self, hash: u32) -> bool {
-        self.buckets[self.home(hash)].free() != 0
-            || self.buckets[self.alternate(hash)].free() != 0
-            || self.seat(VACANT).is_some()
+    /// Where a slot of this hash can be added, if there is room. For the writer.
+    pub(super) fn room(&self, hash: u32) -> Option<Room> {
+        let home = self.home(hash);
+        let free = self.buckets[home].free();
+        if free.count_ones() >= ROOMY {
+            return Some(Room { bucket: home, way: free.trailing_zeros() as usize, displaced: false });
+        }
+        let other = self.alternate(hash);
+        let spare = self.buckets[other].free();
+        if free != 0 && spare.count_ones() <= free.count_ones() {
+            return Some(Room { bucket: home, way: free.trailing_zeros() as usize, displaced: false });
+        }
+        if spare != 0 {
+            return Some(Room { bucket: other, way: spare.trailing_zeros() as usize, displaced: true });
+        }
+        let seat = self.crowd.iter().position(|seat| seat.load(Ordering::Relaxed) == VACANT)?;
+        Some(Room { bucket: CROWD, way: seat, displaced: true })
+    }
+
+    /// Adds a slot where there was room for its hash. For the writer, before anything else changes.
+    pub(super) fn put(&self, room: Room, hash: u32, slot: u32) {
+        if room.bucket == CROWD {
+            self.crowd[room.way].store(slot, Ordering::Release);
+        } else {
+            let bucket = &self.buckets[room.bucket];
+            bucket.slots[room.way].store(slot, Ordering::Release);
+            bucket.set_tag(room.way, tag_of(hash));
+        }
+        if room.displaced {
+            // A reader who finds the count risen finds the slot as well.
+            self.buckets[self.home(hash)].displace(1);
+        }
     }
 
     /// The place of a slot in the crowd.
@@ -98,24 +136,7 @@ impl Table {
 
     /// Adds a slot. `false` if there is no room. For the writer.
     pub(super) fn insert(&self, hash: u32, slot: u32) -> bool {
-        let (at_home, at_other) = (self.home(hash), self.alternate(hash));
-        let home = &self.buckets[at_home];
-        let free = home.free();
-        if free.count_ones() >= ROOMY {
-            return home.fill(free, tag_of(hash), slot);
-        }
-        let other = &self.buckets[at_other];
-        let spare = other.free();
-        if free != 0 && spare.count_ones() <= free.count_ones() {
-            return home.fill(free, tag_of(hash), slot);
-        }
-        // A reader who finds the count risen finds the slot as well.
-        if !other.fill(spare, tag_of(hash), slot) {
-            let Some(seat) = self.seat(VACANT) else { return false };
-            seat.store(slot, Ordering::Release);
-        }
-        home.displace(1);
-        true
+        self.room(hash).map(|room| self.put(room, hash, slot)).is_some()
     }
 
     /// Takes a slot out; whether it was there. For the writer.
@@ -191,16 +212,6 @@ impl Bucket {
 
     fn free(&self) -> u32 {
         matches(self.words(), 0) & WAYS_MASK
-    }
-
-    fn fill(&self, free: u32, tag: u8, slot: u32) -> bool {
-        if free == 0 {
-            return false;
-        }
-        let way = free.trailing_zeros() as usize;
-        self.slots[way].store(slot, Ordering::Release);
-        self.set_tag(way, tag);
-        true
     }
 
     fn clear(&self, tag: u8, slot: u32) -> bool {
@@ -310,7 +321,7 @@ mod tests {
                 let hash = hash_of(key);
                 match (step, map.get(&key).copied()) {
                     (0 | 1, None) => {
-                        let room = table.has_room(hash);
+                        let room = table.room(hash).is_some();
                         prop_assert_eq!(table.insert(hash, slot), room);
                         if room {
                             map.insert(key, slot);
