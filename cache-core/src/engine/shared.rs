@@ -3,7 +3,7 @@
 //! (1) An eviction of a scope is counted once, and what had expired by then is not in it. (2) `dead_entries` is what
 //! evictions took and the sweep has not unlinked yet. Cost: an eviction is O(depth), beside what has expired.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::Hash;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed, Ordering::SeqCst};
 
@@ -12,6 +12,7 @@ use crossbeam_utils::CachePadded;
 use super::shard::Books;
 use super::{Detached, Limits, Listener, Maintenance, Regions, Spare, maintenance};
 use crate::clock::{Moment, TimeSource};
+use crate::epoch;
 use crate::expiry::Ttl;
 use crate::flight::{LeaseTimes, Reaper, Setup, Watch};
 use crate::policy::Policy;
@@ -72,6 +73,7 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Arc<Self> {
         let EngineConfig { tree, tracked, limits, policy, ttl, time, maintenance, lease_times, listener } =
             config;
+        epoch::prepare();
         Arc::new_cyclic(|this| Self {
             registry: Registry::new(tree, tracked),
             regions: Regions::default(),
@@ -172,10 +174,8 @@ impl Engine {
     /// The process-keyed hash of a path and key; the same for every incarnation of the path.
     #[inline]
     pub(crate) fn hash<Q: Hash + ?Sized>(&self, node: &Node, key: &Q) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write_u64(node.path_hash());
-        key.hash(&mut hasher);
-        hasher.finish()
+        // Both halves are keyed and spread over all bits, so that one may simply shift the other.
+        self.hasher.hash_one(key) ^ node.path_hash()
     }
 
     /// The present generation.

@@ -225,6 +225,7 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 
     /// Counts a lookup for the region and for the scopes that are tracked.
+    #[inline]
     pub fn count_lookup(&self, node: Option<&Node>, hit: bool) {
         let event = if hit { Event::Hit } else { Event::Miss };
         tally::count(Some(&self.counters), node.map(Node::stats), event);

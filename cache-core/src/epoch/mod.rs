@@ -27,6 +27,7 @@
 //! After Fraser, "Practical lock-freedom", Cambridge 2004, section 5.2.3. He frees three epochs by turns; we compare numbers, so
 //! that a reader who is late holds back what it may have seen, and not the epoch itself.
 
+mod barrier;
 mod deferred;
 mod domain;
 #[cfg(all(test, shuttle))]
@@ -39,6 +40,7 @@ mod slot;
 #[cfg(all(test, not(any(shuttle, loom))))]
 mod tests;
 
+pub(crate) use barrier::prepare;
 pub(crate) use deferred::{collect, defer};
 pub(crate) use domain::Stamp;
 pub(crate) use local::{advance, is_past, stamp};

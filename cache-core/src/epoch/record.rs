@@ -5,7 +5,8 @@
 
 use std::marker::PhantomData;
 
-use crate::sync::{AtomicBool, AtomicU64, OnceLock, Ordering, fence};
+use super::barrier;
+use crate::sync::{AtomicBool, AtomicU64, OnceLock, Ordering};
 
 /// In `nesting`: nobody gives the record back but the last pin.
 const ORPHAN: u64 = 1 << 63;
@@ -47,7 +48,7 @@ impl Record {
             // An epoch from long ago is as good: (1) wants that it was read before anything else is. `Release` for what
             // was done under the owner's previous pin, whose own word a scan may have missed.
             self.active.store(epoch.load(Ordering::Relaxed), Ordering::Release);
-            show();
+            barrier::light();
         }
         Pin { record: self, stays: PhantomData }
     }
@@ -82,12 +83,6 @@ impl Record {
         !self.taken.load(Ordering::Relaxed)
             && self.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
-}
-
-/// The fence of (2) between showing the epoch and the first look.
-#[inline]
-fn show() {
-    fence(Ordering::SeqCst);
 }
 
 /// While it lives, nothing that its thread finds is used again. It stays on its thread.

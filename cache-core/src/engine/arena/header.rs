@@ -1,13 +1,13 @@
 //! What every entry carries beside key and value, in sixteen bytes.
 //!
-//! (1) `scope` and `hash` are written before the entry can be found and not again. (2) Heat and age are hints: readers
+//! (1) Scope and hash are written before the entry can be found and not again. (2) Heat and age are hints: readers
 //! raise them with plain loads and stores, so a raise may be lost. (3) A deadline is kept as 42 bits and a shift, rounded
 //! down: by nothing within 73 minutes of the clock's origin, nor for whole milliseconds within three days, and by less
 //! than 1/2^41 of the moment ever. (4) The halves of a deadline are read separately; only deadlines that readers move
 //! (time-to-idle) can be read torn, while they are being moved, which is while the entry is in use.
 
 use crate::clock::Moment;
-use crate::sync::{AtomicU8, AtomicU16, AtomicU32, Ordering::Relaxed};
+use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Bits of a packed deadline that count; six more say by how much they are shifted.
 const DIGITS: u32 = 42;
@@ -50,8 +50,8 @@ impl Deadline {
 #[derive(Debug)]
 #[repr(C)]
 pub(in crate::engine) struct Header {
-    scope: AtomicU32,
-    hash: AtomicU32,
+    /// The scope's number above, the hash below.
+    id: AtomicU64,
     deadline_low: AtomicU32,
     deadline_high: AtomicU16,
     heat: AtomicU8,
@@ -65,8 +65,7 @@ impl Header {
     pub(in crate::engine) fn new(scope: u32, hash: u32, deadline: Deadline, age: u8) -> Self {
         let (low, high) = split(deadline);
         Self {
-            scope: AtomicU32::new(scope),
-            hash: AtomicU32::new(hash),
+            id: AtomicU64::new(id_of(scope, hash)),
             deadline_low: AtomicU32::new(low),
             deadline_high: AtomicU16::new(high),
             heat: AtomicU8::new(0),
@@ -74,14 +73,21 @@ impl Header {
         }
     }
 
+    /// Whether it has this [`id_of`].
     #[inline]
-    pub(in crate::engine) fn scope(&self) -> u32 {
-        self.scope.load(Relaxed)
+    pub(super) fn is(&self, id: u64) -> bool {
+        self.id.load(Relaxed) == id
     }
 
     #[inline]
+    pub(in crate::engine) fn scope(&self) -> u32 {
+        (self.id.load(Relaxed) >> 32) as u32
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
     pub(in crate::engine) fn hash(&self) -> u32 {
-        self.hash.load(Relaxed)
+        self.id.load(Relaxed) as u32
     }
 
     #[inline]
@@ -143,6 +149,12 @@ impl Header {
             self.age.store(generation, Relaxed);
         }
     }
+}
+
+/// A scope's number and a hash in one word.
+#[inline]
+pub(super) const fn id_of(scope: u32, hash: u32) -> u64 {
+    (scope as u64) << 32 | hash as u64
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "the halves of 48 bits")]

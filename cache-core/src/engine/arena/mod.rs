@@ -23,6 +23,7 @@ use std::hash::Hash;
 use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
 
+use header::id_of;
 pub(super) use header::{Deadline, Header};
 use slots::{Node, SEGMENTS, Slots, first_of, numbers_of};
 use table::{FILL, Table};
@@ -195,19 +196,17 @@ impl<K, V> Reader<K, V> {
     {
         // SAFETY: by (6) the table lives while the caller is pinned; only a lock's holder replaces it.
         let table = unsafe { &*self.table.load(Ordering::Acquire) };
-        let is_it = |slot| {
+        let id = id_of(scope, hash);
+        table.find(hash, |slot| {
             // SAFETY: the table named the slot, so by (2) and (3) it is filled and stays so while the caller is pinned.
             let node = unsafe { self.slots.node(slot) };
-            if node.header.scope() != scope || node.header.hash() != hash {
-                return false;
+            if !node.header.is(id) {
+                return None;
             }
             // SAFETY: as above.
             let (known, _) = unsafe { node.payload() };
-            key.equivalent(known)
-        };
-        let slot = table.find(hash, is_it)?;
-        // SAFETY: as above.
-        Some(Entry { node: unsafe { self.slots.node(slot) }, slot: SlotId(slot) })
+            key.equivalent(known).then_some(Entry { node, slot: SlotId(slot) })
+        })
     }
 }
 

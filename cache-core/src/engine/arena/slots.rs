@@ -55,7 +55,8 @@ impl<K, V> Node<K, V> {
 
 /// The places of one shard.
 pub(super) struct Slots<K, V> {
-    segments: [AtomicPtr<Node<K, V>>; SEGMENTS],
+    /// As many as a number can choose, so that choosing needs no check; those above [`SEGMENTS`] are never used.
+    segments: [AtomicPtr<Node<K, V>>; 32],
 }
 
 /// Segment and offset of a number.
@@ -122,7 +123,7 @@ impl<K, V> Slots<K, V> {
     fn address(&self, slot: u32) -> *mut Node<K, V> {
         let (segment, offset) = place(slot);
         // Whoever has a number has it from a release that came after the segment's.
-        self.segments[segment].load(Ordering::Acquire).wrapping_add(offset)
+        self.segments[segment % 32].load(Ordering::Acquire).wrapping_add(offset)
     }
 
     /// Asks for the line of a node ahead of its use.

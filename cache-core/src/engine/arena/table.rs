@@ -72,27 +72,27 @@ impl Table {
         self.buckets.len()
     }
 
-    /// Slots whose tag fits, until one is what was looked for.
+    /// Slots whose tag fits, until `what` makes something of one.
     #[inline]
-    pub(super) fn find(&self, hash: u32, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(super) fn find<R>(&self, hash: u32, mut what: impl FnMut(u32) -> Option<R>) -> Option<R> {
         let home = &self.buckets[self.home(hash)];
         let tag = tag_of(hash);
         let words = home.words();
-        if let Some((_, slot)) = home.search(words, tag, &mut is) {
-            return Some(slot);
+        if let Some((_, found)) = home.search(words, tag, &mut what) {
+            return Some(found);
         }
         if words[1] >> 32 == 0 {
             return None;
         }
-        self.find_displaced(hash, tag, is)
+        self.find_displaced(hash, tag, what)
     }
 
-    #[cold]
-    fn find_displaced(&self, hash: u32, tag: u8, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+    #[inline(never)]
+    fn find_displaced<R>(&self, hash: u32, tag: u8, mut what: impl FnMut(u32) -> Option<R>) -> Option<R> {
         let other = &self.buckets[self.alternate(hash)];
-        let found = other.search(other.words(), tag, &mut is).map(|(_, slot)| slot);
+        let found = other.search(other.words(), tag, &mut what).map(|(_, found)| found);
         let crowd = || self.crowd.iter().map(|slot| slot.load(Ordering::Acquire));
-        found.or_else(|| crowd().find(|&slot| slot != VACANT && is(slot)))
+        found.or_else(|| crowd().filter(|&slot| slot != VACANT).find_map(what))
     }
 
     /// Where a slot of this hash can be added, if there is room. For the writer.
@@ -158,7 +158,7 @@ impl Table {
     pub(super) fn replace(&self, hash: u32, from: u32, to: u32) -> bool {
         let in_bucket = [self.home(hash), self.alternate(hash)].into_iter().any(|at| {
             let bucket = &self.buckets[at];
-            let found = bucket.search(bucket.words(), tag_of(hash), &mut |slot| slot == from);
+            let found = bucket.search(bucket.words(), tag_of(hash), &mut |slot| (slot == from).then_some(()));
             found.is_some_and(|(way, _)| {
                 bucket.slots[way].store(to, Ordering::Release);
                 true
@@ -197,13 +197,18 @@ impl Bucket {
     }
 
     #[inline]
-    fn search(&self, words: [u64; 2], tag: u8, is: &mut impl FnMut(u32) -> bool) -> Option<(usize, u32)> {
+    fn search<R>(
+        &self,
+        words: [u64; 2],
+        tag: u8,
+        what: &mut impl FnMut(u32) -> Option<R>,
+    ) -> Option<(usize, R)> {
         let mut fits = matches(words, tag) & WAYS_MASK;
         while fits != 0 {
             let way = fits.trailing_zeros() as usize;
             let slot = self.slots[way].load(Ordering::Acquire);
-            if is(slot) {
-                return Some((way, slot));
+            if let Some(found) = what(slot) {
+                return Some((way, found));
             }
             fits &= fits - 1;
         }
@@ -215,7 +220,7 @@ impl Bucket {
     }
 
     fn clear(&self, tag: u8, slot: u32) -> bool {
-        let found = self.search(self.words(), tag, &mut |other| other == slot);
+        let found = self.search(self.words(), tag, &mut |other| (other == slot).then_some(()));
         found.is_some_and(|(way, _)| {
             self.set_tag(way, 0);
             true
@@ -338,14 +343,14 @@ mod tests {
                     _ => prop_assert!(map.contains_key(&key) || !table.remove(hash, slot)),
                 }
                 for key in 0..40 {
-                    let found = table.find(hash_of(key), |slot| slot >> 16 == key);
+                    let found = table.find(hash_of(key), |slot| (slot >> 16 == key).then_some(slot));
                     prop_assert_eq!(found, map.get(&key).copied());
                 }
             }
             let displaced: u64 = table.buckets.iter().map(|bucket| bucket.words()[1] >> 32).sum();
             let away = map.iter().filter(|&(&key, &slot)| {
                 let home = &table.buckets[table.home(hash_of(key))];
-                home.search(home.words(), tag_of(hash_of(key)), &mut |other| other == slot).is_none()
+                home.search(home.words(), tag_of(hash_of(key)), &mut |other| (other == slot).then_some(())).is_none()
             });
             prop_assert_eq!(displaced, away.count() as u64);
         }
