@@ -20,7 +20,7 @@ const DEFAULT_CAPACITY: u64 = 10_000;
 
 /// Describes a cache.
 ///
-/// Without options: the default tree, 10,000 entries, LRU, no expiry, the system's clock, a maintenance thread.
+/// Without options: the default tree, 10,000 entries, the adaptive policy, no expiry, the system's clock, a maintenance thread.
 #[must_use = "a description is no cache before `build`"]
 #[derive(Default)]
 pub struct CacheBuilder {
@@ -58,7 +58,8 @@ impl CacheBuilder {
         self
     }
 
-    /// What goes when the cache is full. Default: LRU.
+    /// What goes when the cache is full: a [`Policy`], or the name of one (`"lru"`, `"sieve"`). Default:
+    /// [`Policy::Adaptive`].
     pub fn policy(mut self, policy: impl IntoPolicy) -> Self {
         self.policy = Some(policy.into_policy());
         self

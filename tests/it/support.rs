@@ -17,10 +17,10 @@ pub(crate) fn still() -> (CacheBuilder, TestClock) {
     (Cache::builder().clock(clock.clone()).maintenance(Maintenance::Manual), clock)
 }
 
-/// A cache of so many entries that does nothing by itself.
+/// A cache of so many entries that does nothing by itself, and whose order of eviction is easy to foresee.
 pub(crate) fn small(entries: u64) -> Result<(Cache, TestClock), Error> {
     let (builder, clock) = still();
-    Ok((builder.capacity(entries).build()?, clock))
+    Ok((builder.capacity(entries).policy("lru").build()?, clock))
 }
 
 pub(crate) const fn seconds(seconds: u64) -> Duration {

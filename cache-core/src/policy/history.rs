@@ -91,7 +91,8 @@ impl Counts for History {
 
 /// The lane of a fingerprint.
 fn find(bucket: u128, print: u16) -> Option<u32> {
-    let differs = (bucket ^ (ONES * u128::from(print))) & PRINT;
+    let half = u64::from(print) * ONES as u64;
+    let differs = (bucket ^ (u128::from(half) << 64 | u128::from(half))) & PRINT;
     // The lowest lane without a bit; higher ones may be told wrongly, but only if there is a lower one.
     let zero = differs.wrapping_sub(ONES) & !differs & (ONES << 15);
     (zero != 0).then(|| zero.trailing_zeros() / 16)
@@ -99,12 +100,16 @@ fn find(bucket: u128, print: u16) -> Option<u32> {
 
 /// The lane with the lowest count, of equals the one furthest back.
 fn rarest(bucket: u128) -> u32 {
-    let mut least = u32::MAX;
-    for lane in 0..LANES as u32 {
-        let count = (bucket >> (16 * lane)) as u32 & u32::from(TOP);
-        least = least.min(count << 3 | (7 - lane));
+    // The highest bit of a lane is set if its count is above 0, then 1, and so on; no lane carries into the next.
+    let mut above = (bucket & COUNT) + ONES * 0x7FFF;
+    for _ in 0..=TOP {
+        let rare = !above & (ONES << 15);
+        if rare != 0 {
+            return rare.ilog2() / 16;
+        }
+        above -= ONES;
     }
-    7 - (least & 7)
+    LANES as u32 - 1
 }
 
 #[cfg(test)]

@@ -64,11 +64,14 @@ impl Heads {
 
     /// The list to write to; one above [`LISTS`], which callers refuse, stands for the last.
     fn list_mut(&mut self, list: u8) -> &mut List {
-        let at = usize::from(list).min(LISTS - 1);
-        if at < NEAR {
-            return &mut self.near[at];
-        }
-        &mut self.far.get_or_insert_with(|| Box::new([List::EMPTY; LISTS - NEAR]))[at - NEAR]
+        let at = usize::from(list);
+        if at < NEAR { &mut self.near[at] } else { self.far_mut(at.min(LISTS - 1) - NEAR) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn far_mut(&mut self, at: usize) -> &mut List {
+        &mut self.far.get_or_insert_with(|| Box::new([List::EMPTY; LISTS - NEAR]))[at]
     }
 }
 
@@ -135,10 +138,10 @@ impl Orders {
     /// Ends a slot's membership, and takes it out of the list it may still be in. `false` if it was no member.
     pub fn release(&mut self, heads: &mut Heads, slot: SlotId) -> bool {
         let mut order = self.of(heads);
-        if !order.owns(slot) {
-            return false;
+        let Some(link) = order.member(slot) else { return false };
+        if link.list() != UNLISTED.list() {
+            order.cut(link);
         }
-        order.remove(slot);
         heads.members = heads.members.saturating_sub(1);
         self.members = self.members.saturating_sub(1);
         self.links[slot.index()] = FREE;
@@ -147,19 +150,16 @@ impl Orders {
 
     /// The policy's view of one domain.
     pub fn of<'a>(&'a mut self, heads: &'a mut Heads) -> Order<'a> {
-        Order { links: &mut self.links, domains: &self.domains, sole: self.sole, heads }
+        let alone = self.domains.is_empty() && self.sole == heads.domain && heads.domain != NOWHERE;
+        Order { links: &mut self.links, domains: &self.domains, alone, heads }
     }
 
     /// The domain a slot is a member of.
     pub fn domain_of(&self, slot: SlotId) -> Option<u32> {
         let link = self.links.get(slot.index())?;
-        (link.list() != FREE.list()).then(|| domain_in(&self.domains, self.sole, slot))
+        let domain = self.domains.get(slot.index()).copied().unwrap_or(self.sole);
+        (link.list() != FREE.list()).then_some(domain)
     }
-}
-
-/// The domain of a member.
-fn domain_in(domains: &[u32], sole: u32, slot: SlotId) -> u32 {
-    if domains.is_empty() { sole } else { domains.get(slot.index()).copied().unwrap_or(NOWHERE) }
 }
 
 /// One domain's lists, as its policy sees them: [`LISTS`] lists that begin empty, each with a front and a back.
@@ -167,7 +167,8 @@ fn domain_in(domains: &[u32], sole: u32, slot: SlotId) -> u32 {
 pub struct Order<'a> {
     links: &'a mut [Link],
     domains: &'a [u32],
-    sole: u32,
+    /// All members of the arena are of this domain.
+    alone: bool,
     heads: &'a mut Heads,
 }
 
@@ -273,18 +274,24 @@ impl Order<'_> {
         }
     }
 
+    #[inline]
     fn member(&self, slot: SlotId) -> Option<Link> {
         let link = *self.links.get(slot.index())?;
-        let ours = link.list() != FREE.list()
-            && self.heads.domain != NOWHERE
-            && domain_in(self.domains, self.sole, slot) == self.heads.domain;
+        let ours = link.list() != FREE.list() && (self.alone || self.named(slot));
         ours.then_some(link)
     }
 
+    /// Whether the table of domains says that a slot is of this one.
+    fn named(&self, slot: SlotId) -> bool {
+        self.heads.domain != NOWHERE && self.domains.get(slot.index()) == Some(&self.heads.domain)
+    }
+
+    #[inline]
     fn linked(&self, slot: SlotId) -> Option<Link> {
         self.member(slot).filter(|link| link.list() != UNLISTED.list())
     }
 
+    #[inline]
     fn place(&mut self, list: u8, slot: SlotId, front: bool) -> bool {
         if usize::from(list) >= LISTS {
             return false;
@@ -311,6 +318,7 @@ impl Order<'_> {
     }
 
     /// Joins the neighbours of a link that leaves its list.
+    #[inline]
     fn cut(&mut self, link: Link) {
         self.join(link.list(), link.prev(), link.next());
         let ends = self.heads.list_mut(link.list());
@@ -318,6 +326,7 @@ impl Order<'_> {
     }
 
     /// Makes two slots of a list neighbours; an absent one stands for that end of the list.
+    #[inline]
     fn join(&mut self, list: u8, before: u32, after: u32) {
         match self.links.get_mut(before as usize) {
             Some(link) => link.set_next(after),
