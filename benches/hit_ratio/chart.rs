@@ -69,7 +69,8 @@ fn draw(svg: &mut String, chart: &Chart, x: f64, y: f64) {
             free = across(*log) + 40.0;
         }
     }
-    for (at, (_, points)) in chart.curves.iter().enumerate() {
+    // The default policy last, on top of the others.
+    for (at, (_, points)) in chart.curves.iter().enumerate().rev() {
         let points: Vec<_> =
             logs.iter().zip(points).map(|(log, ratio)| (across(*log), down(*ratio))).collect();
         line(svg, at, &points);
