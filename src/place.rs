@@ -88,7 +88,9 @@ macro_rules! located {
             }
 
             fn count_absent(&self, cache: &Cache, operation: &'static str) -> Result<()> {
-                cache.engine().registry().nearest(self, operation).map(|node| tally::count(None, Some(node.stats()), Event::Miss))
+                cache.engine().registry().nearest(self, operation).map(|node| {
+                    tally::count(None, Some(node.stats()), Event::Miss);
+                })
             }
 
             fn create_node(&self, cache: &Cache, operation: &'static str) -> Result<Arc<Node>> {

@@ -89,6 +89,23 @@ impl TimeSource {
         }
     }
 
+    /// Whether a moment is still to come, if that can be said without reading a clock. By a word that is never ahead, so
+    /// a `true` may be a little late, as with [`now_cached`](Self::now_cached).
+    #[inline]
+    pub(crate) fn is_ahead(&self, moment: Moment) -> bool {
+        match self {
+            Self::System(clock) => clock.is_ahead(moment.0),
+            Self::Custom(_) => false,
+        }
+    }
+
+    /// Every so many look-ups of a thread: reads the clock for all who look at the word.
+    pub(crate) fn reread(&self) {
+        if matches!(self, Self::System(_)) {
+            SystemClock::reread();
+        }
+    }
+
     fn of(clock: &dyn Clock) -> Moment {
         Moment(u64::try_from(clock.now().as_nanos()).unwrap_or(u64::MAX - 1).min(u64::MAX - 1))
     }

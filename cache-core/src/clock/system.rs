@@ -35,6 +35,20 @@ impl SystemClock {
         OBSERVER.with(|observer| TICK.read(observer, read)).saturating_sub(self.origin)
     }
 
+    /// Whether a moment is still to come, by the ticking word alone; `false` where that does not say.
+    #[inline]
+    pub(super) fn is_ahead(&self, nanos: u64) -> bool {
+        // Not armed, the word is 0, and the difference larger than any moment.
+        nanos > TICK.word().wrapping_sub(self.origin)
+    }
+
+    /// Reads the clock for all who look at the word.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn reread() {
+        look();
+    }
+
     /// The same as a look-up is told it.
     #[inline]
     pub(super) fn nanos_cached(&self) -> u64 {

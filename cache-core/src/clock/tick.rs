@@ -73,6 +73,12 @@ impl Tick {
         Self { time: Alone(AtomicU64::new(0)), used: Alone(AtomicBool::new(false)) }
     }
 
+    /// The word itself: 0 while it is not armed.
+    #[inline]
+    pub(super) fn word(&self) -> u64 {
+        self.time.0.load(Ordering::Acquire)
+    }
+
     /// The time by the clock.
     pub(super) fn read(&self, observer: &Observer, clock: impl FnOnce() -> u64) -> u64 {
         let reading = clock().max(observer.last.get());

@@ -133,7 +133,12 @@ impl Domains {
     }
 
     /// Asks the policy; if it names the spared slot, asks again with that slot out of the order.
-    fn propose<K, V>(&mut self, domain: u32, entries: View<'_, K, V>, spare: Option<SlotId>) -> Option<SlotId> {
+    fn propose<K, V>(
+        &mut self,
+        domain: u32,
+        entries: View<'_, K, V>,
+        spare: Option<SlotId>,
+    ) -> Option<SlotId> {
         let owner = self.domains.get_mut(domain as usize)?.as_mut()?;
         let heat = Heat::new(&entries);
         let mut order = self.orders.of(&mut owner.heads);

@@ -14,8 +14,8 @@ use std::task::{Context, Poll};
 use super::Engine;
 use super::options::{Key, Value, Write};
 use super::removal::Removals;
-use super::store::Store;
 use super::shard::Draft;
+use super::store::Store;
 use super::write::Fate;
 use crate::epoch;
 use crate::flight::{
@@ -214,7 +214,8 @@ impl<K: Key, V: Value> Lease<K, V> {
         store.expire_before(engine, node, terms.as_ref().map_or(0, |&(weight, _)| weight));
         let hash = ticket.hash();
         // Made before the lock: to clone a value is to run user code.
-        let draft = terms.ok().map(|(weight, deadline)| Draft { key, value: value.clone(), weight, deadline });
+        let mut draft =
+            terms.ok().map(|(weight, deadline)| Draft { key, value: value.clone(), weight, deadline });
         let pin = store.listening(engine);
         let mut removals = Removals::new(pin.as_ref());
         let mut after = After::new();
@@ -223,26 +224,24 @@ impl<K: Key, V: Value> Lease<K, V> {
         let (landing, fate, tired) = {
             let mut shard = store.shard(hash);
             let current = shard.books().flights.is_current(&ticket);
-            let (landing, fate) = match draft {
-                draft if !current || !node.is_live() => {
-                    refused = draft;
-                    let stalled = !current && ticket.is_deposed();
-                    (if stalled { Landing::RefusedStalled } else { Landing::RefusedDetached }, None)
-                }
-                None => (Landing::RefusedWeight, None),
-                Some(draft) => match store.link(engine, &mut shard, node, hash, draft, &mut removals) {
+            let (landing, fate) = if !current || !node.is_live() {
+                let stalled = !current && ticket.is_deposed();
+                (if stalled { Landing::RefusedStalled } else { Landing::RefusedDetached }, None)
+            } else {
+                match store.link(engine, &mut shard, node, hash, &mut draft, &mut removals) {
+                    Fate::Nothing => (Landing::RefusedWeight, None),
                     Fate::Dead(draft) => {
                         refused = Some(draft);
                         (Landing::RefusedDetached, None)
                     }
                     fate => (Landing::Published, Some(fate)),
-                },
+                }
             };
             shard.books().flights.end(&mut ticket, &mut after);
             (landing, fate, shard.is_tired())
         };
         drop(after);
-        drop(refused);
+        drop((refused, draft));
         store.count_landing(landing);
         node.stats().count_load();
         ticket.complete(shared);

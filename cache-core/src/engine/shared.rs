@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed, Ordering::SeqCst};
 
 use crossbeam_utils::CachePadded;
 
+use super::arena::{Deadline, Header};
 use super::shard::Books;
 use super::{Detached, Limits, Listener, Maintenance, Regions, Spare, maintenance};
 use crate::clock::{Moment, TimeSource};
@@ -19,6 +20,9 @@ use crate::policy::Policy;
 use crate::scope::{Node, Registry, ScopeTree, TrackedLevels};
 use crate::stats::Stats;
 use crate::sync::{Arc, AtomicU8, AtomicU64, Weak};
+
+/// Of so many look-ups of a thread in one scope of a region, one reads the clock.
+const REREAD: u32 = 32;
 
 /// Up to so many entries a region is in one shard, and its order exact.
 const EXACT: u64 = 1024;
@@ -205,9 +209,29 @@ impl Engine {
     }
 
     /// The present moment, for look-ups.
-    #[inline]
     pub(crate) fn present(&self) -> Moment {
         self.time.now_cached()
+    }
+
+    /// After look-ups of a thread: now and then reads the clock for all.
+    #[inline]
+    pub(super) fn after(&self, look_ups: u32) {
+        if look_ups.is_multiple_of(REREAD) {
+            self.time.reread();
+        }
+    }
+
+    /// Whether an entry's time is over, for a look-up.
+    #[inline]
+    pub(super) fn is_over_for(&self, header: &Header) -> bool {
+        let deadline = header.deadline();
+        deadline != Deadline::NEVER && !self.time.is_ahead(deadline.moment()) && self.is_past(deadline)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_past(&self, deadline: Deadline) -> bool {
+        deadline.moment() <= self.present()
     }
 
     pub(crate) fn next_draw(&self) -> u64 {

@@ -89,8 +89,7 @@ impl Spaces {
 
     /// An entry of a scope goes. With the last one goes the node, to be dropped without the lock.
     pub(super) fn leave(&mut self, number: u32) -> Option<Arc<Node>> {
-        let mut space =
-            self.spaces.find_entry(spread(number), |space| space.node.number() == number).ok()?;
+        let mut space = self.spaces.find_entry(spread(number), |space| space.node.number() == number).ok()?;
         space.get_mut().entries -= 1;
         if space.get().entries > 0 {
             return None;

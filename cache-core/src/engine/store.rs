@@ -68,8 +68,11 @@ impl<K: Key, V: Value> Store<K, V> {
         let setup = Arc::new(engine.flight_setup(reaper));
         let separate = options.max_per_scope.is_some();
         let sample = Guarded::build(&engine.policy());
-        let hits =
-            Hits { heat_limit: sample.heat_limit(), touches: sample.touches(), exact: shards == 1 || separate };
+        let hits = Hits {
+            heat_limit: sample.heat_limit(),
+            touches: sample.touches(),
+            exact: shards == 1 || separate,
+        };
         let expected = if separate { 0 } else { engine.expected_in(shards) };
         let shard = |_| Shard::new(expected, Books::new(engine.policy(), Arc::clone(&setup), separate));
         Self {
@@ -106,15 +109,23 @@ impl<K: Key, V: Value> Store<K, V> {
 
     /// As [`get`](Self::get), for a caller who is pinned.
     #[inline]
-    pub fn get_pinned<Q>(&self, pin: &Pin, engine: &Engine, node: Option<&Node>, key: &Q, look: Look) -> Option<V>
+    pub fn get_pinned<Q>(
+        &self,
+        pin: &Pin,
+        engine: &Engine,
+        node: Option<&Node>,
+        key: &Q,
+        look: Look,
+    ) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let value = node.and_then(|node| self.read(pin, engine, node, key, look));
-        match look {
+        let count = match look {
             Look::Lookup => self.count_lookup(node, value.is_some()),
-            Look::Peek => tally::count(Some(&self.counters), node.map(Node::stats), Event::Peek),
-        }
+            Look::Peek => tally::count_up(Some(&self.counters), node.map(Node::stats), Event::Peek),
+        };
+        engine.after(count);
         value
     }
 
@@ -134,7 +145,7 @@ impl<K: Key, V: Value> Store<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let value = self.read(pin, engine, node, key, Look::Lookup)?;
-        self.count_lookup(Some(node), true);
+        engine.after(self.count_lookup(Some(node), true));
         Some(value)
     }
 
@@ -146,7 +157,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let hash = self.hash(engine, node, key);
         let shard = &self.shards[self.shard_index(hash)];
         let entry = shard.find(pin, short(hash), node.number(), key)?;
-        if entry.header().is_expired(|| engine.present()) {
+        if engine.is_over_for(entry.header()) {
             return None;
         }
         if look == Look::Lookup {
@@ -170,14 +181,8 @@ impl<K: Key, V: Value> Store<K, V> {
     /// Tells the policy of a hit. Where the order need not be exact, an entry that was touched a short while ago is not
     /// moved again: it is among the youngest eighth.
     #[cold]
-    fn report_touch<Q>(
-        &self,
-        engine: &Engine,
-        hash: u64,
-        entry: Entry<'_, K, V>,
-        node: &Node,
-        key: &Q,
-    ) where
+    fn report_touch<Q>(&self, engine: &Engine, hash: u64, entry: Entry<'_, K, V>, node: &Node, key: &Q)
+    where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let generation = engine.generation();
@@ -224,11 +229,11 @@ impl<K: Key, V: Value> Store<K, V> {
         self.hits.heat_limit
     }
 
-    /// Counts a lookup for the region and for the scopes that are tracked.
+    /// Counts a lookup for the region and for the scopes that are tracked. Answers the thread's own count.
     #[inline]
-    pub fn count_lookup(&self, node: Option<&Node>, hit: bool) {
+    pub fn count_lookup(&self, node: Option<&Node>, hit: bool) -> u32 {
         let event = if hit { Event::Hit } else { Event::Miss };
-        tally::count(Some(&self.counters), node.map(Node::stats), event);
+        tally::count_up(Some(&self.counters), node.map(Node::stats), event)
     }
 
     /// One entry more, of this weight.

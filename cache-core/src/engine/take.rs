@@ -131,9 +131,8 @@ impl<K: Key, V: Value> Store<K, V> {
     /// Drops what waits in a shard and readers have passed, so many at most; how many those were.
     pub(super) fn drop_past(&self, engine: &Engine, shard: &Shard<K, V>, most: usize) -> usize {
         let mut removals = Removals::new(None);
-        shard.lock().reclaim(most, removals.reclaimed());
-        let dropped = removals.reclaimed().len();
+        let freed = shard.lock().reclaim(most, removals.reclaimed());
         self.finish(engine, removals);
-        dropped
+        freed
     }
 }

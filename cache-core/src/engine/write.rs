@@ -34,6 +34,8 @@ pub(super) enum Fate<K, V> {
     Gone((K, V)),
     /// Its scope was evicted meanwhile.
     Dead(Draft<K, V>),
+    /// There was none.
+    Nothing,
 }
 
 impl<K: Key, V: Value> Store<K, V> {
@@ -61,7 +63,9 @@ impl<K: Key, V: Value> Store<K, V> {
     /// Stores under one node. Hands the draft back if the node was evicted meanwhile.
     fn insert_under(&self, engine: &Engine, node: &Arc<Node>, draft: Draft<K, V>) -> Result<(), Draft<K, V>> {
         self.expire_before(engine, node, draft.weight);
-        let hash = self.hash(engine, node, &draft.key);
+        let mut draft = Some(draft);
+        let Some(Draft { key, .. }) = &draft else { return Ok(()) };
+        let hash = self.hash(engine, node, key);
         let pin = self.listening(engine);
         let mut removals = Removals::new(pin.as_ref());
         let mut after = None;
@@ -69,10 +73,10 @@ impl<K: Key, V: Value> Store<K, V> {
             let mut shard = self.shard(hash);
             let flights = &mut shard.books().flights;
             if !flights.is_empty() {
-                let same = |other: &Arc<Node>, key: &K| other.same_path(node) && draft.key == *key;
+                let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key == known;
                 flights.detach(hash, same, after.insert(After::new()));
             }
-            let fate = self.link(engine, &mut shard, node, hash, draft, &mut removals);
+            let fate = self.link(engine, &mut shard, node, hash, &mut draft, &mut removals);
             (fate, shard.is_tired())
         };
         drop(after);
@@ -84,7 +88,8 @@ impl<K: Key, V: Value> Store<K, V> {
         linked
     }
 
-    /// Links a draft, or overwrites the value of its key, under the shard's lock. Where the cache is full, and this region
+    /// Links a draft, or overwrites the value of its key, under the shard's lock; the draft is the caller's until no `Eq` can
+    /// panic any more, so that it is not dropped under the lock. Where the cache is full, and this region
     /// all there is in it, the newcomer takes the place of the next to go.
     pub(super) fn link<'p>(
         &self,
@@ -92,18 +97,21 @@ impl<K: Key, V: Value> Store<K, V> {
         shard: &mut LockedShard<'p, K, V>,
         node: &Arc<Node>,
         hash: u64,
-        draft: Draft<K, V>,
+        draft: &mut Option<Draft<K, V>>,
         removals: &mut Removals<'p, K, V>,
     ) -> Fate<K, V> {
-        if let Some(entry) = shard.find(short(hash), node.number(), &draft.key) {
-            let slot = entry.slot();
-            if entry.header().is_expired(|| engine.now()) {
+        let found = draft.as_ref().and_then(|draft| shard.find(short(hash), node.number(), &draft.key));
+        let found = found.map(|entry| (entry.slot(), entry.header().is_expired(|| engine.now())));
+        let Some(draft) = draft.take() else { return Fate::Nothing };
+        match found {
+            None => {}
+            Some((slot, true)) => {
                 self.take(engine, shard, slot, RemovalCause::Expired, removals);
-            } else if node.is_live() {
-                return self.overwrite(engine, shard, slot, node, draft, removals);
-            } else {
-                return Fate::Dead(draft);
             }
+            Some((slot, false)) if node.is_live() => {
+                return self.overwrite(engine, shard, slot, node, draft, removals);
+            }
+            Some(_) => return Fate::Dead(draft),
         }
         let charged = match self.displace(engine, shard, node, draft.weight, removals) {
             Some(charge) => charge,
@@ -166,8 +174,7 @@ impl<K: Key, V: Value> Store<K, V> {
             charge = charged;
             counted
         };
-        let (left, _) =
-            self.take_and(engine, shard, victim, RemovalCause::Evicted, removals, exchange)?;
+        let (left, _) = self.take_and(engine, shard, victim, RemovalCause::Evicted, removals, exchange)?;
         if charge == Charge::Live {
             let change = weight.cast_signed().wrapping_sub(left.cast_signed());
             if change != 0 {
@@ -254,6 +261,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 Ok(None)
             }
             Fate::Dead(draft) => Err(draft),
+            Fate::Nothing => Ok(None),
         };
         self.finish(engine, removals);
         if let Some(slot) = result? {

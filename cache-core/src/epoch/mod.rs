@@ -43,6 +43,13 @@ mod tests;
 pub(crate) use barrier::prepare;
 pub(crate) use deferred::{collect, defer};
 pub(crate) use domain::Stamp;
-pub(crate) use local::{advance, is_past, stamp};
 pub use local::{Pin, pin};
+pub(crate) use local::{is_past, stamp};
 pub use slot::{Held, Slot};
+
+/// Raises the epoch, finds out which stamps are past, and drops deferred garbage that is. Waits for nobody. Call it outside
+/// of locks: it reads a line that another core writes for every thread.
+pub(crate) fn advance() {
+    local::advance();
+    collect();
+}

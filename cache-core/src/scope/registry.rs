@@ -69,7 +69,12 @@ impl Registry {
         let tracked = tracked.collect();
         // Schedules can be replayed only if nothing else is random.
         let state = if cfg!(shuttle) { RandomState::with_seeds(1, 2, 3, 4) } else { RandomState::new() };
-        let shared = Arc::new(Shared { tree, nodes: AtomicUsize::new(0), stirred: AtomicBool::new(false), numbers: Numbers::default() });
+        let shared = Arc::new(Shared {
+            tree,
+            nodes: AtomicUsize::new(0),
+            stirred: AtomicBool::new(false),
+            numbers: Numbers::default(),
+        });
         let root = Seed {
             id: 0,
             level: None,

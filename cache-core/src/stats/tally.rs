@@ -100,14 +100,22 @@ impl From<RemovalCause> for Event {
 /// Whom an event counts for: a region, a scope with those above it, or both.
 type Whom<'a> = (Option<&'a Arc<Counters>>, Option<&'a Arc<ScopeStats>>);
 
-/// Counts one event for a region and for a scope's path. No lock, no shared line, once the thread knows the pair.
+/// Counts one event for a region and for a scope's path. No lock, no shared line, once the thread knows the pair. Answers how
+/// many such events of the pair the thread has counted, or 0 where it does not know.
 #[inline]
-pub fn count(region: Option<&Arc<Counters>>, scope: Option<&Arc<ScopeStats>>, event: Event) {
+pub fn count_up(region: Option<&Arc<Counters>>, scope: Option<&Arc<ScopeStats>>, event: Event) -> u32 {
     #[cfg(not(shuttle))]
     if let Some(record) = MINE.get() {
         return record.count((region, scope), event);
     }
     count_first((region, scope), event);
+    0
+}
+
+/// As [`count_up`], without an answer.
+#[inline]
+pub fn count(region: Option<&Arc<Counters>>, scope: Option<&Arc<ScopeStats>>, event: Event) {
+    count_up(region, scope, event);
 }
 
 /// Counts where the thread has no record, or none any more.
@@ -118,7 +126,8 @@ fn count_first(whom: Whom<'_>, event: Event) {
     if LEAVER.try_with(|_| ()).is_ok() {
         let record = ROLL.enter();
         MINE.set(Some(record));
-        return record.count(whom, event);
+        record.count(whom, event);
+        return;
     }
     add((whom.0.map(Arc::as_ref), whom.1.map(Arc::as_ref)), event, 1);
 }
@@ -276,15 +285,15 @@ impl Cell {
         self.scope.load(Relaxed) == scope && self.region.load(Relaxed) == region
     }
 
-    /// Adds one, unless the count is full.
+    /// Adds one, and answers the new count; 0 if the count is full.
     #[inline]
-    fn bump(&self, event: Event) -> bool {
+    fn bump(&self, event: Event) -> u32 {
         let count = &self.counts[event as usize];
         let next = count.load(Relaxed).wrapping_add(1);
         if next != 0 {
             count.store(next, Relaxed);
         }
-        next != 0
+        next
     }
 
     /// Adds to the shared counters what is not in them yet. Answers the region, to be dropped without the lock.
@@ -322,16 +331,30 @@ impl Record {
 
     /// For the record's own thread only.
     #[inline]
-    fn count(&self, whom: Whom<'_>, event: Event) {
+    fn count(&self, whom: Whom<'_>, event: Event) -> u32 {
         let pair = Pair::of(whom);
-        let place = pair.place();
-        for place in [place, place ^ 1] {
-            let cell = &self.cells[place];
-            if cell.is_of(pair) && cell.bump(event) {
-                return;
+        let cell = &self.cells[pair.place()];
+        if cell.is_of(pair) {
+            let count = cell.bump(event);
+            if count != 0 {
+                return count;
+            }
+        }
+        self.count_beside(whom, pair, event)
+    }
+
+    /// Counts in the pair's other place.
+    #[inline(never)]
+    fn count_beside(&self, whom: Whom<'_>, pair: Pair, event: Event) -> u32 {
+        let cell = &self.cells[pair.place() ^ 1];
+        if cell.is_of(pair) {
+            let count = cell.bump(event);
+            if count != 0 {
+                return count;
             }
         }
         self.count_stray(whom, pair, event);
+        0
     }
 
     /// Counts for a pair that has no cell, or one with a full count.

@@ -47,7 +47,7 @@ const STALLED: usize = 4096;
 pub(super) struct Arena<K, V, B> {
     reader: CachePadded<Reader<K, V>>,
     writer: CachePadded<Mutex<Writer<K, V, B>>>,
-    /// Slots in limbo whose key or value needs a drop; a hint for maintenance.
+    /// Slots in limbo; a hint for maintenance.
     waiting: AtomicUsize,
 }
 
@@ -180,7 +180,7 @@ impl<K, V, B> Arena<K, V, B> {
         Some(Locked { arena: self, writer: self.writer.try_lock()? })
     }
 
-    /// Whether keys or values wait to be dropped. May be out of date.
+    /// Whether what left waits to be dropped or used again. May be out of date.
     pub(super) fn has_waiting(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
@@ -376,17 +376,22 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         true
     }
 
-    /// Hands out keys and values that no reader can see any more, so many at most, to be dropped without the lock.
-    pub(super) fn reclaim(&mut self, most: usize, into: &mut Vec<(K, V)>) {
+    /// Frees slots that no reader can see any more, so many at most; how many those were. Their keys and values are to be
+    /// dropped without the lock.
+    pub(super) fn reclaim(&mut self, most: usize, into: &mut Vec<(K, V)>) -> usize {
         let state = &mut self.writer.state;
-        for _ in 0..most {
-            let Some((slot, payload)) = self.arena.reclaim(state) else { break };
+        let mut freed = 0;
+        while freed < most
+            && let Some((slot, payload)) = self.arena.reclaim(state)
+        {
             state.free.push(slot);
             into.extend(payload);
+            freed += 1;
         }
         if state.len == 0 && state.limbo.is_empty() && state.fresh > 0 {
             self.arena.reader.release(state);
         }
+        freed
     }
 
     /// Whether it is time to raise the epoch: enough has been retired since. Says so once.
@@ -394,8 +399,9 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let state = &mut self.writer.state;
         let batch = BATCH.min(state.len / 16).max(4);
         let waits = |&(stamp, _): &(Stamp, u32)| !epoch::is_past(stamp);
-        let tired =
-            state.retired >= batch / 2 && state.limbo.len() >= batch && state.limbo.front().is_some_and(waits);
+        let tired = state.retired >= batch / 2
+            && state.limbo.len() >= batch
+            && state.limbo.front().is_some_and(waits);
         if tired {
             state.retired = 0;
         }
@@ -409,7 +415,11 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
 
     /// The live slots of the next chunk, from `chunk` on, that holds what is due, and the number of that chunk. At the
     /// end `None`, and the earliest deadline is exact up to entries that were put off.
-    pub(super) fn due(&mut self, chunk: usize, now: Moment) -> Option<(usize, impl Iterator<Item = SlotId> + use<K, V, B>)> {
+    pub(super) fn due(
+        &mut self,
+        chunk: usize,
+        now: Moment,
+    ) -> Option<(usize, impl Iterator<Item = SlotId> + use<K, V, B>)> {
         let Self { arena, writer } = self;
         let state = &mut writer.state;
         let found = state.chunks.iter().skip(chunk).position(|chunk| chunk.earliest <= now);
@@ -455,10 +465,10 @@ impl<K, V, B> Arena<K, V, B> {
             return None;
         }
         state.limbo.pop_front();
+        self.waiting.store(state.limbo.len(), Ordering::Relaxed);
         if !std::mem::needs_drop::<(K, V)>() {
             return Some((slot, None));
         }
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
         // SAFETY: the slot is filled (4), and no reader can still know it (3).
         Some((slot, Some(unsafe { self.reader.slots.node(slot).take() })))
     }
@@ -469,9 +479,7 @@ impl<K, V, B> Arena<K, V, B> {
         state.retired += 1;
         // After the table's store, as (3) asks.
         state.limbo.push_back((epoch::stamp(), slot));
-        if std::mem::needs_drop::<(K, V)>() {
-            self.waiting.fetch_add(1, Ordering::Relaxed);
-        }
+        self.waiting.store(state.limbo.len(), Ordering::Relaxed);
     }
 }
 
@@ -567,7 +575,9 @@ impl<K, V> State<K, V> {
     }
 
     fn is_live(&self, slot: u32) -> bool {
-        self.chunks.get(slot as usize / CHUNK).is_some_and(|chunk| chunk.live >> (slot as usize % CHUNK) & 1 != 0)
+        self.chunks
+            .get(slot as usize / CHUNK)
+            .is_some_and(|chunk| chunk.live >> (slot as usize % CHUNK) & 1 != 0)
     }
 
     /// Notes the deadline of an entry that is about to be live.

@@ -84,7 +84,8 @@ impl<K, V> Slots<K, V> {
 
     /// Gives a segment memory for so many nodes. For the writer, once between two calls of `free`.
     pub(super) fn allocate(&self, segment: usize, nodes: u32) {
-        let memory = Box::<[MaybeUninit<Node<K, V>>]>::new_uninit_slice(nodes.min(numbers_of(segment)) as usize);
+        let memory =
+            Box::<[MaybeUninit<Node<K, V>>]>::new_uninit_slice(nodes.min(numbers_of(segment)) as usize);
         self.segments[segment].store(Box::into_raw(memory).cast(), Ordering::Release);
     }
 

@@ -19,7 +19,7 @@ pub(super) const WAYS: usize = 12;
 pub(super) const FILL: usize = 8;
 
 /// The home takes a newcomer while it has so many ways free, or as many as the alternate.
-const ROOMY: u32 = 3;
+const ROOMY: u32 = 2;
 
 const WAYS_MASK: u32 = (1 << WAYS) - 1;
 

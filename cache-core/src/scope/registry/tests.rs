@@ -330,7 +330,9 @@ fn anchor_finds_its_way_after_its_node_was_evicted_or_collected() {
     let third = anchor.create(&registry).unwrap();
     assert!(third.is_live() && third.same_path(&first));
     assert!(Arc::ptr_eq(&third, &anchor.create(&registry).unwrap()));
-    assert!(anchor.with(&crate::epoch::pin(), &registry, |node| node.is_some_and(|node| node.id() == third.id())));
+    assert!(
+        anchor.with(&crate::epoch::pin(), &registry, |node| node.is_some_and(|node| node.id() == third.id()))
+    );
     registry.detach(&registry.root());
     assert!(anchor.create(&registry).unwrap().is_live());
     assert_eq!(format!("{anchor:?}"), "Anchor(org:1/user:2)");

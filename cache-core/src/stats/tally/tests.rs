@@ -1,8 +1,8 @@
 use std::time::Instant;
 
 use super::*;
-use std::cell::OnceCell;
 use crate::stats::{ScopeCounts, Stats};
+use std::cell::OnceCell;
 
 fn stats(region: &Counters) -> Stats {
     let mut stats = Stats::default();
@@ -19,8 +19,8 @@ fn tracked() -> Arc<ScopeStats> {
     Arc::new(ScopeStats::new(None, true))
 }
 
-fn times(n: u64, mut f: impl FnMut()) {
-    (0..n).for_each(|_| f());
+fn times<R>(n: u64, mut f: impl FnMut() -> R) {
+    (0..n).for_each(|_| drop(f()));
 }
 
 #[test]
@@ -74,7 +74,10 @@ fn thread_that_ends_leaves_its_counts_and_holds_nothing() {
     let record = record.join().unwrap();
     assert_eq!((stats(&region).hits, scope.settled().hits), (100, 100));
     assert_eq!((Arc::strong_count(&scope), Arc::weak_count(&region)), (1, 0));
-    assert!(ROLL.records.read().iter().any(|other| std::ptr::eq(*other, record)), "somebody may use it again");
+    assert!(
+        ROLL.records.read().iter().any(|other| std::ptr::eq(*other, record)),
+        "somebody may use it again"
+    );
 }
 
 #[test]
