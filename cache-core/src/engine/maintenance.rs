@@ -209,13 +209,13 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if *self.upkeep.enrolled.get_mut() {
+        if self.upkeep.enrolled.load(Ordering::Acquire) {
             thread::wake();
         }
     }
 }
 
-#[cfg(not(shuttle))]
+#[cfg(not(any(shuttle, loom)))]
 mod thread {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -295,7 +295,7 @@ mod thread {
     }
 }
 
-#[cfg(shuttle)]
+#[cfg(any(shuttle, loom))]
 mod thread {
     //! Explored schedules have no background thread: maintenance is one of the explored calls.
     pub(super) fn enroll(_: super::StdWeak<super::Engine>) {}

@@ -12,12 +12,12 @@ mod domain;
 mod keeper;
 mod lease;
 mod limits;
-#[cfg_attr(shuttle, allow(dead_code, reason = "explored schedules have no thread of ours"))]
+#[cfg_attr(any(shuttle, loom), allow(dead_code, reason = "explored schedules have no thread of ours"))]
 mod maintenance;
 mod options;
 mod place;
 mod regions;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(all(test, not(any(shuttle, loom))))]
 mod regressions;
 mod removal;
 mod room;

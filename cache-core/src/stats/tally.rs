@@ -11,9 +11,9 @@
 //! Cost: an event whose pair has a cell is two comparisons, a load and a store, on lines of the thread's own. Without a
 //! cell it is added to the shared counters, and every 32nd such event takes a cell over. A settlement visits every
 //! cell of every thread. 8 KiB a thread.
-//! Built with `--cfg shuttle`, records are explored by themselves, and [`count`] adds to the shared counters at once.
+//! Built with `--cfg shuttle` or `--cfg loom`, records are explored by themselves, and [`count`] adds to the shared counters at once.
 
-#[cfg(not(shuttle))]
+#[cfg(not(any(shuttle, loom)))]
 use std::cell::Cell as StdCell;
 
 use super::scope::ScopeStats;
@@ -104,7 +104,7 @@ type Whom<'a> = (Option<&'a Arc<Counters>>, Option<&'a Arc<ScopeStats>>);
 /// many such events of the pair the thread has counted, or 0 where it does not know.
 #[inline]
 pub fn count_up(region: Option<&Arc<Counters>>, scope: Option<&Arc<ScopeStats>>, event: Event) -> u32 {
-    #[cfg(not(shuttle))]
+    #[cfg(not(any(shuttle, loom)))]
     if let Some(record) = MINE.get() {
         return record.count((region, scope), event);
     }
@@ -122,7 +122,7 @@ pub fn count(region: Option<&Arc<Counters>>, scope: Option<&Arc<ScopeStats>>, ev
 #[cold]
 #[inline(never)]
 fn count_first(whom: Whom<'_>, event: Event) {
-    #[cfg(not(shuttle))]
+    #[cfg(not(any(shuttle, loom)))]
     if LEAVER.try_with(|_| ()).is_ok() {
         let record = ROLL.enter();
         MINE.set(Some(record));
@@ -135,22 +135,22 @@ fn count_first(whom: Whom<'_>, event: Event) {
 /// Brings what all threads have counted to the shared counters: every call that returned before is in them after.
 /// Lets go of scopes that are no more.
 pub fn settle() {
-    #[cfg(not(shuttle))]
+    #[cfg(not(any(shuttle, loom)))]
     ROLL.settle();
 }
 
 /// Clears the cells of a region that is being dropped.
 pub(super) fn forget(region: &Counters) {
-    #[cfg(not(shuttle))]
+    #[cfg(not(any(shuttle, loom)))]
     ROLL.forget(region);
-    #[cfg(shuttle)]
+    #[cfg(any(shuttle, loom))]
     let _ = region;
 }
 
-#[cfg(not(shuttle))]
+#[cfg(not(any(shuttle, loom)))]
 static ROLL: Roll = Roll { records: RwLock::new(Vec::new()), idle: Mutex::new(Vec::new()) };
 
-#[cfg(not(shuttle))]
+#[cfg(not(any(shuttle, loom)))]
 thread_local! {
     /// The thread's record. The cell has no destructor, so that it costs one load.
     static MINE: StdCell<Option<&'static Record>> = const { StdCell::new(None) };
@@ -158,10 +158,10 @@ thread_local! {
 }
 
 /// Settles, and gives the record back, when its thread ends.
-#[cfg(not(shuttle))]
+#[cfg(not(any(shuttle, loom)))]
 struct Leaver;
 
-#[cfg(not(shuttle))]
+#[cfg(not(any(shuttle, loom)))]
 impl Drop for Leaver {
     fn drop(&mut self) {
         if let Some(record) = MINE.take() {
@@ -219,10 +219,10 @@ impl Roll {
 }
 
 /// Cells of a record; a pair has its place in one of two.
-const CELLS: usize = if cfg!(shuttle) { 2 } else { 64 };
+const CELLS: usize = if cfg!(any(shuttle, loom)) { 2 } else { 64 };
 
 /// Of so many events without a cell, one takes a cell over.
-const PATIENCE: u32 = if cfg!(shuttle) { 2 } else { 32 };
+const PATIENCE: u32 = if cfg!(any(shuttle, loom)) { 2 } else { 32 };
 
 /// The region's address in a cell that belongs to nobody; no counters are there.
 const NOBODY: usize = 1;
@@ -276,7 +276,7 @@ impl Cell {
         Self {
             region: AtomicUsize::new(NOBODY),
             scope: AtomicUsize::new(0),
-            counts: [const { AtomicU32::new(0) }; Event::ALL.len()],
+            counts: std::array::from_fn(|_| AtomicU32::new(0)),
         }
     }
 
@@ -417,5 +417,5 @@ impl Record {
 #[cfg(shuttle)]
 mod explore;
 #[cfg(test)]
-#[cfg(not(shuttle))]
+#[cfg(not(any(shuttle, loom)))]
 mod tests;

@@ -16,6 +16,8 @@
 mod header;
 mod slots;
 mod table;
+#[cfg(all(test, not(any(shuttle, loom))))]
+mod tests;
 
 use std::collections::VecDeque;
 use std::hash::Hash;
@@ -42,6 +44,9 @@ const BATCH: usize = 64;
 
 /// Retired slots that may wait beside as many as are live; then nothing more is taken in until a reader moves on.
 const STALLED: usize = 4096;
+
+/// Segments of few nodes behind those that were expected.
+const BEYOND: usize = 2;
 
 /// A shard: entries, and what its writer keeps about them in `books`.
 pub(super) struct Arena<K, V, B> {
@@ -533,10 +538,18 @@ impl<K, V> Reader<K, V> {
         }
         let Some(segment) = state.allocated.iter().position(|&nodes| nodes == 0) else { return false };
         let (first, numbers) = (first_of(segment), numbers_of(segment));
-        // What is expected is not exceeded by much; where it was, in small steps.
         let missing = state.expected.saturating_sub(first);
-        let nodes = if missing == 0 && state.expected > 0 { numbers.min(256) } else { numbers };
-        let nodes = if missing > 0 { nodes.min(missing) } else { nodes };
+        let nodes = if state.expected == 0 {
+            numbers
+        } else if missing > 0 {
+            numbers.min(missing)
+        } else if first_of(segment.saturating_sub(BEYOND)) < state.expected {
+            // What is expected is not exceeded by much, so in small steps.
+            numbers.min(256)
+        } else {
+            // It was too little, as when the capacity was raised: segments are few, so twice as many each time.
+            numbers.min(state.allocated.iter().sum::<u32>().max(256))
+        };
         self.slots.allocate(segment, nodes);
         state.allocated[segment] = nodes;
         (state.fresh, state.fresh_end) = (first, first + nodes);
