@@ -14,6 +14,8 @@
 #![allow(unsafe_code, reason = "slots are shared between readers and a writer; the rules are above")]
 
 mod header;
+#[cfg(all(test, loom))]
+mod loomed;
 mod slots;
 mod table;
 #[cfg(all(test, not(any(shuttle, loom))))]

@@ -6,11 +6,10 @@
 //! arena's business; here every access that relies on it is unsafe and says so.
 //! Cost: one load and four instructions from a number to its node.
 
-use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 
 use super::header::Header;
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, Ordering, UnsafeCell};
 
 /// Numbers in the first segment.
 const FIRST: u32 = 16;
@@ -36,7 +35,7 @@ impl<K, V> Node<K, V> {
     #[inline]
     pub(super) unsafe fn payload(&self) -> &(K, V) {
         // SAFETY: nobody writes to a filled node's payload, as the caller says.
-        let payload = unsafe { &*self.payload.get() };
+        let payload = self.payload.with(|payload| unsafe { &*payload });
         // SAFETY: it is filled.
         unsafe { payload.assume_init_ref() }
     }
@@ -47,7 +46,7 @@ impl<K, V> Node<K, V> {
     /// The node is filled, nobody else can reach it, and it counts as empty from now on.
     pub(super) unsafe fn take(&self) -> (K, V) {
         // SAFETY: nobody else reaches the node, and its payload is not used again.
-        let payload = unsafe { self.payload.get().read() };
+        let payload = self.payload.with_mut(|payload| unsafe { payload.read() });
         // SAFETY: it is filled.
         unsafe { payload.assume_init() }
     }

@@ -40,6 +40,16 @@ pub(super) struct Table {
     buckets: Box<[Bucket]>,
     /// Slots of keys for which there was no way, `VACANT` between them.
     crowd: Box<[AtomicU32]>,
+    /// Written when the table goes, so that loom sees who looks too late.
+    #[cfg(loom)]
+    end: crate::sync::UnsafeCell<()>,
+}
+
+#[cfg(loom)]
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.end.with_mut(|_| ());
+    }
 }
 
 /// No slot.
@@ -61,6 +71,8 @@ impl Table {
         Self {
             buckets: (0..buckets.clamp(1, 1 << 27)).map(|_| Bucket::default()).collect(),
             crowd: (0..crowd).map(|_| AtomicU32::new(VACANT)).collect(),
+            #[cfg(loom)]
+            end: crate::sync::UnsafeCell::new(()),
         }
     }
 
@@ -75,6 +87,8 @@ impl Table {
     /// Slots whose tag fits, until `what` makes something of one.
     #[inline]
     pub(super) fn find<R>(&self, hash: u32, mut what: impl FnMut(u32) -> Option<R>) -> Option<R> {
+        #[cfg(loom)]
+        self.end.with(|_| ());
         let home = &self.buckets[self.home(hash)];
         let tag = tag_of(hash);
         let words = home.words();

@@ -1,0 +1,179 @@
+//! Readers against the writer of one shard, under every schedule and every value a load may see that loom finds: who finds
+//! a key may clone its value, whatever becomes of the slot and of the table meanwhile. Run by `cargo xtask model`. What was
+//! broken to see these fail stands in `docs/proof.md`.
+//!
+//! loom watches the cells of the slots, a cell in each value that its drop writes to, and one in each table.
+
+use std::sync::Arc;
+
+use loom::model::Builder;
+
+use super::*;
+use crate::epoch::{advance, collect, pin};
+use crate::sync::{UnsafeCell, thread};
+
+/// All keys have it, so that they meet in one bucket and under one tag.
+const HASH: u32 = 5;
+const SCOPE: u32 = 1;
+
+/// A value of a key and a version, which is gone once it was dropped.
+#[derive(Debug)]
+struct Thing {
+    content: UnsafeCell<(u32, u32)>,
+}
+
+impl Thing {
+    fn new(key: u32, version: u32) -> Self {
+        Self { content: UnsafeCell::new((key, version)) }
+    }
+
+    fn read(&self) -> (u32, u32) {
+        // SAFETY: that nobody writes is what is tested.
+        self.content.with(|content| unsafe { *content })
+    }
+}
+
+impl Drop for Thing {
+    fn drop(&mut self) {
+        // SAFETY: that nobody reads is what is tested.
+        self.content.with_mut(|content| unsafe { *content = (u32::MAX, u32::MAX) });
+    }
+}
+
+// SAFETY: the cell is what the tests are about; loom fails a test in which two accesses of it race.
+unsafe impl Sync for Thing {}
+
+type Shard = Arena<u32, Thing, ()>;
+
+fn header() -> Header {
+    Header::new(SCOPE, HASH, Deadline::NEVER, 0)
+}
+
+fn shard(keys: &[u32]) -> Arc<Shard> {
+    let shard = Shard::new(0, ());
+    keys.iter().for_each(|&key| drop(insert(&shard, key)));
+    Arc::new(shard)
+}
+
+fn insert(shard: &Shard, key: u32) -> Option<(u32, Thing)> {
+    shard.lock().insert(header(), (key, Thing::new(key, 1))).expect("there is memory").1
+}
+
+/// What a caller of `get` would get.
+fn get(shard: &Shard, key: u32) -> Option<u32> {
+    let pin = pin();
+    let entry = shard.find(&pin, HASH, SCOPE, &key)?;
+    let (of, version) = entry.value().read();
+    assert_eq!(of, key, "a foreign value");
+    Some(version)
+}
+
+fn retire(shard: &Shard, key: u32) {
+    let mut shard = shard.lock();
+    let slot = shard.find(HASH, SCOPE, &key).expect("it is there").slot();
+    assert!(shard.retire(slot));
+}
+
+fn reclaim(shard: &Shard) -> usize {
+    advance();
+    let mut gone = Vec::new();
+    shard.lock().reclaim(usize::MAX, &mut gone);
+    gone.len()
+}
+
+/// Runs `write` here while other threads run `readers`.
+fn play(keys: &'static [u32], readers: &'static [fn(&Shard)], write: fn(&Shard)) {
+    let mut model = Builder::new();
+    // Three changes of thread against its will find all that was broken; the models are to end in seconds.
+    model.preemption_bound = Some(3);
+    model.max_branches = 20_000;
+    model.check(move || {
+        let shard = shard(keys);
+        let readers: Vec<_> = readers
+            .iter()
+            .map(|read| {
+                let shard = Arc::clone(&shard);
+                thread::spawn(move || read(&shard))
+            })
+            .collect();
+        write(&shard);
+        readers.into_iter().for_each(|reader| reader.join().expect("the reader ends"));
+    });
+}
+
+#[test]
+fn loom_entry_that_is_found_is_complete() {
+    play(&[], &[|shard| assert!(matches!(get(shard, 1), None | Some(1)))], |shard| {
+        insert(shard, 1);
+        assert_eq!(get(shard, 1), Some(1));
+    });
+}
+
+#[test]
+fn loom_replaced_entry_is_found_old_or_new_and_never_missed() {
+    play(&[1], &[|shard| assert!(matches!(get(shard, 1), Some(1 | 2)))], |shard| {
+        let slot = shard.lock().find(HASH, SCOPE, &1).expect("it is there").slot();
+        let replaced = shard.lock().replace(slot, header(), (1, Thing::new(1, 2)));
+        drop(replaced.expect("there is memory"));
+        reclaim(shard);
+        assert_eq!(get(shard, 1), Some(2));
+    });
+}
+
+#[test]
+fn loom_retired_slot_is_used_again_for_another_key_only_when_readers_have_passed() {
+    play(&[1], &[|shard| assert!(matches!(get(shard, 1), None | Some(1)))], |shard| {
+        retire(shard, 1);
+        advance();
+        // The value that the slot held before, if readers had passed: dropped here.
+        drop(insert(shard, 2));
+        assert_eq!(get(shard, 2), Some(1));
+    });
+}
+
+#[test]
+fn loom_retired_slot_is_used_again_at_once_for_a_reader_of_the_newcomer() {
+    play(&[1], &[|shard| assert!(matches!(get(shard, 2), None | Some(1)))], |shard| {
+        retire(shard, 1);
+        advance();
+        drop(insert(shard, 2));
+    });
+}
+
+#[test]
+fn loom_table_that_was_outgrown_lives_until_readers_have_passed() {
+    play(&[1], &[|shard| assert!(matches!(get(shard, 1), None | Some(1)))], |shard| {
+        let locked = shard.lock();
+        shard.reader.grow(&locked.writer.state);
+        drop(locked);
+        assert_eq!(get(shard, 1), Some(1));
+        collect();
+        retire(shard, 1);
+        reclaim(shard);
+    });
+}
+
+#[test]
+fn loom_memory_that_is_given_back_is_known_to_nobody() {
+    play(&[1], &[|shard| assert!(matches!(get(shard, 1), None | Some(1)))], |shard| {
+        retire(shard, 1);
+        if reclaim(shard) == 1 {
+            assert_eq!(shard.lock().view().span(), 0, "it was given back");
+        }
+        collect();
+        drop(insert(shard, 1));
+    });
+}
+
+#[test]
+fn loom_value_is_handed_out_after_one_raise_when_nobody_reads() {
+    play(&[1, 2], &[|shard| assert!(matches!(get(shard, 2), Some(1)))], |_| ());
+    let mut model = Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| {
+        let shard = shard(&[1]);
+        assert_eq!(get(&shard, 1), Some(1));
+        retire(&shard, 1);
+        assert_eq!(reclaim(&shard), 1);
+    });
+}
