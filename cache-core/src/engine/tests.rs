@@ -1,2 +1,4 @@
 #[cfg(shuttle)]
 mod explore;
+#[cfg(shuttle)]
+mod explore_values;
