@@ -74,6 +74,13 @@ fn retire(shard: &Shard, key: u32) {
     assert!(shard.retire(slot));
 }
 
+/// Puts the second version of 1 in the place of the first.
+fn replace(shard: &Shard) {
+    let mut shard = shard.lock();
+    let slot = shard.find(HASH, SCOPE, &1).expect("it is there").slot();
+    drop(shard.replace(slot, header(), (1, Thing::new(1, 2))).expect("there is memory"));
+}
+
 fn reclaim(shard: &Shard) -> usize {
     advance();
     let mut gone = Vec::new();
@@ -81,14 +88,26 @@ fn reclaim(shard: &Shard) -> usize {
     gone.len()
 }
 
-/// Runs `write` here while other threads run `readers`.
+/// Runs a writer and readers at once. The writer has a thread of its own: from the first one loom explores little.
 fn play(keys: &'static [u32], readers: &'static [fn(&Shard)], write: fn(&Shard)) {
+    play_without(keys, &[], readers, write);
+}
+
+/// As [`play`], but some of the keys have gone before.
+fn play_without(
+    keys: &'static [u32],
+    gone: &'static [u32],
+    readers: &'static [fn(&Shard)],
+    write: fn(&Shard),
+) {
     let mut model = Builder::new();
-    // Three changes of thread against its will find all that was broken; the models are to end in seconds.
-    model.preemption_bound = Some(3);
+    // With three threads, three changes of thread against their will find all that was broken.
+    model.preemption_bound = (readers.len() > 1).then_some(3);
     model.max_branches = 20_000;
     model.check(move || {
         let shard = shard(keys);
+        gone.iter().for_each(|&key| retire(&shard, key));
+        assert_eq!(reclaim(&shard), gone.len());
         let readers: Vec<_> = readers
             .iter()
             .map(|read| {
@@ -96,7 +115,11 @@ fn play(keys: &'static [u32], readers: &'static [fn(&Shard)], write: fn(&Shard))
                 thread::spawn(move || read(&shard))
             })
             .collect();
-        write(&shard);
+        let writer = {
+            let shard = Arc::clone(&shard);
+            thread::spawn(move || write(&shard))
+        };
+        writer.join().expect("the writer ends");
         readers.into_iter().for_each(|reader| reader.join().expect("the reader ends"));
     });
 }
@@ -112,9 +135,7 @@ fn loom_entry_that_is_found_is_complete() {
 #[test]
 fn loom_replaced_entry_is_found_old_or_new_and_never_missed() {
     play(&[1], &[|shard| assert!(matches!(get(shard, 1), Some(1 | 2)))], |shard| {
-        let slot = shard.lock().find(HASH, SCOPE, &1).expect("it is there").slot();
-        let replaced = shard.lock().replace(slot, header(), (1, Thing::new(1, 2)));
-        drop(replaced.expect("there is memory"));
+        replace(shard);
         reclaim(shard);
         assert_eq!(get(shard, 1), Some(2));
     });
@@ -149,6 +170,35 @@ fn loom_table_that_was_outgrown_lives_until_readers_have_passed() {
         assert_eq!(get(shard, 1), Some(1));
         collect();
         retire(shard, 1);
+        reclaim(shard);
+    });
+}
+
+#[test]
+fn loom_way_that_is_used_again_shows_no_slot_from_before() {
+    // The slots of 1 and 2 are empty, and the newcomer has the one of 2 in the way of 1.
+    play_without(&[1, 2, 3], &[1, 2], &[|shard| assert_eq!(get(shard, 1), None)], |shard| {
+        drop(insert(shard, 4))
+    });
+}
+
+/// Somebody else raises the epoch at any moment: a stamp from before the unlink would be past too early.
+fn raise(_: &Shard) {
+    advance();
+}
+
+#[test]
+fn loom_retired_entry_is_stamped_after_the_table_forgot_it() {
+    play(&[1, 2], &[|shard| assert!(matches!(get(shard, 1), None | Some(1))), raise], |shard| {
+        retire(shard, 1);
+        reclaim(shard);
+    });
+}
+
+#[test]
+fn loom_replaced_entry_is_stamped_after_the_table_forgot_it() {
+    play(&[1], &[|shard| assert!(matches!(get(shard, 1), Some(1 | 2))), raise], |shard| {
+        replace(shard);
         reclaim(shard);
     });
 }

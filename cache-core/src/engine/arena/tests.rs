@@ -25,7 +25,11 @@ fn keys_of_one_hash_are_all_found_however_many() {
             for key in 0..200 {
                 add(&arena, hash, key).expect("there is memory");
                 for known in 0..=key {
-                    assert_eq!(value(&arena, hash, known), Some(known), "{known} of {key}, expected {expected}");
+                    assert_eq!(
+                        value(&arena, hash, known),
+                        Some(known),
+                        "{known} of {key}, expected {expected}"
+                    );
                 }
             }
         }
@@ -37,7 +41,8 @@ fn keys_of_few_hashes_among_many_are_all_found() {
     for crowded in [13, 24, 25, 30, 60] {
         let arena = Plain::new(0, ());
         for key in 0..2_000 {
-            let hash = if key % 3 == 0 && key / 3 < crowded { 5 } else { (key as u32).wrapping_mul(0x9e37_79b1) };
+            let hash =
+                if key % 3 == 0 && key / 3 < crowded { 5 } else { (key as u32).wrapping_mul(0x9e37_79b1) };
             add(&arena, hash, key).expect("there is memory");
             assert_eq!(value(&arena, hash, key), Some(key), "just added, with {crowded} of one hash");
         }

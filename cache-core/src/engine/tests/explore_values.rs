@@ -190,99 +190,131 @@ fn hit(world: &World) {
 
 #[test]
 fn shuttle_hit_against_inserts_that_evict() {
-    explore(2, |world| (1..3).for_each(|key| world.set(key, None)), &[hit, hit, |world| {
-        (3..8).for_each(|key| world.set(key, None));
-    }]);
+    explore(
+        2,
+        |world| (1..3).for_each(|key| world.set(key, None)),
+        &[hit, hit, |world| {
+            (3..8).for_each(|key| world.set(key, None));
+        }],
+    );
 }
 
 #[test]
 fn shuttle_hit_against_overwrites() {
-    explore(8, |world| world.set(1, None), &[
-        |world| assert!(world.get(1) && world.get(1), "what is overwritten is never missed"),
-        |world| (0..6).for_each(|_| world.set(1, None)),
+    explore(
+        8,
         |world| world.set(1, None),
-    ]);
+        &[
+            |world| assert!(world.get(1) && world.get(1), "what is overwritten is never missed"),
+            |world| (0..6).for_each(|_| world.set(1, None)),
+            |world| world.set(1, None),
+        ],
+    );
 }
 
 #[test]
 fn shuttle_hit_against_removals_and_new_inserts() {
-    explore(8, |world| world.set(1, None), &[hit, hit, |world| {
-        for _ in 0..3 {
-            world.remove(1);
-            world.set(2, None);
-            world.set(1, None);
-            world.remove(2);
-        }
-    }]);
+    explore(
+        8,
+        |world| world.set(1, None),
+        &[hit, hit, |world| {
+            for _ in 0..3 {
+                world.remove(1);
+                world.set(2, None);
+                world.set(1, None);
+                world.remove(2);
+            }
+        }],
+    );
 }
 
 #[test]
 fn shuttle_hit_against_growth_of_the_table() {
-    explore(64, |world| (1..8).for_each(|key| world.set(key, None)), &[
-        |world| assert!(world.get(1) && world.get(7), "what is there is found while the table grows"),
-        |world| (8..30).for_each(|key| world.set(key, None)),
-        |world| world.engine.maintain(),
-    ]);
+    explore(
+        64,
+        |world| (1..8).for_each(|key| world.set(key, None)),
+        &[
+            |world| assert!(world.get(1) && world.get(7), "what is there is found while the table grows"),
+            |world| (8..30).for_each(|key| world.set(key, None)),
+            |world| world.engine.maintain(),
+        ],
+    );
 }
 
 #[test]
 fn shuttle_hit_against_new_limits() {
-    explore(4, |world| (1..5).for_each(|key| world.set(key, None)), &[
-        hit,
-        |world| {
-            world.resize(1);
-            world.resize(3);
-            world.set(5, None);
-        },
-        |world| (6..9).for_each(|key| world.set(key, None)),
-    ]);
+    explore(
+        4,
+        |world| (1..5).for_each(|key| world.set(key, None)),
+        &[
+            hit,
+            |world| {
+                world.resize(1);
+                world.resize(3);
+                world.set(5, None);
+            },
+            |world| (6..9).for_each(|key| world.set(key, None)),
+        ],
+    );
 }
 
 #[test]
 fn shuttle_hit_against_evictions_of_the_scope() {
-    explore(4, |world| (1..4).for_each(|key| world.set(key, None)), &[
-        hit,
-        |world| {
-            world.evict_scope();
-            world.set(1, None);
-            world.evict_scope();
-        },
-        |world| world.engine.maintain(),
-        |world| (4..7).for_each(|key| world.set(key, None)),
-    ]);
+    explore(
+        4,
+        |world| (1..4).for_each(|key| world.set(key, None)),
+        &[
+            hit,
+            |world| {
+                world.evict_scope();
+                world.set(1, None);
+                world.evict_scope();
+            },
+            |world| world.engine.maintain(),
+            |world| (4..7).for_each(|key| world.set(key, None)),
+        ],
+    );
 }
 
 #[test]
 fn shuttle_hit_against_expiry() {
-    explore(4, |world| (1..4).for_each(|key| world.set(key, Some("1s"))), &[
-        hit,
-        |world| {
-            world.clock.advance(Duration::from_secs(1));
-            assert!(!world.get(3), "it has expired");
-            world.engine.maintain();
-        },
-        |world| {
-            world.set(2, Some("5s"));
-            world.engine.maintain();
-        },
-    ]);
+    explore(
+        4,
+        |world| (1..4).for_each(|key| world.set(key, Some("1s"))),
+        &[
+            hit,
+            |world| {
+                world.clock.advance(Duration::from_secs(1));
+                assert!(!world.get(3), "it has expired");
+                world.engine.maintain();
+            },
+            |world| {
+                world.set(2, Some("5s"));
+                world.engine.maintain();
+            },
+        ],
+    );
 }
 
 #[test]
 fn shuttle_hit_against_everything() {
-    explore(3, |world| (1..4).for_each(|key| world.set(key, Some("1s"))), &[
-        hit,
-        |world| {
-            world.clock.advance(Duration::from_secs(1));
-            world.set(1, None);
-            world.resize(2);
-        },
-        |world| {
-            world.evict_scope();
-            world.remove(2);
-            world.set(2, None);
-            world.set(4, None);
-        },
-        |world| world.engine.maintain(),
-    ]);
+    explore(
+        3,
+        |world| (1..4).for_each(|key| world.set(key, Some("1s"))),
+        &[
+            hit,
+            |world| {
+                world.clock.advance(Duration::from_secs(1));
+                world.set(1, None);
+                world.resize(2);
+            },
+            |world| {
+                world.evict_scope();
+                world.remove(2);
+                world.set(2, None);
+                world.set(4, None);
+            },
+            |world| world.engine.maintain(),
+        ],
+    );
 }
