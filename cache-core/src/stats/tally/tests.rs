@@ -3,7 +3,6 @@ use std::time::Instant;
 
 use super::*;
 use crate::stats::{ScopeCounts, Stats};
-use std::cell::OnceCell;
 
 fn stats(region: &Counters) -> Stats {
     let mut stats = Stats::default();
