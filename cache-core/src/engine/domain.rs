@@ -49,6 +49,11 @@ impl Domains {
         }
     }
 
+    /// Says how many entries are to come, about.
+    pub(super) fn expect(&mut self, entries: usize) {
+        self.orders.expect(entries);
+    }
+
     /// A new domain, of one scope or of all the shard.
     pub(super) fn open(&mut self, of_scope: bool) -> u32 {
         let domain = self.free.pop().unwrap_or_else(|| {
@@ -63,17 +68,6 @@ impl Domains {
 
     pub(super) fn len(&self, domain: u32) -> u64 {
         self.domains.get(domain as usize).and_then(Option::as_ref).map_or(0, |domain| domain.len)
-    }
-
-    pub(super) fn touches(&self, domain: u32) -> Touches {
-        let owner = self.domains.get(domain as usize).and_then(Option::as_ref);
-        owner.map_or(Touches::None, |owner| owner.policy.touches())
-    }
-
-    /// How far hits raise heat.
-    pub(super) fn heat_limit(&self, domain: u32) -> u8 {
-        let owner = self.domains.get(domain as usize).and_then(Option::as_ref);
-        owner.map_or(0, |owner| owner.policy.heat_limit())
     }
 
     pub(super) fn insert(&mut self, domain: u32, slot: SlotId, hash: u32, weight: Weight) {

@@ -171,13 +171,14 @@ impl Engine {
         }
     }
 
-    /// Drops what left the cache and readers have passed.
+    /// Drops what left the cache and readers have passed. Readers who are about to pass are waited for, but not for long.
     fn reclaim_all(&self) {
-        epoch::advance();
-        for region in self.regions().all().iter() {
-            region.reclaim(self);
+        let regions = self.regions().all();
+        epoch::settle();
+        if regions.iter().fold(false, |waits, region| region.reclaim(self) | waits) {
+            epoch::settle();
+            regions.iter().for_each(|region| _ = region.reclaim(self));
         }
-        epoch::collect();
     }
 
     /// Sweeps among the next `slots` slots, in one lock of one shard; nothing if somebody else is at it.

@@ -8,7 +8,7 @@ use super::arena::{Arena, CHUNK, Deadline, Header, Locked, Stalled, View};
 use super::domain::Domains;
 use super::space::Spaces;
 use crate::flight::{Flights, Setup};
-use crate::policy::{Fault, HeatSource, Policy, SlotId};
+use crate::policy::{Fault, HeatSource, Policy, SlotId, grow};
 use crate::scope::Node;
 use crate::sync::Arc;
 
@@ -96,6 +96,20 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         weights.set(slot, weight);
         domains.insert(domain, slot, hash, weight);
         Ok(Linked { slot, old })
+    }
+
+    /// Whether memory may have to be taken for one entry more, so that somebody should say how many are to come.
+    pub(super) fn is_at_a_step(&self) -> bool {
+        let len = self.view().len();
+        len >= 64 && len.is_power_of_two()
+    }
+
+    /// Says how many entries are to come, about.
+    pub(super) fn expect_entries(&mut self, entries: u32) {
+        self.expect(entries);
+        let Books { domains, weights, .. } = self.books();
+        domains.expect(entries as usize);
+        weights.expected = entries as usize;
     }
 
     /// Puts an entry in the place of the live one of its key, which keeps its heat and counts one use more. Answers
@@ -202,19 +216,22 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
 
 /// Weights of slots, once one was not 1.
 #[derive(Default)]
-struct Weights(Vec<u64>);
+struct Weights {
+    of: Vec<u64>,
+    expected: usize,
+}
 
 impl Weights {
     fn of(&self, slot: SlotId) -> u64 {
-        self.0.get(slot.index()).copied().unwrap_or(1)
+        self.of.get(slot.index()).copied().unwrap_or(1)
     }
 
     fn set(&mut self, slot: SlotId, weight: u64) {
-        if let Some(known) = self.0.get_mut(slot.index()) {
+        if let Some(known) = self.of.get_mut(slot.index()) {
             *known = weight;
         } else if weight != 1 {
-            self.0.resize(slot.index() + 1, 1);
-            self.0[slot.index()] = weight;
+            grow(&mut self.of, slot.index() + 1, self.expected, 1);
+            self.of[slot.index()] = weight;
         }
     }
 }

@@ -271,9 +271,12 @@ impl Engine {
         if max_per_scope.is_some() { wanted } else { wanted.min(prev_power_of_two(fit)) }
     }
 
-    /// Slots that each of so many shards needs at most, if the bound of entries says so; 0 if nobody knows.
-    pub(crate) fn expected_in(&self, shards: usize) -> u32 {
-        let Some(most) = self.limits.max_entries() else { return 0 };
+    /// Slots that each of so many shards needs at most, if a bound says so for entries of this mean weight; 0 if not.
+    pub(crate) fn expected_in(&self, shards: usize, mean_weight: u64) -> u32 {
+        let by_weight = self.limits.max_weight().map(|most| most / mean_weight.max(1));
+        let by_weight = by_weight.filter(|_| mean_weight > 0);
+        let bounds = [self.limits.max_entries(), by_weight];
+        let Some(most) = bounds.into_iter().flatten().min() else { return 0 };
         // Shares differ by chance, and some slots wait for readers to pass.
         let share = most / shards as u64;
         u32::try_from(share + share / 64 + 128).unwrap_or(0)

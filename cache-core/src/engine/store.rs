@@ -73,7 +73,7 @@ impl<K: Key, V: Value> Store<K, V> {
             touches: sample.touches(),
             exact: shards == 1 || separate,
         };
-        let expected = if separate { 0 } else { engine.expected_in(shards) };
+        let expected = if separate { 0 } else { engine.expected_in(shards, 0) };
         let shard = |_| Shard::new(expected, Books::new(engine.policy(), Arc::clone(&setup), separate));
         Self {
             id,
@@ -234,6 +234,14 @@ impl<K: Key, V: Value> Store<K, V> {
     pub fn count_lookup(&self, node: Option<&Node>, hit: bool) -> u32 {
         let event = if hit { Event::Hit } else { Event::Miss };
         tally::count_up(Some(&self.counters), node.map(Node::stats), event)
+    }
+
+    /// Tells a shard how many entries are to come.
+    #[cold]
+    pub(super) fn tell_expected(&self, engine: &Engine, shard: &mut LockedShard<'_, K, V>) {
+        let entries = self.entries.load(Relaxed).max(1).unsigned_abs();
+        let mean = self.weight.load(Relaxed).unsigned_abs().div_ceil(entries);
+        shard.expect_entries(engine.expected_in(self.shards.len(), mean));
     }
 
     /// One entry more, of this weight.

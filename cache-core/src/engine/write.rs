@@ -66,8 +66,9 @@ impl<K: Key, V: Value> Store<K, V> {
         let mut draft = Some(draft);
         let Some(Draft { key, .. }) = &draft else { return Ok(()) };
         let hash = self.hash(engine, node, key);
-        let pin = self.listening(engine);
-        let mut removals = Removals::new(pin.as_ref());
+        let pin = epoch::pin();
+        self.shards[self.shard_index(hash)].prefetch(&pin, short(hash));
+        let mut removals = Removals::new(self.is_heard(engine).then_some(&pin));
         let mut after = None;
         let (fate, tired) = {
             let mut shard = self.shard(hash);
@@ -130,6 +131,9 @@ impl<K: Key, V: Value> Store<K, V> {
         engine.note_deadline(draft.deadline.moment());
         let weight = draft.weight;
         let age = engine.tick(shard.books());
+        if shard.is_at_a_step() && self.options.max_per_scope.is_none() {
+            self.tell_expected(engine, shard);
+        }
         let linked = shard.link(node, short(hash), age, draft);
         tally::count(Some(&self.counters), Some(node.stats()), Event::Insert);
         let slot = match linked {

@@ -63,6 +63,11 @@ pub(crate) fn collect() {
     }
 }
 
+/// Whether no garbage waits.
+pub(crate) fn is_clean() -> bool {
+    LINE.count.load(Ordering::Relaxed) == 0
+}
+
 #[cold]
 fn drop_what_is_past() {
     if local::is_pinned() {

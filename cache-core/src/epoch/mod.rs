@@ -41,11 +41,24 @@ mod slot;
 mod tests;
 
 pub(crate) use barrier::prepare;
+use deferred::is_clean;
 pub(crate) use deferred::{collect, defer};
 pub(crate) use domain::Stamp;
 pub use local::{Pin, pin};
 pub(crate) use local::{is_past, stamp};
 pub use slot::{Held, Slot};
+
+/// Drops deferred garbage, and waits a little for readers who are about to pass. Whether none is left.
+pub(crate) fn settle() -> bool {
+    const TRIES: usize = if cfg!(any(shuttle, loom)) { 2 } else { 64 };
+    (0..TRIES).any(|_| {
+        advance();
+        is_clean() || {
+            crate::sync::thread::yield_now();
+            false
+        }
+    })
+}
 
 /// Raises the epoch, finds out which stamps are past, and drops deferred garbage that is. Waits for nobody. Call it outside
 /// of locks: it reads a line that another core writes for every thread.

@@ -59,6 +59,13 @@ impl<T: Send + Sync + 'static> Slot<T> {
         self.take_over(old)
     }
 
+    /// Takes out what it held. Nobody can look meanwhile, so nothing is deferred.
+    pub fn take(&mut self) -> Option<Arc<T>> {
+        let pointer = self.pointer.swap(std::ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: the slot's count, by (1). Whoever looks through the slot borrows it.
+        (!pointer.is_null()).then(|| unsafe { Arc::from_raw(pointer) })
+    }
+
     /// As [`swap`](Self::swap), if it holds this very thing; whether it did.
     pub fn replace(&self, known: &Arc<T>, value: Arc<T>) -> bool {
         let (known, value) = (Arc::as_ptr(known).cast_mut(), raw(Some(value)));
@@ -87,11 +94,7 @@ impl<T: Send + Sync + 'static> Slot<T> {
 
 impl<T: Send + Sync + 'static> Drop for Slot<T> {
     fn drop(&mut self) {
-        let pointer = self.pointer.load(Ordering::Relaxed);
-        if !pointer.is_null() {
-            // SAFETY: the slot's count, by (1). Whoever looked through it borrowed the slot.
-            drop(unsafe { Arc::from_raw(pointer) });
-        }
+        drop(self.take());
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering:
 use std::thread;
 
 use super::domain::Domain;
-use super::{Pin, advance, collect, defer, is_past, local, pin, stamp};
+use super::local::advance;
+use super::{Pin, collect, defer, is_past, local, pin, stamp};
 
 /// A domain that nobody else uses, so that what is past does not depend on other tests.
 fn domain() -> &'static Domain {

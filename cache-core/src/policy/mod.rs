@@ -41,6 +41,7 @@ pub use heat::{Heat, HeatSource};
 pub use kind::{Custom, Policy};
 pub use lfu::Lfu;
 pub use lru::Lru;
+pub(crate) use order::grow;
 pub use order::{Heads, LISTS, Order, Orders};
 pub use s3fifo::S3Fifo;
 pub use sieve::Sieve;

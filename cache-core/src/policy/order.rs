@@ -84,6 +84,8 @@ pub struct Orders {
     sole: u32,
     /// Members of all domains.
     members: usize,
+    /// Slots to come, about; 0 if nobody knows.
+    expected: usize,
 }
 
 impl Default for Orders {
@@ -95,7 +97,12 @@ impl Default for Orders {
 impl Orders {
     /// An arena without slots.
     pub const fn new() -> Self {
-        Self { links: Vec::new(), domains: Vec::new(), sole: NOWHERE, members: 0 }
+        Self { links: Vec::new(), domains: Vec::new(), sole: NOWHERE, members: 0, expected: 0 }
+    }
+
+    /// Says how many slots are to come, about, so that memory is taken in fitting steps.
+    pub fn expect(&mut self, slots: usize) {
+        self.expected = slots;
     }
 
     /// Makes a slot a member of a domain, not yet linked. Refused (`false`) if it is a member of any domain
@@ -105,7 +112,7 @@ impl Orders {
             return false;
         }
         if self.links.len() <= slot.index() {
-            self.links.resize(slot.index() + 1, FREE);
+            grow(&mut self.links, slot.index() + 1, self.expected, FREE);
         }
         if self.links[slot.index()].list() != FREE.list() {
             return false;
@@ -130,7 +137,7 @@ impl Orders {
             self.domains = vec![self.sole; self.links.len()];
         }
         if self.domains.len() < self.links.len() {
-            self.domains.resize(self.links.len(), NOWHERE);
+            grow(&mut self.domains, self.links.len(), self.expected, NOWHERE);
         }
         self.domains[slot.index()] = domain;
     }
@@ -342,6 +349,16 @@ impl Order<'_> {
 /// A slot number read from a link.
 fn some(number: u32) -> Option<SlotId> {
     (number != NONE).then_some(SlotId(number))
+}
+
+/// Lengthens a table of slots: to twice its room where it has to move, or to what is expected if that comes first.
+pub(crate) fn grow<T: Clone>(table: &mut Vec<T>, len: usize, expected: usize, fill: T) {
+    if len > table.capacity() {
+        let doubled = len.max(table.capacity() * 2).max(16);
+        let room = if (len..=doubled).contains(&expected) { expected } else { doubled };
+        table.reserve_exact(room - table.len());
+    }
+    table.resize(len, fill);
 }
 
 #[cfg(test)]

@@ -98,7 +98,10 @@ impl Anchor {
 
 impl Drop for Anchor {
     fn drop(&mut self) {
-        self.keep(None);
+        // Nobody reads through a handle that is dropped.
+        if let Some(node) = self.resolved.take() {
+            node.unpin();
+        }
     }
 }
 

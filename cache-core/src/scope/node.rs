@@ -192,7 +192,16 @@ impl Node {
 
     /// Whether neither this node nor one above it was detached.
     pub fn is_live(&self) -> bool {
-        self.chain().all(|node| !node.entries.is_dead())
+        let mut node = self;
+        loop {
+            if node.entries.is_dead() {
+                return false;
+            }
+            match &node.parent {
+                Some(parent) => node = parent,
+                None => return true,
+            }
+        }
     }
 
     /// As [`is_live`](Self::is_live), but walks only if the registry's word moved since the last walk. The word must
@@ -249,7 +258,17 @@ impl Node {
     /// paths share is not touched, for it would be one up and one down. The newcomer's weight comes first.
     ///
     /// A newcomer whose charge is dead has to be [released](Self::release), as after [`charge`](Self::charge).
+    #[inline]
     pub fn exchange(&self, leaving: &Self, [weight, left]: [u64; 2]) -> (Charge, bool) {
+        if self.id == leaving.id && weight == left {
+            // As if both happened at this look.
+            let live = self.is_live();
+            return (if live { Charge::Live } else { Charge::Dead }, live);
+        }
+        self.exchange_along(leaving, [weight, left])
+    }
+
+    fn exchange_along(&self, leaving: &Self, [weight, left]: [u64; 2]) -> (Charge, bool) {
         let shared = self.chain().find(|node| leaving.chain().any(|other| other.id == node.id));
         let Some(shared) = shared else {
             // Roots of two incarnations of the cache.

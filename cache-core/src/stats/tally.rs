@@ -393,6 +393,7 @@ impl Record {
 
     /// Forgets every pair of a settled record whose thread has ended.
     fn clear(&self, cleared: &mut Vec<Owner>) {
+        self.strays.store(0, Relaxed);
         let mut owners = self.owners.lock();
         for (cell, owner) in self.cells.iter().zip(owners.iter_mut()) {
             cleared.push(std::mem::take(owner));

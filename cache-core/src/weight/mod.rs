@@ -42,19 +42,16 @@ pub const fn allocated(bytes: usize) -> usize {
     if block < LEAST { LEAST } else { block }
 }
 
-/// What the cache keeps for an entry beside its key and value: the value's own block, slot, index and order. Bytes.
-///
-/// Measured as a mean, for entries without a deadline, which a deadline adds to.
+/// What the cache keeps for an entry beside its key and value: header, weight, and its places in the index, the order and the
+/// policy's memory. Bytes. A deadline adds nothing.
 pub const fn entry_overhead<K, V>() -> usize {
-    // The value lies in a block of its own, behind two counts.
-    let block = allocated(size_of::<V>() + 16) - size_of::<V>();
-    let slot = SLOT + size_of::<K>().next_multiple_of(8) - size_of::<K>();
-    block + slot
+    let padding = size_of::<(K, V)>() - size_of::<K>() - size_of::<V>();
+    SLOT + padding
 }
 
-/// A slot without its key, its place in the index and in the order: about 90 bytes, and half as much again for the room
-/// that tables keep for growth, which is none to all of it. `tests/weights.rs` says how far that is off.
-const SLOT: usize = 142;
+/// A slot without key and value. By layout: header 16, index 8, order 8, weight 8, the default policy's counts and ghosts 7;
+/// what tables keep free makes up the rest, measured by `tests/weights.rs`.
+const SLOT: usize = 58;
 
 /// The weight of an entry in bytes: key, value, what they own, and [`entry_overhead`]. Saturates.
 pub fn entry_bytes<K: HeapSize, V: HeapSize>(key: &K, value: &V) -> u64 {

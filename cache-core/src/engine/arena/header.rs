@@ -3,8 +3,7 @@
 //! (1) Scope and hash are written before the entry can be found and not again. (2) Heat and age are hints: readers
 //! raise them with plain loads and stores, so a raise may be lost. (3) A deadline is kept as 42 bits and a shift, rounded
 //! down: by nothing within 73 minutes of the clock's origin, nor for whole milliseconds within three days, and by less
-//! than 1/2^41 of the moment ever. (4) The halves of a deadline are read separately; only deadlines that readers move
-//! (time-to-idle) can be read torn, while they are being moved, which is while the entry is in use.
+//! than 1/2^41 of the moment ever.
 
 use crate::clock::Moment;
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -94,15 +93,6 @@ impl Header {
     pub(in crate::engine) fn deadline(&self) -> Deadline {
         let (low, high) = (self.deadline_low.load(Relaxed), self.deadline_high.load(Relaxed));
         Deadline(u64::from(low) | u64::from(high) << 32)
-    }
-
-    /// Moves the deadline of an entry that is in use.
-    pub(in crate::engine) fn put_off(&self, deadline: Deadline) {
-        let (low, high) = split(deadline);
-        self.deadline_low.store(low, Relaxed);
-        if self.deadline_high.load(Relaxed) != high {
-            self.deadline_high.store(high, Relaxed);
-        }
     }
 
     /// Whether the entry's time is over. The clock is read only for an entry that has a deadline.

@@ -139,6 +139,9 @@ impl<'a, K, V> Entry<'a, K, V> {
     }
 }
 
+/// A slot that was filled, and what it had held before, to be dropped without the lock.
+pub(super) type Filled<K, V> = (SlotId, Option<(K, V)>);
+
 /// An entry that was not taken in: readers have been held up for so long that there is no memory to use again.
 #[derive(Debug)]
 pub(super) struct Stalled<K, V>(pub(super) (K, V));
@@ -180,11 +183,6 @@ impl<K, V, B> Arena<K, V, B> {
     /// Waits for the shard's lock.
     pub(super) fn lock(&self) -> Locked<'_, K, V, B> {
         Locked { arena: self, writer: self.writer.lock() }
-    }
-
-    /// As [`lock`](Self::lock), if nobody holds it.
-    pub(super) fn try_lock(&self) -> Option<Locked<'_, K, V, B>> {
-        Some(Locked { arena: self, writer: self.writer.try_lock()? })
     }
 
     /// Whether what left waits to be dropped or used again. May be out of date.
@@ -313,11 +311,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     ///
     /// # Errors
     /// [`Stalled`], with the entry.
-    pub(super) fn insert(
-        &mut self,
-        header: Header,
-        payload: (K, V),
-    ) -> Result<(SlotId, Option<(K, V)>), Stalled<K, V>> {
+    pub(super) fn insert(&mut self, header: Header, payload: (K, V)) -> Result<Filled<K, V>, Stalled<K, V>> {
         let hash = header.hash();
         let state = &mut self.writer.state;
         // SAFETY: the lock is held.
@@ -353,7 +347,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         slot: SlotId,
         header: Header,
         payload: (K, V),
-    ) -> Result<(SlotId, Option<(K, V)>), Stalled<K, V>> {
+    ) -> Result<Filled<K, V>, Stalled<K, V>> {
         let hash = header.hash();
         let state = &mut self.writer.state;
         let Some((fresh, old)) = self.arena.vacate(state) else {
@@ -401,10 +395,17 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         freed
     }
 
+    /// Says how many slots are expected at most; memory is taken in fitting steps from then on.
+    pub(super) fn expect(&mut self, slots: u32) {
+        self.writer.state.expected = slots;
+    }
+
     /// Whether it is time to raise the epoch: enough has been retired since. Says so once.
     pub(super) fn is_tired(&mut self) -> bool {
         let state = &mut self.writer.state;
-        let batch = BATCH.min(state.len / 16).max(4);
+        // What has to be dropped may be large, so little of it waits.
+        let share = if std::mem::needs_drop::<(K, V)>() { state.len / 64 } else { state.len / 16 };
+        let batch = BATCH.min(share).max(4);
         let waits = |&(stamp, _): &(Stamp, u32)| !epoch::is_past(stamp);
         let tired = state.retired >= batch / 2
             && state.limbo.len() >= batch
@@ -476,8 +477,10 @@ impl<K, V, B> Arena<K, V, B> {
         if !std::mem::needs_drop::<(K, V)>() {
             return Some((slot, None));
         }
-        // SAFETY: the slot is filled (4), and no reader can still know it (3).
-        Some((slot, Some(unsafe { self.reader.slots.node(slot).take() })))
+        // SAFETY: the slot is filled (4).
+        let node = unsafe { self.reader.slots.node(slot) };
+        // SAFETY: it is filled, and no reader can still know it (3).
+        Some((slot, Some(unsafe { node.take() })))
     }
 
     /// Puts a slot that the table names no longer into limbo.
@@ -628,7 +631,9 @@ impl<K, V, B> Drop for Arena<K, V, B> {
             let live = (0..state.chunks.len()).flat_map(|chunk| slots_of(chunk, state.chunks[chunk].live));
             for slot in live.map(|slot| slot.0).chain(state.limbo.iter().map(|&(_, slot)| slot)) {
                 // SAFETY: nobody else has the arena, and these slots are filled (4).
-                let payload = unsafe { self.reader.slots.node(slot).take() };
+                let node = unsafe { self.reader.slots.node(slot) };
+                // SAFETY: it is filled, and nobody else reaches it.
+                let payload = unsafe { node.take() };
                 guarded("drop", || drop(payload));
             }
         }

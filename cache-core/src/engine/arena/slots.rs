@@ -125,12 +125,6 @@ impl<K, V> Slots<K, V> {
         // Whoever has a number has it from a release that came after the segment's.
         self.segments[segment % 32].load(Ordering::Acquire).wrapping_add(offset)
     }
-
-    /// Asks for the line of a node ahead of its use.
-    #[inline]
-    pub(super) fn prefetch(&self, slot: u32) {
-        super::table::prefetch(self.address(slot));
-    }
 }
 
 #[cfg(test)]

@@ -193,7 +193,7 @@ impl Table {
 
     #[inline]
     fn home(&self, hash: u32) -> usize {
-        (u64::from(hash) * self.buckets.len() as u64 >> 32) as usize
+        ((u64::from(hash) * self.buckets.len() as u64) >> 32) as usize
     }
 
     fn alternate(&self, hash: u32) -> usize {

@@ -21,6 +21,8 @@ fn create(registry: &Registry, place: impl Locate) -> Arc<Node> {
 
 /// Collects until a pass finds nothing more.
 fn collect(registry: &Registry) -> usize {
+    // What handles let go of is held until readers have passed, those of other tests among them.
+    crate::epoch::settle();
     let mut removed = 0;
     loop {
         match registry.collect_idle(usize::MAX) {
