@@ -52,7 +52,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Capacities, as texts and in bytes: at none of them do all tables happen to be full.
-const CAPACITIES: [(&str, f64); 3] = [("5MB", 5e6), ("16MB", 16e6), ("42MB", 42e6)];
+const CAPACITIES: [(&str, f64); 3] = [("10MB", 10e6), ("16MB", 16e6), ("42MB", 42e6)];
 
 /// How far the allocator may be from the capacity, in percent of it.
 const ALLOWED: f64 = 5.0;
