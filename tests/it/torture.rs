@@ -4,6 +4,7 @@
 //! schedule is the machine's).
 
 mod isolation;
+mod poison;
 mod staleness;
 
 use std::future::{Future, poll_fn};
