@@ -26,6 +26,7 @@ const TASKS: &[(&str, &str, Task)] = &[
     ("compare", "strata-cache and its rivals, measured; arguments go to the comparison", tasks::compare),
     ("readme", "compile and run the README's code in a crate of its own", readme::task),
     ("examples", "run every example in release", tasks::examples),
+    ("soak", "ten minutes of everything at once, checked each second; `--minutes N`", tasks::soak),
     ("arrows", "imports point down only", arrows::task),
     ("paths", "no file names a path of somebody's machine", machine_paths::task),
     ("msrv", "the minimum Rust version is the same wherever it is written", msrv::task),

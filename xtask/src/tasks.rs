@@ -119,6 +119,13 @@ pub(crate) fn compare(arguments: &[String]) -> Outcome {
     Run::new("cargo run --release --manifest-path").arg(COMPARE).arg("--").args(arguments).go()
 }
 
+/// A long run of everything at once; `--minutes N` for another time than ten.
+pub(crate) fn soak(arguments: &[String]) -> Outcome {
+    let run = Run::new("cargo run --release --package strata-cache --example soak --");
+    let usual = ["--minutes".to_owned(), "10".to_owned()];
+    run.args(if arguments.is_empty() { &usual } else { arguments }).go()
+}
+
 /// Every example, in release, one after the other.
 pub(crate) fn examples(_: &[String]) -> Outcome {
     let names = example_names()?;
