@@ -2,6 +2,7 @@
 
 mod cached;
 mod hashing;
+mod hints;
 mod loads;
 mod memory;
 mod model;
