@@ -25,7 +25,7 @@ use crate::stats::{Counters, Event, tally};
 use crate::sync::{Arc, Weak};
 
 /// Slots visited, or entries removed, during one hold of a shard's lock.
-pub(super) const SLICE: usize = 512;
+pub(super) const SLICE: usize = 256;
 
 /// A region's entries.
 pub struct Store<K, V> {

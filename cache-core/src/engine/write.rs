@@ -142,7 +142,9 @@ impl<K: Key, V: Value> Store<K, V> {
                 linked.slot
             }
             Err(Stalled(payload)) => {
-                node.release(weight);
+                if !node.release(weight) {
+                    engine.forget_dead();
+                }
                 self.shrink_by(engine, weight);
                 tally::count(Some(&self.counters), Some(node.stats()), Event::Evicted);
                 return Fate::Gone(payload);

@@ -75,6 +75,9 @@ impl Heads {
     }
 }
 
+/// Slots whose links are kept when there are no members.
+const KEPT: usize = 1024;
+
 /// The links of all slots of a shard. The engine's side: who belongs where.
 #[derive(Debug)]
 pub struct Orders {
@@ -152,6 +155,9 @@ impl Orders {
         heads.members = heads.members.saturating_sub(1);
         self.members = self.members.saturating_sub(1);
         self.links[slot.index()] = FREE;
+        if self.members == 0 && self.links.len() > KEPT {
+            (self.links, self.domains) = (Vec::new(), Vec::new());
+        }
         true
     }
 

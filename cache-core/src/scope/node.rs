@@ -290,11 +290,8 @@ impl Node {
         if change != 0 {
             shared.add_weight(change);
         }
-        if entries != 0 {
-            shared.add_entries(entries);
-        }
-        // Both are as if they had happened at this look.
-        let live = shared.is_live();
+        // Where one walk goes on alone, its steps say what they met; where both would, they are as if taken at this look.
+        let live = if entries == 0 { shared.is_live() } else { shared.add_entries(entries) };
         (if charged && live { Charge::Live } else { Charge::Dead }, counted && live)
     }
 

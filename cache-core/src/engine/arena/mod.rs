@@ -85,6 +85,8 @@ struct State<K, V> {
     earliest: Moment,
     /// Retirements since the epoch was last raised.
     retired: usize,
+    /// A table was replaced since, which waits to be dropped.
+    outgrown: bool,
     payload: std::marker::PhantomData<(K, V)>,
 }
 
@@ -323,6 +325,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
             }
             // More buckets while it is dense, then more seats, so this ends.
             self.arena.reader.grow(state);
+            state.outgrown = true;
             // SAFETY: the lock is held.
             table = unsafe { self.arena.reader.table() };
             room = table.room(hash);
@@ -406,6 +409,9 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         // What has to be dropped may be large, so little of it waits.
         let share = if std::mem::needs_drop::<(K, V)>() { state.len / 64 } else { state.len / 16 };
         let batch = BATCH.min(share).max(4);
+        if std::mem::take(&mut state.outgrown) {
+            return true;
+        }
         let waits = |&(stamp, _): &(Stamp, u32)| !epoch::is_past(stamp);
         let tired = state.retired >= batch / 2
             && state.limbo.len() >= batch
@@ -507,8 +513,8 @@ impl<K, V> Reader<K, V> {
         // SAFETY: whoever has the state holds the lock.
         let old = unsafe { self.table() };
         let (mut buckets, mut crowd) = (old.buckets(), old.crowd());
-        // A dense table gets more buckets. One with room elsewhere has many keys of one hash.
-        if state.len >= buckets * FILL / 2 {
+        // A full table gets more buckets. One with room elsewhere had bad luck, or has many keys of one hash.
+        if state.len >= buckets * FILL || (crowd * 8 >= buckets && state.len >= buckets * FILL / 2) {
             let wanted = (state.expected as usize).div_ceil(FILL);
             buckets = if wanted > buckets && wanted <= buckets * 2 { wanted } else { buckets * 2 };
         } else {
@@ -588,6 +594,7 @@ impl<K, V> State<K, V> {
             expected,
             earliest: Moment::NEVER,
             retired: 0,
+            outgrown: false,
             payload: std::marker::PhantomData,
         }
     }
