@@ -1,8 +1,8 @@
 //! One shard of a region: entries, their order, their scopes and weights, and running loads, under one lock.
 //!
 //! (1) A live slot is in one domain, and its scope is in `spaces`. (2) Nothing here drops a value or runs user code, `Eq` of
-//! keys and policies excepted; an `Eq` that panics does so before anything has changed. (3) Weights are kept only once
-//! one was not 1. Cost: O(1) expected a call.
+//! keys and policies excepted; an `Eq` that panics does so before anything has changed. (3) Weights are kept one by one
+//! only once two differ. Cost: O(1) expected a call.
 
 use super::arena::{Arena, CHUNK, Deadline, Header, Locked, Stalled, View};
 use super::domain::Domains;
@@ -214,23 +214,29 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
     }
 }
 
-/// Weights of slots, once one was not 1.
+/// Weights of slots; a table of them once two differ.
 #[derive(Default)]
 struct Weights {
+    /// What all weigh as long as there is no table.
+    common: u64,
     of: Vec<u64>,
     expected: usize,
 }
 
 impl Weights {
     fn of(&self, slot: SlotId) -> u64 {
-        self.of.get(slot.index()).copied().unwrap_or(1)
+        self.of.get(slot.index()).copied().unwrap_or(self.common)
     }
 
     fn set(&mut self, slot: SlotId, weight: u64) {
+        if self.common == 0 {
+            // No weight is 0, so this is the first.
+            self.common = weight;
+        }
         if let Some(known) = self.of.get_mut(slot.index()) {
             *known = weight;
-        } else if weight != 1 {
-            grow(&mut self.of, slot.index() + 1, self.expected, 1);
+        } else if weight != self.common {
+            grow(&mut self.of, slot.index() + 1, self.expected, self.common);
             self.of[slot.index()] = weight;
         }
     }
