@@ -101,24 +101,26 @@ fn play_without(
     write: fn(&Shard),
 ) {
     let mut model = Builder::new();
-    // With three threads, three changes of thread against their will find all that was broken.
-    model.preemption_bound = (readers.len() > 1).then_some(3);
+    // Three changes of thread against its will find all that was broken; the models are to end in seconds.
+    model.preemption_bound = Some(3);
     model.max_branches = 20_000;
     model.check(move || {
         let shard = shard(keys);
         gone.iter().for_each(|&key| retire(&shard, key));
         assert_eq!(reclaim(&shard), gone.len());
-        let readers: Vec<_> = readers
-            .iter()
-            .map(|read| {
-                let shard = Arc::clone(&shard);
-                thread::spawn(move || read(&shard))
+        // They begin together: loom does not go back to before a thread was there.
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock();
+        let begin = |part: fn(&Shard)| {
+            let (shard, gate) = (Arc::clone(&shard), Arc::clone(&gate));
+            thread::spawn(move || {
+                drop(gate.lock());
+                part(&shard);
             })
-            .collect();
-        let writer = {
-            let shard = Arc::clone(&shard);
-            thread::spawn(move || write(&shard))
         };
+        let writer = begin(write);
+        let readers: Vec<_> = readers.iter().map(|&read| begin(read)).collect();
+        drop(closed);
         writer.join().expect("the writer ends");
         readers.into_iter().for_each(|reader| reader.join().expect("the reader ends"));
     });
