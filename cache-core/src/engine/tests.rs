@@ -2,3 +2,5 @@
 mod explore;
 #[cfg(shuttle)]
 mod explore_values;
+#[cfg(not(any(shuttle, loom)))]
+mod leftovers;

@@ -108,3 +108,9 @@ impl Drop for Collects {
         let _ = COLLECTS.try_with(|collects| collects.set(false));
     }
 }
+
+/// How many pieces wait, for tests.
+#[cfg(all(test, not(any(shuttle, loom))))]
+pub(crate) fn pieces() -> usize {
+    LINE.count.load(Ordering::Relaxed)
+}

@@ -42,6 +42,8 @@ mod tests;
 
 pub(crate) use barrier::prepare;
 use deferred::is_clean;
+#[cfg(all(test, not(any(shuttle, loom))))]
+pub(crate) use deferred::pieces;
 pub(crate) use deferred::{collect, defer};
 pub(crate) use domain::Stamp;
 pub use local::{Pin, pin};
