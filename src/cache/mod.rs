@@ -63,8 +63,14 @@ impl Cache {
     }
 
     pub(crate) fn from_engine(engine: Arc<Engine>, max_key_bytes: usize) -> Result<Self> {
-        let options =
-            || StoreOptions { weigher: Arc::new(weigh), ttl: None, max_per_scope: None, listener: None };
+        let options = || StoreOptions {
+            weigher: Arc::new(weigh),
+            ttl: None,
+            idle: None,
+            jitter: 0,
+            max_per_scope: None,
+            listener: None,
+        };
         let keys = engine.regions().open(&engine, RegionKey::Programmatic, PROGRAMMATIC, options)?;
         Ok(Self { inner: Arc::new(Inner { engine, keys, max_key_bytes }) })
     }

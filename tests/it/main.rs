@@ -3,6 +3,7 @@
 mod cached;
 mod hashing;
 mod hints;
+mod idle;
 mod loads;
 mod memory;
 mod model;

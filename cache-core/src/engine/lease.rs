@@ -210,12 +210,17 @@ impl<K: Key, V: Value> Lease<K, V> {
         let (store, engine, node) = (&self.store, &self.engine, &self.node);
         let shared = Arc::new(value.clone());
         let weight = store.weigh(engine, &key, value, write.weight);
-        let terms = weight.and_then(|weight| Ok((weight, store.deadline(engine, write.ttl)?)));
+        let terms = weight.and_then(|weight| Ok((weight, store.deadlines(engine, write.ttl)?)));
         store.expire_before(engine, node, terms.as_ref().map_or(0, |&(weight, _)| weight));
         let hash = ticket.hash();
         // Made before the lock: to clone a value is to run user code.
-        let mut draft =
-            terms.ok().map(|(weight, deadline)| Draft { key, value: value.clone(), weight, deadline });
+        let mut draft = terms.ok().map(|(weight, (deadline, last))| Draft {
+            key,
+            value: value.clone(),
+            weight,
+            deadline,
+            last,
+        });
         let pin = store.listening(engine);
         let mut removals = Removals::new(pin.as_ref());
         let mut after = After::new();

@@ -23,6 +23,10 @@ pub struct StoreOptions<K, V> {
     pub weigher: Weigher<K, V>,
     /// Time-to-live of entries written without one; the cache's if absent.
     pub ttl: Option<Ttl>,
+    /// How long an entry may go unused; for ever if absent. Never beyond its time-to-live.
+    pub idle: Option<Ttl>,
+    /// By how much of its time-to-live an entry may be short, in 1/256; each by a part of its own.
+    pub jitter: u8,
     /// Entries at most in one scope.
     pub max_per_scope: Option<u64>,
     /// Told of each removal, outside of locks.

@@ -43,7 +43,14 @@ fn threaded(clock: &TestClock) -> EngineConfig {
 }
 
 fn options<V: Value>() -> StoreOptions<u64, V> {
-    StoreOptions { weigher: Arc::new(|_, _| 1), ttl: None, max_per_scope: None, listener: None }
+    StoreOptions {
+        weigher: Arc::new(|_, _| 1),
+        ttl: None,
+        idle: None,
+        jitter: 0,
+        max_per_scope: None,
+        listener: None,
+    }
 }
 
 fn open<V: Value>(engine: &Engine, name: &str, options: StoreOptions<u64, V>) -> Arc<Store<u64, V>> {

@@ -7,6 +7,7 @@
 //! Cost: two locks an eviction with one region; four with several.
 
 use super::{Engine, RegionId, RegionOps};
+use crate::clock::Moment;
 use crate::policy::SlotId;
 use crate::scope::Node;
 use crate::sync::Arc;
@@ -134,6 +135,19 @@ impl Engine {
             }
         }
         chosen
+    }
+}
+
+impl Engine {
+    /// A deadline that comes earlier by a part of its own, up to so many 256ths of the time from now.
+    pub(super) fn shorten(&self, now: Moment, deadline: Moment, jitter: u8) -> Moment {
+        if jitter == 0 {
+            return deadline;
+        }
+        let most = (u128::from(deadline.nanos().saturating_sub(now.nanos())) * u128::from(jitter)) >> 8;
+        let part = (most * u128::from(scramble(self.next_draw()) >> 32)) >> 32;
+        let less = u64::try_from(part).unwrap_or(0);
+        Moment::from_nanos(deadline.nanos().saturating_sub(less).max(now.nanos().saturating_add(1)))
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Books<K, V> {
     domains: Domains,
     spaces: Spaces,
     weights: Weights,
+    /// The deadlines of slots that uses may not put off, where entries go unused.
+    last: Vec<Deadline>,
     /// Writes since the generation was last raised by this shard.
     writes: u64,
     /// The loads that run for keys of this shard.
@@ -37,7 +39,14 @@ impl<K, V: Send + Sync + 'static> Books<K, V> {
             domains.open(false);
         }
         let flights = Flights::new(setup);
-        Self { domains, spaces: Spaces::new(separate), weights: Weights::default(), writes: 0, flights }
+        Self {
+            domains,
+            spaces: Spaces::new(separate),
+            weights: Weights::default(),
+            last: Vec::new(),
+            writes: 0,
+            flights,
+        }
     }
 
     /// Counts a write; whether there have been so many since it last said so.
@@ -67,6 +76,8 @@ pub(super) struct Draft<K, V> {
     pub(super) value: V,
     pub(super) weight: u64,
     pub(super) deadline: Deadline,
+    /// Where entries go unused: the deadline that uses may not put off.
+    pub(super) last: Option<Deadline>,
 }
 
 /// What came of an entry that was to be linked.
@@ -88,9 +99,10 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         age: u8,
         draft: Draft<K, V>,
     ) -> Result<Linked<K, V>, Stalled<K, V>> {
-        let Draft { key, value, weight, deadline } = draft;
+        let Draft { key, value, weight, deadline, last } = draft;
         let header = Header::new(node.number(), hash, deadline, age);
         let (slot, old) = self.insert(header, (key, value))?;
+        self.note_last(slot, last);
         let Books { spaces, domains, weights, .. } = self.books();
         let domain = spaces.enter(node, || domains.open(true));
         weights.set(slot, weight);
@@ -124,7 +136,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         heat_limit: u8,
         draft: Draft<K, V>,
     ) -> Result<(Linked<K, V>, u64), Stalled<K, V>> {
-        let Draft { key, value, weight, deadline } = draft;
+        let Draft { key, value, weight, deadline, last } = draft;
         let Some((scope, hash, heat)) = self.view().entry(from).map(|old| {
             let header = old.header();
             (header.scope(), header.hash(), header.heat())
@@ -134,11 +146,29 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         let header = Header::new(scope, hash, deadline, age);
         header.set_heat(heat.saturating_add(1).min(heat_limit));
         let (to, old) = self.replace(from, header, (key, value))?;
+        self.note_last(to, last);
         let Books { spaces, domains, weights, .. } = self.books();
         let old_weight = weights.of(from);
         weights.set(to, weight);
         domains.shift(spaces.domain_of(scope), [from, to], hash, weight);
         Ok((Linked { slot: to, old }, old_weight))
+    }
+
+    fn note_last(&mut self, slot: SlotId, last: Option<Deadline>) {
+        let Some(last) = last else { return };
+        let table = &mut self.books().last;
+        if table.len() <= slot.index() {
+            table.resize(slot.index() + 1, Deadline::NEVER);
+        }
+        table[slot.index()] = last;
+    }
+
+    /// Puts the deadline of a live entry off, as far as it may be.
+    pub(super) fn put_off(&mut self, slot: SlotId, deadline: Deadline) {
+        let last = self.books().last.get(slot.index()).copied().unwrap_or(Deadline::NEVER);
+        if let Some(entry) = self.view().entry(slot) {
+            entry.header().put_off(deadline.min(last));
+        }
     }
 
     /// Takes an entry out of everything, and lets `settle` see its scope's node and its weight. The node comes back where

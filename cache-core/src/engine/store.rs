@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use equivalent::Equivalent;
 
-use super::arena::{Entry, Header};
+use super::arena::{Deadline, Entry, Header};
 use super::options::{Key, Look, StoreOptions, Value};
 use super::removal::Removals;
 use super::shard::{Books, LockedShard, Shard};
@@ -165,6 +165,9 @@ impl<K: Key, V: Value> Store<K, V> {
             if self.hits.touches != Touches::None {
                 self.report_touch(engine, hash, entry, node, key);
             }
+            if self.options.idle.is_some() {
+                self.put_off(engine, hash, entry, node, key);
+            }
         }
         Some(entry.value().clone())
     }
@@ -199,6 +202,27 @@ impl<K: Key, V: Value> Store<K, V> {
         }
     }
 
+    /// Puts off the deadline of an entry that goes when it is unused, unless that was done a short while ago.
+    #[cold]
+    fn put_off<Q>(&self, engine: &Engine, hash: u64, entry: Entry<'_, K, V>, node: &Node, key: &Q)
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let Some(deadline) = self.later(engine, entry.header()) else { return };
+        let mut shard = self.shard(hash);
+        if shard.find(short(hash), node.number(), key).map(Entry::slot) == Some(entry.slot()) {
+            shard.put_off(entry.slot(), deadline);
+        }
+    }
+
+    /// The deadline that a use now gives an entry, if it is later by an eighth of the time it may go unused.
+    fn later(&self, engine: &Engine, header: &Header) -> Option<Deadline> {
+        let idle = self.options.idle?;
+        let later = idle.deadline(engine.now()).ok()?;
+        let gained = later.since(header.deadline().moment());
+        (gained >= idle.duration()? / 8).then(|| Deadline::pack(later))
+    }
+
     /// Looks under the lock; a use if there is something.
     pub(super) fn usable<'p, Q>(
         &self,
@@ -221,6 +245,9 @@ impl<K: Key, V: Value> Store<K, V> {
         entry.header().refresh(engine.generation());
         if self.hits.touches != Touches::None {
             shard.touch(slot);
+        }
+        if let Some(deadline) = self.later(engine, entry.header()) {
+            shard.put_off(slot, deadline);
         }
         Some(entry)
     }

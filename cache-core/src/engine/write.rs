@@ -46,8 +46,8 @@ impl<K: Key, V: Value> Store<K, V> {
     /// deadline that cannot be represented; the old value stays. What `place` reports.
     pub fn insert(&self, engine: &Engine, place: &impl Place, key: K, value: V, write: Write) -> Result<()> {
         let weight = self.weigh(engine, &key, &value, write.weight)?;
-        let deadline = self.deadline(engine, write.ttl)?;
-        let mut draft = Some(Draft { key, value, weight, deadline });
+        let (deadline, last) = self.deadlines(engine, write.ttl)?;
+        let mut draft = Some(Draft { key, value, weight, deadline, last });
         while let Some(unlinked) = draft.take() {
             let node = place.create(engine.registry())?;
             engine.note_scope();
@@ -303,12 +303,25 @@ impl<K: Key, V: Value> Store<K, V> {
         Ok(weight)
     }
 
-    /// The deadline of an entry written now.
+    /// The deadline of an entry written now, and the one that uses may not put off where entries go unused.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidTtl`] if the clock cannot represent it.
-    pub(super) fn deadline(&self, engine: &Engine, given: Option<Ttl>) -> Result<Deadline> {
+    pub(super) fn deadlines(
+        &self,
+        engine: &Engine,
+        given: Option<Ttl>,
+    ) -> Result<(Deadline, Option<Deadline>)> {
         let ttl = given.or(self.options.ttl).unwrap_or_else(|| engine.ttl());
-        if ttl.is_never() { Ok(Deadline::NEVER) } else { ttl.deadline(engine.now()).map(Deadline::pack) }
+        let idle = self.options.idle;
+        if ttl.is_never() && idle.is_none() {
+            return Ok((Deadline::NEVER, None));
+        }
+        let now = engine.now();
+        let full = ttl.deadline(now)?;
+        let last = if full == Moment::NEVER { full } else { engine.shorten(now, full, self.options.jitter) };
+        let last = Deadline::pack(last);
+        let Some(idle) = idle else { return Ok((last, None)) };
+        Ok((Deadline::pack(idle.deadline(now)?).min(last), Some(last)))
     }
 }

@@ -3,7 +3,8 @@
 //! (1) Scope and hash are written before the entry can be found and not again. (2) Heat and age are hints: readers
 //! raise them with plain loads and stores, so a raise may be lost. (3) A deadline is kept as 42 bits and a shift, rounded
 //! down: by nothing within 73 minutes of the clock's origin, nor for whole milliseconds within three days, and by less
-//! than 1/2^41 of the moment ever.
+//! than 1/2^41 of the moment ever. (4) The halves of a deadline are read apart; one that is put off may be read torn, while it
+//! is put off, which is while the entry is in use.
 
 use crate::clock::Moment;
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -93,6 +94,15 @@ impl Header {
     pub(in crate::engine) fn deadline(&self) -> Deadline {
         let (low, high) = (self.deadline_low.load(Relaxed), self.deadline_high.load(Relaxed));
         Deadline(u64::from(low) | u64::from(high) << 32)
+    }
+
+    /// Moves the deadline of an entry that is in use. For the writer.
+    pub(in crate::engine) fn put_off(&self, deadline: Deadline) {
+        let (low, high) = split(deadline);
+        self.deadline_low.store(low, Relaxed);
+        if self.deadline_high.load(Relaxed) != high {
+            self.deadline_high.store(high, Relaxed);
+        }
     }
 
     /// Whether the entry's time is over. The clock is read only for an entry that has a deadline.

@@ -77,8 +77,14 @@ impl World {
             lease_times: LeaseTimes::default(),
             listener: None,
         });
-        let options =
-            || StoreOptions { weigher: Arc::new(|_, _| 1), ttl: None, max_per_scope: None, listener: None };
+        let options = || StoreOptions {
+            weigher: Arc::new(|_, _| 1),
+            ttl: None,
+            idle: None,
+            jitter: 0,
+            max_per_scope: None,
+            listener: None,
+        };
         let store = engine
             .regions()
             .open(&engine, RegionKey::Programmatic, "rows", options)

@@ -23,8 +23,14 @@ fn world<V: Value>() -> (Arc<Engine>, Arc<Store<u64, V>>, ScopePath) {
         lease_times: LeaseTimes::default(),
         listener: None,
     });
-    let options =
-        || StoreOptions { weigher: Arc::new(|_, _| 1), ttl: None, max_per_scope: None, listener: None };
+    let options = || StoreOptions {
+        weigher: Arc::new(|_, _| 1),
+        ttl: None,
+        idle: None,
+        jitter: 0,
+        max_per_scope: None,
+        listener: None,
+    };
     let store = engine.regions().open(&engine, RegionKey::Programmatic, "things", options);
     let path = ScopePath::global(engine.registry().tree());
     (engine, store.expect("it is the first"), path)
