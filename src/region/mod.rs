@@ -226,6 +226,12 @@ impl<K: Key, V: Value> Region<K, V> {
     ) -> impl FnOnce(Write) -> Result<Started<K, V>> {
         move |write| {
             let pin = epoch::pin();
+            if let Some(node) = place.resolved(&pin, &self.cache)
+                && let Some(value) = self.store.hit_pinned(&pin, self.cache.engine(), &node, key)
+            {
+                trace::lookup(self.store.name(), Some(&node), true);
+                return Ok(Started::Hit(value));
+            }
             let found = place.with_node(&pin, &self.cache, "get_or_load", |node| {
                 let node = node?;
                 let found = self.store.hit_pinned(&pin, self.cache.engine(), node, key)?;

@@ -101,10 +101,11 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
         let mut removals = Removals::new(pin.as_ref());
         let next = {
             let mut shard = arena.lock();
-            if from == 0 && !shard.books().look_for_dead() {
-                return None;
+            let places = shard.books().places();
+            if from < places {
+                return shard.books().look_for_dead(from, slots.min(SLICE));
             }
-            let chunks = shard.chunks(from, slots.min(SLICE));
+            let chunks = shard.chunks(from - places, slots.min(SLICE));
             for chunk in chunks.clone() {
                 for slot in shard.view().live_in(chunk) {
                     if shard.is_dead(slot) {
@@ -113,7 +114,8 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
                 }
             }
             let end = shard.view().span();
-            (chunks.end * CHUNK < end).then_some(chunks.end * CHUNK)
+            // The places are fewer only when nothing is left.
+            (chunks.end * CHUNK < end).then_some(places + chunks.end * CHUNK)
         };
         self.finish(engine, removals);
         drop(pin);

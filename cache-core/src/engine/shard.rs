@@ -59,9 +59,18 @@ impl<K, V: Send + Sync + 'static> Books<K, V> {
         new
     }
 
-    /// A sweep begins: whether any scope may be dead.
-    pub(super) fn look_for_dead(&mut self) -> bool {
-        self.spaces.look_for_dead()
+    /// Goes on looking for dead scopes, before the slots are visited: `None` if there are none, else where the next slice
+    /// begins. Slots are counted behind the places of scopes.
+    pub(super) fn look_for_dead(&mut self, from: usize, most: usize) -> Option<usize> {
+        let places = self.spaces.places();
+        let end = places.min(from.saturating_add(most));
+        self.spaces.look_for_dead(from..end);
+        (end < places || self.spaces.has_dead()).then_some(end)
+    }
+
+    /// Where slots begin to be counted.
+    pub(super) fn places(&self) -> usize {
+        self.spaces.places()
     }
 
     /// The fault of a policy that was set aside since the last call.

@@ -22,12 +22,12 @@ pub(super) struct Spaces {
     spaces: HashTable<Space>,
     /// Whether each scope has a domain of its own; if not, all have domain 0.
     separate: bool,
-    /// Scopes that were found dead when a sweep began; not known where there are many scopes.
-    dead: Option<Vec<u32>>,
+    /// Scopes that the present sweep found dead.
+    dead: Dead,
 }
 
-/// More scopes than these are not looked through in one hold of the lock.
-const FEW: usize = 1024;
+/// Numbers of dead scopes.
+type Dead = std::collections::HashSet<u32, ahash::RandomState>;
 
 /// Spreads a small number over the bits that the table uses (multiplicative hashing, Knuth, TAOCP 3, 6.4).
 fn spread(number: u32) -> u64 {
@@ -36,7 +36,7 @@ fn spread(number: u32) -> u64 {
 
 impl Spaces {
     pub(super) fn new(separate: bool) -> Self {
-        Self { spaces: HashTable::new(), separate, dead: None }
+        Self { spaces: HashTable::new(), separate, dead: Dead::default() }
     }
 
     /// An entry of a scope comes in; answers its domain, which `open` makes for the first.
@@ -71,20 +71,30 @@ impl Spaces {
         space.map_or(u32::MAX, |space| space.domain)
     }
 
-    /// A sweep begins: whether any scope may be dead.
-    pub(super) fn look_for_dead(&mut self) -> bool {
-        self.dead = (self.spaces.len() <= FEW).then(|| {
-            let dead = self.spaces.iter().filter(|space| !space.node.is_live());
-            dead.map(|space| space.node.number()).collect()
-        });
-        self.dead.as_ref().is_none_or(|dead| !dead.is_empty())
+    /// Places to look through for dead scopes.
+    pub(super) fn places(&self) -> usize {
+        self.spaces.num_buckets()
+    }
+
+    /// Looks for dead scopes among these places; a sweep begins with the first.
+    pub(super) fn look_for_dead(&mut self, places: std::ops::Range<usize>) {
+        if places.start == 0 {
+            self.dead.clear();
+        }
+        let spaces = places.filter_map(|place| self.spaces.get_bucket(place));
+        let dead = spaces.filter(|space| !space.node.is_live()).map(|space| space.node.number());
+        self.dead.extend(dead);
+    }
+
+    /// Whether the sweep has found a dead scope.
+    pub(super) fn has_dead(&self) -> bool {
+        !self.dead.is_empty()
     }
 
     /// Whether the scope of a number is dead. One that died since the sweep began may pass for alive.
     pub(super) fn is_dead(&self, number: u32) -> bool {
         // The number of a scope that has gone may be another's by now, so what was found is looked at again.
-        self.dead.as_ref().is_none_or(|dead| dead.contains(&number))
-            && self.node(number).is_some_and(|node| !node.is_live())
+        self.dead.contains(&number) && self.node(number).is_some_and(|node| !node.is_live())
     }
 
     /// An entry of a scope goes. With the last one goes the node, to be dropped without the lock.
