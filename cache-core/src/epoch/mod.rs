@@ -22,7 +22,7 @@
 //!
 //! Cost, on the machine of `docs/benchmarks.md`, one thread: a pin and its end 2.5 ns, 2 of them the fence (which an exchange
 //! in place of store and fence does not make cheaper); a nested pin 1.2 ns; a stamp 2 ns, and one serves for any number of
-//! unlinks before it; [`is_past`] 0.3 ns, one load; [`advance`] 7 ns and one line per thread that ever pinned at the
+//! unlinks before it; `is_past` 0.3 ns, one load; `advance` 7 ns and one line per thread that ever pinned at the
 //! same time. There is no unsafe code here but in `slot`: who follows pointers has it.
 //! After Fraser, "Practical lock-freedom", Cambridge 2004, section 5.2.3. He frees three epochs by turns; we compare numbers, so
 //! that a reader who is late holds back what it may have seen, and not the epoch itself.

@@ -1,6 +1,6 @@
 //! The default: a window and a main list, as in W-TinyLFU, with a window that victims who come back widen or narrow.
 //!
-//! (1) A domain that never evicted, or has fewer than [`SMALL`] members, keeps all in the main list: first in, first
+//! (1) A domain that never evicted, or has fewer than `SMALL` members, keeps all in the main list: first in, first
 //! out, but whoever was hit gets another round. It allocates nothing. (2) Else newcomers enter the window and are
 //! chosen from as `duel.rs` says, by counts of a history that knows three keys per member. (3) A key that comes back
 //! soon after it was rejected at the window's end widens the window, one that comes back soon after it left the main

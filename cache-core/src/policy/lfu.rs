@@ -3,9 +3,9 @@
 //! (1) A slot's heat is its frequency, 15 standing for 15 and more. List `f` holds members whose heat was `f` or more
 //! when they were last looked at, and is since. (2) A member looked at moves to the front of the list of its heat; so
 //! the back of the lowest list, once its heat is that list's number, is one of the least frequently used, and of
-//! those the one that was put there first. (3) After one question per member, and [`LEAST`] at least,
+//! those the one that was put there first. (3) After one question per member, and `LEAST` at least,
 //! all heat is halved. (4) In domains of up
-//! to [`EXACT`] members both are done in one go, so (2) is exact; in larger ones a call looks at 64 members and
+//! to `EXACT` members both are done in one go, so (2) is exact; in larger ones a call looks at 64 members and
 //! halves 8 at most.
 //! Cost: no report of hits, one list move per insert, amortised one per hit.
 //! Frequency lists after Shah, Mitra, Matani, "An O(1) Algorithm for Implementing the LFU Cache Eviction Scheme",

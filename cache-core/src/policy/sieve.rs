@@ -2,7 +2,7 @@
 //!
 //! (1) Every member is in list 0, from the newest to the oldest; hits and overwrites move none. (2) The hand is a
 //! linked member or absent, and absent stands for the oldest. (3) A member that was hit is passed over once, a
-//! member that was not goes. (4) One call passes over [`PATIENCE`] members at most; the next one goes, hit or not.
+//! member that was not goes. (4) One call passes over `PATIENCE` members at most; the next one goes, hit or not.
 //! Cost: no report of hits, one list move per insert, amortised O(1) slots looked at per eviction.
 //! After Zhang et al., "SIEVE is Simpler than LRU: an Efficient Turn-Key Eviction Algorithm for Web Caches", NSDI
 //! 2024, section 3. Rule (4) is ours: the paper walks on, however far.
