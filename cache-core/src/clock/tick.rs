@@ -1,7 +1,7 @@
 //! A word with the time in it, which many look-ups read instead of the clock.
 //!
 //! (1) The word is 0, *not armed*, or a reading of the clock. (2) Only the keeper arms and disarms it; meanwhile it only rises,
-//! and whoever reads the clock in a step that is new to him raises it. (3) A thread is never told less than before. (4) Nobody decides by the
+//! and whoever reads the clock in a step that is new to him raises it. (3) Who reads through an [`Observer`] is never told less than before; who compares with the bare word may be a step behind it. (4) Nobody decides by the
 //! word that something may be kept: deadlines are made, and entries taken out, by readings of the clock itself.
 //!
 //! *How late it is.* While armed the keeper raises it every [`PERIOD`], 4 ms; the clock itself steps by 4 ms on Linux. So a
