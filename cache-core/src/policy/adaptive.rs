@@ -6,6 +6,7 @@
 //! soon after it was rejected at the window's end widens the window, one that comes back soon after it left the main
 //! list narrows it; the window is 2 % to 80 % of the members, 10 % at first. (4) The members there are when a victim is
 //! asked for count as the capacity. (5) What is remembered of victims is written when they leave.
+//! (6) At its first eviction a domain counts the members it has, 4,096 of them at most.
 //! Cost: no report of hits; per insert with eviction 1.3 list moves, 4 buckets of the history, 2 of the ghosts.
 //! History 6 bytes per member and 3 KiB more, but no more than 24 per member; ghosts 0.8 per member; and links.
 //! After W-TinyLFU (see `duel.rs`); Einziger, Eytan, Friedman, Manes, "Adaptive Software Cache Management",
@@ -16,6 +17,8 @@ use super::ghost::{Ghost, Kind};
 use super::history::History;
 use super::{EvictionPolicy, Heat, Order, SlotId, Weight};
 
+/// Members at most that are counted when a domain evicts for the first time.
+const RECALLED: usize = 4096;
 /// Members below which nothing is remembered.
 const SMALL: usize = 16;
 /// Keys the history knows per member, how many more, and how many per member in small domains.
@@ -101,6 +104,12 @@ impl Memory {
         self.share = share.clamp(NARROWEST.max(WHOLE / capacity).min(WIDEST), WIDEST);
     }
 
+    /// Counts those who came before anything was remembered: once each, the newest of them only where they are many.
+    fn recall(&mut self, order: &Order<'_>, heat: &Heat<'_>) {
+        let members = std::iter::successors(order.front(MAIN), |&slot| order.next(slot));
+        members.take(RECALLED).for_each(|slot| self.history.bump(heat.hash(slot), 1));
+    }
+
     /// How many entries the window is to have.
     fn room(&self) -> usize {
         (((self.capacity as u64 * u64::from(self.share)) >> WHOLE.trailing_zeros()) as usize).max(1)
@@ -144,10 +153,14 @@ impl EvictionPolicy for Adaptive {
 
     fn victim(&mut self, order: &mut Order<'_>, heat: &Heat<'_>) -> Option<SlotId> {
         let members = order.members();
+        let is_new = self.memory.is_none();
         let Some(memory) = self.memory(members) else {
             return duel::choose(order, heat, &mut Nothing, usize::MAX).map(|loser| loser.slot);
         };
         memory.capacity = members;
+        if is_new {
+            memory.recall(order, heat);
+        }
         let room = memory.room();
         memory.named = duel::choose(order, heat, &mut memory.history, room);
         memory.named.map(|named| named.slot)
