@@ -1,5 +1,4 @@
 use std::cell::OnceCell;
-use std::time::Instant;
 
 use super::*;
 use crate::stats::{ScopeCounts, Stats};
@@ -188,50 +187,4 @@ fn scope_that_nobody_holds_is_let_go_and_counted_above() {
         assert_eq!((org.counts().hits, Arc::strong_count(&org)), (4 * round, 1));
     }
     assert_eq!(hits(&region), 12);
-}
-
-/// Not a test: `cargo test --release -p strata-cache-core --lib cost_of_a_count -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-#[expect(clippy::print_stdout, reason = "a measurement")]
-fn cost_of_a_count() {
-    const EVENTS: usize = 20_000_000;
-    let region = Arc::<Counters>::default();
-    let org = tracked();
-    for scopes in [1, 8, 32, 1_000] {
-        // As a node has them: one pointer away.
-        let nodes: Vec<_> =
-            (0..scopes).map(|_| Box::new(Arc::new(ScopeStats::new(Some(Arc::clone(&org)), false)))).collect();
-        for threads in [1, 2] {
-            let mut best = [f64::MAX; 3];
-            for round in 0..15 {
-                let kind = round % best.len();
-                let begin = Instant::now();
-                std::thread::scope(|scope| {
-                    for _ in 0..threads {
-                        scope.spawn(|| {
-                            let (mut next, mut left) = (0, EVENTS);
-                            while left > 0 {
-                                let node: &Arc<ScopeStats> = std::hint::black_box(&nodes[next]);
-                                next = if next + 1 == nodes.len() { 0 } else { next + 1 };
-                                left -= 1;
-                                match kind {
-                                    0 => count(Some(&region), Some(node), Event::Hit),
-                                    1 => add((Some(&region), Some(node)), Event::Hit, 1),
-                                    _ => _ = std::hint::black_box(node),
-                                }
-                            }
-                        });
-                    }
-                });
-                let each = begin.elapsed().as_nanos() as f64 / EVENTS as f64;
-                best[kind] = best[kind].min(each);
-            }
-            let [cell, direct, nothing] = best;
-            let (cell, direct) = (cell - nothing, direct - nothing);
-            println!(
-                "{scopes} scopes, {threads} threads: {cell:.2} ns, direct {direct:.2}, loop {nothing:.2}"
-            );
-        }
-    }
 }
