@@ -250,14 +250,10 @@ impl<K: Key, V: Value> Lease<K, V> {
         store.count_landing(landing);
         node.stats().count_load();
         ticket.complete(shared);
-        match fate {
-            Some(fate) => drop(store.settle(engine, node, hash, fate, removals)),
-            None => store.finish(engine, removals),
-        }
+        // A dead draft was refused above, so there is no error.
+        let slot = store.settle(engine, fate.unwrap_or(Fate::Nothing), removals).ok().flatten();
         drop(pin);
-        if tired {
-            epoch::advance();
-        }
+        store.make_room(engine, node, hash, slot, tired);
         landing
     }
 

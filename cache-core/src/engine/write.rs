@@ -81,12 +81,10 @@ impl<K: Key, V: Value> Store<K, V> {
             (fate, shard.is_tired())
         };
         drop(after);
-        let linked = self.settle(engine, node, hash, fate, removals);
+        let linked = self.settle(engine, fate, removals);
         drop(pin);
-        if tired {
-            epoch::advance();
-        }
-        linked
+        self.make_room(engine, node, hash, linked?, tired);
+        Ok(())
     }
 
     /// Links a draft, or overwrites the value of its key, under the shard's lock; the draft is the caller's until no `Eq` can
@@ -250,16 +248,13 @@ impl<K: Key, V: Value> Store<K, V> {
         }
     }
 
-    /// After the lock: tells and drops what left, then keeps the bounds of the cache, at the cost of anybody but the
-    /// newcomer.
+    /// After the lock: tells and drops what left. Answers the newcomer's slot.
     pub(super) fn settle(
         &self,
         engine: &Engine,
-        node: &Node,
-        hash: u64,
         fate: Fate<K, V>,
         mut removals: Removals<'_, K, V>,
-    ) -> Result<(), Draft<K, V>> {
+    ) -> Result<Option<SlotId>, Draft<K, V>> {
         let result = match fate {
             Fate::Linked(slot) => Ok(Some(slot)),
             Fate::Gone(payload) => {
@@ -270,11 +265,26 @@ impl<K: Key, V: Value> Store<K, V> {
             Fate::Nothing => Ok(None),
         };
         self.finish(engine, removals);
-        if let Some(slot) = result? {
+        result
+    }
+
+    /// After the lock and the pin, which would keep what goes from being dropped: keeps the bounds of the cache, at the cost
+    /// of anybody but the newcomer.
+    pub(super) fn make_room(
+        &self,
+        engine: &Engine,
+        node: &Node,
+        hash: u64,
+        slot: Option<SlotId>,
+        tired: bool,
+    ) {
+        if tired {
+            epoch::advance();
+        }
+        if let Some(slot) = slot {
             let spare = Spare { region: self.id, shard: self.shard_index(hash), slot };
             engine.make_room_for(node, spare);
         }
-        Ok(())
     }
 
     /// Before the lock: where the cache is full, or scopes have limits, what has expired goes first, so that it displaces
