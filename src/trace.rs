@@ -4,10 +4,16 @@
 
 use strata_cache_core::scope::Node;
 
+/// Whether anybody might listen to look-ups.
+#[inline]
+pub(crate) fn is_on() -> bool {
+    tracing::level_filters::LevelFilter::current() == tracing::level_filters::LevelFilter::TRACE
+}
+
 /// A lookup was served, or not.
 #[inline]
 pub(crate) fn lookup(region: &str, node: Option<&Node>, hit: bool) {
-    if tracing::level_filters::LevelFilter::current() == tracing::level_filters::LevelFilter::TRACE {
+    if is_on() {
         tell(region, node, hit);
     }
 }

@@ -85,8 +85,21 @@ impl<K: Key, V: Value> Region<K, V> {
     ///
     /// # Errors
     /// If `place` names no scope of this cache.
-    #[inline]
+    #[inline(always)]
     pub fn get_now<Q>(&self, place: impl ToScope, key: &Q) -> Result<Option<V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        match self.glance(&place, key) {
+            Some(found) => Ok(Some(found)),
+            None => self.look(place, key),
+        }
+    }
+
+    /// As [`get_now`](Self::get_now), where one look did not tell it.
+    #[cold]
+    #[inline(never)]
+    fn look<Q>(&self, place: impl ToScope, key: &Q) -> Result<Option<V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -96,7 +109,22 @@ impl<K: Key, V: Value> Region<K, V> {
             trace::lookup(self.store.name(), Some(&node), found.is_some());
             return Ok(found);
         }
+        drop(pin);
         self.read(&place, key, Look::Lookup, "get_now")
+    }
+
+    /// The value of a key, where one look tells it.
+    #[inline(always)]
+    fn glance<Q>(&self, place: &impl ToScope, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        if trace::is_on() {
+            return None;
+        }
+        let pin = epoch::glimpse()?;
+        let node = place.resolved(&pin, &self.cache)?;
+        self.store.glance(&pin, self.cache.engine(), &node, key)
     }
 
     #[inline(never)]

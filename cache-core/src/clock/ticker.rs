@@ -1,7 +1,8 @@
 //! The thread that keeps the word fresh: one for the process, and only while look-ups ask for it.
 //!
 //! (1) It starts when it is first asked for, and ends with the last system clock. (2) While the word is not armed it waits, and
-//! nothing wakes it but a question or that end. (3) If it cannot be started, look-ups read the clock, for good. That is
+//! nothing wakes it but a question or that end. Who asks arms the word, so that it serves before the thread runs; the thread
+//! disarms it before it rests or ends. (3) If it cannot be started, look-ups read the clock, for good. That is
 //! not logged: a subscriber is user code, and look-ups hold locks.
 
 #[cfg(not(any(shuttle, loom)))]
@@ -78,11 +79,15 @@ mod thread {
             State::Wanted | State::Refused => {}
             State::Resting => {
                 *state = State::Wanted;
+                TICK.arm(read());
                 BELL.notify_all();
             }
             State::Absent => {
                 let started = thread::Builder::new().name("strata-clock".into()).spawn(run);
                 *state = if started.is_ok() { State::Wanted } else { State::Refused };
+                if started.is_ok() {
+                    TICK.arm(read());
+                }
             }
         }
     }
@@ -95,10 +100,11 @@ mod thread {
             }
             if CLOCKS.load(Ordering::Relaxed) == 0 {
                 *state = State::Absent;
+                TICK.disarm();
                 return;
             }
             drop(state);
-            let mut keeper = Keeper::arm(&TICK, read());
+            let mut keeper = Keeper::new(&TICK, read());
             while keeper.keep(read()) && CLOCKS.load(Ordering::Relaxed) > 0 {
                 thread::sleep(PERIOD);
             }

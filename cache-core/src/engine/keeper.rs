@@ -124,7 +124,7 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
     }
 
     fn reclaim(&self, engine: &Engine) -> bool {
-        for arena in &self.shards {
+        for arena in self.shards.iter() {
             while self.drop_past(engine, arena, SLICE) == SLICE {}
         }
         self.has_waiting()
@@ -177,7 +177,7 @@ impl<K: Key, V: Value> AnyRegion for Store<K, V> {
 
     fn invalidate_scope(&self, engine: &Engine, node: &Node) -> Detached {
         let mut gone = Detached::default();
-        for arena in &self.shards {
+        for arena in self.shards.iter() {
             let mut after = After::new();
             let same = |other: &Arc<Node>, _: &K| other.same_path(node);
             arena.lock().books().flights.detach_where(same, &mut after);

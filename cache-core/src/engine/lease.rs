@@ -94,7 +94,7 @@ pub struct Waiting<K: Key, V: Value> {
 impl<K: Key, V: Value> Store<K, V> {
     /// Looks for a usable value and, without one, joins or leads the load of the key. Counts nothing but the touch.
     pub fn join(self: &Arc<Self>, engine: &Arc<Engine>, node: Arc<Node>, key: &K) -> Joined<K, V> {
-        let hash = self.hash(engine, &node, key);
+        let hash = self.hash(&node, key);
         let mut owned = None;
         loop {
             let mut after = After::new();
@@ -137,7 +137,7 @@ impl<K: Key, V: Value> Store<K, V> {
 
     /// Asks for one of the permits with which callers whose load failed for others too run it by themselves.
     pub fn solo(self: &Arc<Self>, engine: &Engine, node: &Arc<Node>, key: &K) -> Solo {
-        let hash = self.hash(engine, node, key);
+        let hash = self.hash(node, key);
         let mut owned = Some(key.clone());
         let mut after = After::new();
         let now = engine.now();

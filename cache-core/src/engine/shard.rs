@@ -4,9 +4,10 @@
 //! keys and policies excepted; an `Eq` that panics does so before anything has changed. (3) Weights are kept one by one
 //! only once two differ. Cost: O(1) expected a call.
 
-use super::arena::{Arena, CHUNK, Deadline, Header, Locked, Stalled, View};
+use super::arena::{self, Arena, CHUNK, Header, Locked, Stalled, View};
 use super::domain::Domains;
 use super::space::Spaces;
+use crate::clock::Deadline;
 use crate::flight::{Flights, Setup};
 use crate::policy::{Fault, HeatSource, Policy, SlotId, grow};
 use crate::scope::Node;
@@ -14,6 +15,9 @@ use crate::sync::Arc;
 
 /// A shard of a region.
 pub(super) type Shard<K, V> = Arena<K, V, Books<K, V>>;
+
+/// The shards of a region.
+pub(super) type Shards<K, V> = arena::Shards<K, V, Books<K, V>>;
 
 /// A shard whose lock is held.
 pub(super) type LockedShard<'a, K, V> = Locked<'a, K, V, Books<K, V>>;

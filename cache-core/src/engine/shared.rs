@@ -3,26 +3,22 @@
 //! (1) An eviction of a scope is counted once, and what had expired by then is not in it. (2) `dead_entries` is what
 //! evictions took and the sweep has not unlinked yet. Cost: an eviction is O(depth), beside what has expired.
 
-use std::hash::Hash;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI64, Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst};
 
 use crossbeam_utils::CachePadded;
 
-use super::arena::{Deadline, Header};
+use super::arena::Header;
 use super::shard::Books;
 use super::{Detached, Limits, Listener, Maintenance, Regions, Spare, maintenance};
-use crate::clock::{Moment, TimeSource};
+use crate::clock::{Deadline, Moment, REREAD, TimeSource};
 use crate::epoch;
 use crate::expiry::Ttl;
 use crate::flight::{LeaseTimes, Reaper, Setup, Watch};
 use crate::policy::Policy;
 use crate::scope::{Node, Registry, ScopeTree, TrackedLevels};
 use crate::stats::Stats;
-use crate::sync::{Arc, AtomicU8, AtomicU64, Weak};
-
-/// Of so many look-ups of a thread in one scope of a region, one reads the clock.
-const REREAD: u32 = 32;
+use crate::sync::{Arc, AtomicU32, AtomicU64, Weak};
 
 /// Up to so many entries a region is in one shard, and its order exact.
 const EXACT: u64 = 1024;
@@ -63,7 +59,7 @@ pub struct Engine {
     watch: Arc<Watch>,
     pub(super) upkeep: maintenance::Upkeep,
     /// What the age of entries is counted in: about sixteen to as many writes as the cache holds entries. Read by hits.
-    generation: CachePadded<AtomicU8>,
+    generation: CachePadded<AtomicU32>,
     /// Regions that hold entries, dead ones included.
     populated: AtomicI64,
     /// Samples drawn so far.
@@ -90,7 +86,7 @@ impl Engine {
             hasher: ahash::RandomState::new(),
             watch: Watch::new(),
             upkeep: maintenance::Upkeep::new(maintenance, this.clone()),
-            generation: CachePadded::new(AtomicU8::new(0)),
+            generation: CachePadded::new(AtomicU32::new(0)),
             populated: AtomicI64::new(0),
             draws: AtomicU64::new(0),
             dead_entries: AtomicI64::new(0),
@@ -175,16 +171,21 @@ impl Engine {
         self.dead_entries.load(SeqCst) > 0
     }
 
-    /// The process-keyed hash of a path and key; the same for every incarnation of the path.
-    #[inline]
-    pub(crate) fn hash<Q: Hash + ?Sized>(&self, node: &Node, key: &Q) -> u64 {
-        // Both halves are keyed and spread over all bits, so that one may simply shift the other.
-        self.hasher.hash_one(key) ^ node.path_hash()
+    /// What hashes keys, keyed per cache.
+    pub(crate) fn hasher(&self) -> &ahash::RandomState {
+        &self.hasher
     }
 
     /// The present generation.
     #[inline]
     pub(crate) fn generation(&self) -> u8 {
+        let [generation, ..] = self.generation.load(Relaxed).to_le_bytes();
+        generation
+    }
+
+    /// As [`generation`](Self::generation); the bits above are zero.
+    #[inline]
+    pub(crate) fn generation_word(&self) -> u32 {
         self.generation.load(Relaxed)
     }
 
@@ -192,10 +193,10 @@ impl Engine {
     pub(super) fn tick<K, V: Send + Sync + 'static>(&self, books: &mut Books<K, V>) -> u8 {
         let most = self.limits.max_entries().unwrap_or(EXACT * 16);
         if books.is_new_generation(most / 16) {
-            self.generation.fetch_add(1, Relaxed).wrapping_add(1)
-        } else {
-            self.generation()
+            let next = self.generation().wrapping_add(1);
+            self.generation.store(next.into(), Relaxed);
         }
+        self.generation()
     }
 
     /// Whether at most one region holds entries.
@@ -224,8 +225,8 @@ impl Engine {
     /// Whether an entry's time is over, for a look-up.
     #[inline]
     pub(super) fn is_over_for(&self, header: &Header) -> bool {
-        let deadline = header.deadline();
-        deadline != Deadline::NEVER && !self.time.is_ahead(deadline.moment()) && self.is_past(deadline)
+        let state = header.state();
+        !state.is_ahead_of(self.time.face().load(Acquire)) && self.is_past(state.deadline())
     }
 
     #[cold]

@@ -7,21 +7,23 @@
 //! told of hits.
 
 use std::hash::Hash;
-use std::sync::atomic::AtomicI64;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use equivalent::Equivalent;
 
-use super::arena::{Deadline, Entry, Header};
+use super::arena::{Entry, Header};
 use super::options::{Key, Look, StoreOptions, Value};
 use super::removal::Removals;
-use super::shard::{Books, LockedShard, Shard};
+use super::shard::{Books, LockedShard, Shard, Shards};
 use super::{Engine, RegionId};
+use crate::clock::Deadline;
 use crate::epoch::{self, Pin};
 use crate::flight::Reaper;
 use crate::policy::{EvictionPolicy as _, Guarded, Touches};
 use crate::scope::Node;
-use crate::stats::{Counters, Event, tally};
+use crate::stats::tally::{self, Tag};
+use crate::stats::{Counters, Event};
 use crate::sync::{Arc, Weak};
 
 /// Slots visited, or entries removed, during one hold of a shard's lock.
@@ -31,11 +33,17 @@ pub(super) const SLICE: usize = 256;
 pub struct Store<K, V> {
     pub(super) id: RegionId,
     pub(super) name: Box<str>,
-    pub(super) shards: Box<[Shard<K, V>]>,
+    pub(super) shards: Shards<K, V>,
     /// What a hit does for the policy.
     hits: Hits,
+    /// What the clock shows without being read.
+    face: &'static AtomicU64,
+    hasher: ahash::RandomState,
+    /// The bits of a key's hash that count: not those that choose the shard where a scope's entries are together.
+    hashed: u64,
     pub(super) options: StoreOptions<K, V>,
     pub(super) counters: Arc<Counters>,
+    tag: Tag,
     pub(super) entries: AtomicI64,
     pub(super) weight: AtomicI64,
 }
@@ -47,6 +55,8 @@ struct Hits {
     touches: Touches,
     /// The order has to be exact: the whole region is in one shard, or all entries of a scope with a limit.
     exact: bool,
+    /// The limit times 256; or more, where a hit leaves more than heat and age in the entry.
+    hot: u32,
 }
 
 /// The hash of a scope's path and a key: its low half is kept by entries, its high half chooses the shard.
@@ -68,20 +78,27 @@ impl<K: Key, V: Value> Store<K, V> {
         let setup = Arc::new(engine.flight_setup(reaper));
         let separate = options.max_per_scope.is_some();
         let sample = Guarded::build(&engine.policy());
+        let plain = sample.touches() == Touches::None && options.idle.is_none();
         let hits = Hits {
             heat_limit: sample.heat_limit(),
             touches: sample.touches(),
             exact: shards == 1 || separate,
+            hot: if plain { u32::from(sample.heat_limit()) << 8 } else { 1 << 16 },
         };
         let expected = if separate { 0 } else { engine.expected_in(shards, 0) };
+        let counters = Arc::default();
         let shard = |_| Shard::new(expected, Books::new(engine.policy(), Arc::clone(&setup), separate));
         Self {
             id,
             name,
-            shards: (0..shards).map(shard).collect(),
+            shards: Shards::new(shards, shard),
             hits,
+            face: engine.time().face(),
+            hasher: engine.hasher().clone(),
+            hashed: if separate { u64::from(u32::MAX) } else { u64::MAX },
             options,
-            counters: Arc::default(),
+            tag: Tag::of(&counters),
+            counters,
             entries: AtomicI64::new(0),
             weight: AtomicI64::new(0),
         }
@@ -95,6 +112,28 @@ impl<K: Key, V: Value> Store<K, V> {
     /// The region's counters.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    /// The value of a key, where one look without a lock and without a read of the clock tells it: nearly always, if there is
+    /// one. The hit is counted. `None` says nothing, and counts nothing.
+    #[inline(always)]
+    pub fn glance<Q>(&self, pin: &Pin, engine: &Engine, node: &Node, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = self.hash(node, key);
+        let entry = self.shards.of(hash).glance(pin, short(hash), node.number_above(), key)?;
+        let state = entry.header().state();
+        if !state.is_ahead_of(self.face.load(Acquire)) {
+            return None;
+        }
+        if !state.is_used(self.hits.hot, engine.generation_word()) {
+            if self.hits.hot >> 16 != 0 {
+                return None;
+            }
+            entry.header().note_use(state, self.hits.heat_limit, engine.generation());
+        }
+        tally::try_count(self.tag, node.tag(), Event::Hit).then(|| entry.value().clone())
     }
 
     /// The value of a key under a scope node, if it is there and its time is not over. No lock, unless the policy asks to be
@@ -144,6 +183,9 @@ impl<K: Key, V: Value> Store<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        if let Some(value) = self.glance(pin, engine, node, key) {
+            return Some(value);
+        }
         let value = self.read(pin, engine, node, key, Look::Lookup)?;
         engine.after(self.count_lookup(Some(node), true));
         Some(value)
@@ -154,8 +196,8 @@ impl<K: Key, V: Value> Store<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let hash = self.hash(engine, node, key);
-        let shard = &self.shards[self.shard_index(hash)];
+        let hash = self.hash(node, key);
+        let shard = self.shards.of(hash);
         let entry = shard.find(pin, short(hash), node.number(), key)?;
         if engine.is_over_for(entry.header()) {
             return None;
@@ -304,24 +346,21 @@ impl<K: Key, V: Value> Store<K, V> {
         self.is_heard(engine).then(epoch::pin)
     }
 
-    /// The hash of scope path and key. With a limit per scope its high half is the path's, so that a scope's entries are
-    /// together.
+    /// The process-keyed hash of scope path and key, the same for every incarnation of the path. With a limit per scope its
+    /// high half is the path's, so that a scope's entries are together.
     #[inline]
-    pub(super) fn hash<Q: Hash + ?Sized>(&self, engine: &Engine, node: &Node, key: &Q) -> u64 {
-        let hash = engine.hash(node, key);
-        if self.options.max_per_scope.is_none() {
-            return hash;
-        }
-        node.path_hash() & !u64::from(u32::MAX) | u64::from(short(hash))
+    pub(super) fn hash<Q: Hash + ?Sized>(&self, node: &Node, key: &Q) -> u64 {
+        // Both are keyed and spread over all bits, so that one may simply shift the other.
+        self.hasher.hash_one(key) & self.hashed ^ node.path_hash()
     }
 
     #[inline]
     pub(super) fn shard_index(&self, hash: u64) -> usize {
-        (hash >> 32) as usize & (self.shards.len() - 1)
+        self.shards.index(hash)
     }
 
     pub(super) fn shard(&self, hash: u64) -> LockedShard<'_, K, V> {
-        self.shards[self.shard_index(hash)].lock()
+        self.shards.of(hash).lock()
     }
 }
 

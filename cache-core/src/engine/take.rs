@@ -45,7 +45,7 @@ impl<K: Key, V: Value> Store<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let hash = self.hash(engine, node, key);
+        let hash = self.hash(node, key);
         let pin = epoch::pin();
         let mut removals = Removals::new(self.is_heard(engine).then_some(&pin));
         let mut after = After::new();

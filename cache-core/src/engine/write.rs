@@ -6,13 +6,13 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::arena::{Deadline, Stalled};
+use super::arena::Stalled;
 use super::options::{Key, Value, Write};
 use super::removal::Removals;
 use super::shard::{Draft, LockedShard};
 use super::store::{Store, short};
 use super::{Engine, Place, Spare};
-use crate::clock::Moment;
+use crate::clock::{Deadline, Moment};
 use crate::epoch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RemovalCause;
@@ -65,7 +65,7 @@ impl<K: Key, V: Value> Store<K, V> {
         self.expire_before(engine, node, draft.weight);
         let mut draft = Some(draft);
         let Some(Draft { key, .. }) = &draft else { return Ok(()) };
-        let hash = self.hash(engine, node, key);
+        let hash = self.hash(node, key);
         let pin = epoch::pin();
         self.shards[self.shard_index(hash)].prefetch(&pin, short(hash));
         let mut removals = Removals::new(self.is_heard(engine).then_some(&pin));

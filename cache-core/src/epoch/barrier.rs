@@ -6,8 +6,9 @@
 //! the proof holds with two changes. (1) Let a scan's heavy fence meet a reader's thread after it showed its epoch: the scan sees
 //! that word or a later one, as before. (2) Let it meet the thread earlier: then the reader looked after the raise, and an
 //! unlink whose stamp is below the raised epoch was visible before the raise, so the reader did not find the thing. The change
-//! from one kind to the other, once in a process, needs no more: who pins lightly does so after the change, a scan that
-//! did not know of it had raised the epoch before, and (2) holds for the two.
+//! from one kind to the other, once in a domain, is made in the epoch's own word, after the kernel is known to be ready: a
+//! scan that did not know it had raised the epoch before the change, who pins lightly read the word after it, and so shows
+//! what was raised.
 //! Cost: measured beside a fence in `docs/decisions/0008-hits-without-a-lock.md`.
 
 use crate::sync::{Ordering, fence};
@@ -15,14 +16,14 @@ use crate::sync::{Ordering, fence};
 #[cfg(all(target_os = "linux", target_arch = "x86_64", not(any(shuttle, loom, miri))))]
 mod kernel {
     use std::sync::Once;
-    use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
 
     static IS_READY: AtomicBool = AtomicBool::new(false);
     static ASKED: Once = Once::new();
 
-    pub(super) fn ask() {
+    pub(super) fn ask() -> bool {
         ASKED.call_once(|| {
             let wanted = MembarrierQuery::PRIVATE_EXPEDITED | MembarrierQuery::REGISTER_PRIVATE_EXPEDITED;
             let ready = membarrier_query().contains(wanted)
@@ -30,27 +31,18 @@ mod kernel {
                 && membarrier(MembarrierCommand::PrivateExpedited).is_ok();
             IS_READY.store(ready, Ordering::SeqCst);
         });
-    }
-
-    #[inline]
-    pub(super) fn is_ready() -> bool {
-        let ready = IS_READY.load(Ordering::Relaxed);
-        compiler_fence(Ordering::SeqCst);
-        ready
+        IS_READY.load(Ordering::SeqCst)
     }
 
     /// Runs a fence on every core; whether that worked.
     pub(super) fn everywhere() -> bool {
-        !is_ready() || membarrier(MembarrierCommand::PrivateExpedited).is_ok()
+        !IS_READY.load(Ordering::SeqCst) || membarrier(MembarrierCommand::PrivateExpedited).is_ok()
     }
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(any(shuttle, loom, miri)))))]
 mod kernel {
-    pub(super) fn ask() {}
-
-    #[inline]
-    pub(super) fn is_ready() -> bool {
+    pub(super) fn ask() -> bool {
         false
     }
 
@@ -59,15 +51,16 @@ mod kernel {
     }
 }
 
-/// Asks the kernel for its part, once in a process.
-pub(crate) fn prepare() {
-    kernel::ask();
+/// Asks the kernel for its part, once in a process; whether it will do it.
+pub(super) fn ask_kernel() -> bool {
+    kernel::ask()
 }
 
 /// Between showing an epoch and the first look.
 #[inline]
-pub(super) fn light() {
-    if !kernel::is_ready() {
+pub(super) fn light(is_fenced: bool) {
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    if is_fenced {
         fence(Ordering::SeqCst);
     }
 }

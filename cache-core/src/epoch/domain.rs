@@ -3,7 +3,7 @@
 //! Invariants (2) to (4) of the room are kept here. One domain serves the process; tests have their own.
 
 use super::barrier;
-use super::record::Records;
+use super::record::{FENCED, RAISE, Records, epoch_of, word_of};
 use crate::sync::{AtomicU64, Ordering, fence};
 
 /// The moment of an unlink, as an epoch.
@@ -24,20 +24,34 @@ pub(super) struct Domain {
 }
 
 impl Domain {
-    /// Epochs count from 1, for 0 says that a thread is not pinned.
+    /// Epochs count from 1, for 0 says that a thread is not pinned. The present one is kept as the word of a pin.
     #[cfg(not(any(shuttle, loom)))]
     pub(super) const fn new() -> Self {
-        Self { epoch: Alone(AtomicU64::new(1)), safe: Alone(AtomicU64::new(1)), records: Records::new() }
+        Self {
+            epoch: Alone(AtomicU64::new(word_of(1))),
+            safe: Alone(AtomicU64::new(1)),
+            records: Records::new(),
+        }
     }
 
     #[cfg(any(shuttle, loom))]
     pub(super) fn new() -> Self {
-        Self { epoch: Alone(AtomicU64::new(1)), safe: Alone(AtomicU64::new(1)), records: Records::default() }
+        Self {
+            epoch: Alone(AtomicU64::new(word_of(1))),
+            safe: Alone(AtomicU64::new(1)),
+            records: Records::default(),
+        }
     }
 
+    /// The epoch, as the word of a pin that shows it.
     #[inline]
     pub(super) fn epoch(&self) -> &AtomicU64 {
         &self.epoch.0
+    }
+
+    /// From now on the kernel runs the fence of those who pin.
+    pub(super) fn leave_fences_to_the_kernel(&self) {
+        self.epoch.0.fetch_and(!FENCED, Ordering::AcqRel);
     }
 
     pub(super) fn records(&self) -> &Records {
@@ -48,7 +62,7 @@ impl Domain {
     #[inline]
     pub(super) fn stamp(&self) -> Stamp {
         fence(Ordering::SeqCst);
-        Stamp(self.epoch.0.load(Ordering::Relaxed))
+        Stamp(epoch_of(self.epoch.0.load(Ordering::Relaxed)))
     }
 
     /// (4). `Acquire` for what readers did before the scan saw them go.
@@ -59,7 +73,7 @@ impl Domain {
 
     /// Raises the epoch, and the safe one as far as the records allow.
     pub(super) fn advance(&self) {
-        let raised = self.epoch.0.fetch_add(1, Ordering::AcqRel) + 1;
+        let raised = epoch_of(self.epoch.0.fetch_add(RAISE, Ordering::AcqRel)) + 1;
         if !barrier::heavy() {
             return;
         }

@@ -11,9 +11,10 @@ use loom::{lazy_static, thread_local};
 #[cfg(shuttle)]
 use shuttle::{lazy_static, thread_local};
 
+use super::barrier;
 use super::domain::{Domain, Stamp};
-pub use super::record::Pin;
 use super::record::Record;
+pub use super::record::{Glimpse, Pin};
 
 #[cfg(not(any(shuttle, loom)))]
 static DOMAIN: Domain = Domain::new();
@@ -76,10 +77,32 @@ fn take() -> &'static Record {
     record
 }
 
+/// Has the kernel run the fences of those who pin, if it can.
+pub(crate) fn prepare() {
+    if barrier::ask_kernel() {
+        DOMAIN.leave_fences_to_the_kernel();
+    }
+}
+
 /// Pins the calling thread. Nested pins only count.
 #[inline]
 pub fn pin() -> Pin {
-    mine().unwrap_or_else(take).pin(DOMAIN.epoch())
+    let record = mine().unwrap_or_else(take);
+    if record.is_in_a_glimpse() { pin_beside() } else { record.pin(DOMAIN.epoch()) }
+}
+
+/// Pins with a record of its own.
+#[cold]
+fn pin_beside() -> Pin {
+    let record = DOMAIN.records().take();
+    record.orphan();
+    record.pin(DOMAIN.epoch())
+}
+
+/// Pins the calling thread, if it was pinned before and is not now.
+#[inline]
+pub fn glimpse() -> Option<Glimpse> {
+    mine()?.glimpse(DOMAIN.epoch())
 }
 
 /// How many records there are, for tests.

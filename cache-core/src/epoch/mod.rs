@@ -40,14 +40,13 @@ mod slot;
 #[cfg(all(test, not(any(shuttle, loom))))]
 mod tests;
 
-pub(crate) use barrier::prepare;
 use deferred::is_clean;
 #[cfg(all(test, not(any(shuttle, loom))))]
 pub(crate) use deferred::pieces;
 pub(crate) use deferred::{collect, defer};
 pub(crate) use domain::Stamp;
-pub use local::{Pin, pin};
-pub(crate) use local::{is_past, stamp};
+pub use local::{Glimpse, Pin, glimpse, pin};
+pub(crate) use local::{is_past, prepare, stamp};
 pub use slot::{Held, Slot};
 
 /// Drops deferred garbage, and waits a little for readers who are about to pass. Whether none is left.

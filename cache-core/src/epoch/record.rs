@@ -4,6 +4,7 @@
 //! plain loads and stores do. The list only grows, by as many records as threads were ever pinned at once.
 
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 
 use super::barrier;
 use crate::sync::{AtomicBool, AtomicU64, OnceLock, Ordering};
@@ -14,8 +15,24 @@ const SHIFT: u32 = 20;
 /// In `word`: nobody gives the record back but the last pin.
 const ORPHAN: u64 = 1 << (SHIFT - 1);
 
+/// In the word of a domain: who pins has to run a fence himself. In that of a record it says nothing.
+pub(super) const FENCED: u64 = ORPHAN >> 1;
+
 /// In `word`: how many pins there are. At this many, which takes as many forgotten ones, the thread stays pinned for good.
-const COUNT: u64 = ORPHAN - 1;
+const COUNT: u64 = FENCED - 1;
+
+/// The word that shows an epoch without a count, as that of a [`Glimpse`]. A domain keeps its epoch as such a word.
+pub(super) const fn word_of(epoch: u64) -> u64 {
+    epoch << SHIFT | FENCED
+}
+
+/// The epoch of a word.
+pub(super) const fn epoch_of(word: u64) -> u64 {
+    word >> SHIFT
+}
+
+/// Between the words of two epochs that follow each other.
+pub(super) const RAISE: u64 = 1 << SHIFT;
 
 /// One thread's line: alone in its two cache lines, for it is written at every pin.
 #[derive(Debug)]
@@ -35,39 +52,67 @@ impl Record {
     /// The epoch that the owner shows, 0 if it is not pinned. Who reads a later word than the one of some pin has
     /// everything behind it that was done under that pin.
     pub(super) fn shown(&self) -> u64 {
-        self.word.load(Ordering::Acquire) >> SHIFT
+        epoch_of(self.word.load(Ordering::Acquire))
     }
 
-    /// Pins once more; the first time it shows the epoch. Only for the owner.
+    /// Pins once more; the first time it shows the epoch, which comes as [`word_of`] it. Only for the owner, and not during a
+    /// glimpse.
     #[inline]
     pub(super) fn pin(&'static self, epoch: &AtomicU64) -> Pin {
+        if self.word.load(Ordering::Relaxed) == 0 { self.show(epoch, 1) } else { self.pin_again(epoch) }
+    }
+
+    /// As [`pin`](Self::pin), if there is no pin yet and the record no orphan.
+    #[inline]
+    pub(super) fn glimpse(&'static self, epoch: &AtomicU64) -> Option<Glimpse> {
+        (self.word.load(Ordering::Relaxed) == 0).then(|| Glimpse(ManuallyDrop::new(self.show(epoch, 0))))
+    }
+
+    /// Whether the owner is in a glimpse. Who pins meanwhile takes another record.
+    pub(super) fn is_in_a_glimpse(&self) -> bool {
+        let word = self.word.load(Ordering::Relaxed);
+        word != 0 && word & (ORPHAN | COUNT) == 0
+    }
+
+    #[inline]
+    fn show(&'static self, epoch: &AtomicU64, count: u64) -> Pin {
+        // An epoch from long ago is as good: (1) wants that it was read before anything else is. `Release` for what
+        // was done under the owner's previous pin, whose own word a scan may have missed.
+        let epoch = epoch.load(Ordering::Relaxed);
+        self.word.store(epoch | count, Ordering::Release);
+        barrier::light(epoch & FENCED != 0);
+        Pin { record: self, stays: PhantomData }
+    }
+
+    #[inline(never)]
+    fn pin_again(&'static self, epoch: &AtomicU64) -> Pin {
         let word = self.word.load(Ordering::Relaxed);
         if word & COUNT == 0 {
-            // An epoch from long ago is as good: (1) wants that it was read before anything else is. `Release` for what
-            // was done under the owner's previous pin, whose own word a scan may have missed.
-            self.word.store(word | epoch.load(Ordering::Relaxed) << SHIFT | 1, Ordering::Release);
-            barrier::light();
-        } else {
-            self.pin_again(word);
+            let epoch = epoch.load(Ordering::Relaxed);
+            self.word.store(word | epoch | 1, Ordering::Release);
+            barrier::light(epoch & FENCED != 0);
+        } else if word & COUNT != COUNT {
+            self.word.store(word + 1, Ordering::Release);
         }
         Pin { record: self, stays: PhantomData }
     }
 
-    fn unpin_once(&self, word: u64) {
-        if word & COUNT != COUNT {
-            self.word.store(word - 1, Ordering::Release);
-        }
-    }
-
-    fn pin_again(&self, word: u64) {
-        if word & COUNT != COUNT {
-            self.word.store(word + 1, Ordering::Release);
+    /// A pin goes that is not the only one, or the record's last.
+    #[inline(never)]
+    fn unpin(&'static self, word: u64) {
+        match word & COUNT {
+            COUNT => {}
+            1 => {
+                super::local::forget(self);
+                self.give_back();
+            }
+            _ => self.word.store(word - 1, Ordering::Release),
         }
     }
 
     /// Whether a pin of the owner's is in force.
     pub(super) fn is_pinned(&self) -> bool {
-        self.word.load(Ordering::Relaxed) & COUNT != 0
+        epoch_of(self.word.load(Ordering::Relaxed)) != 0
     }
 
     /// The owner goes: gives the record back, now or with its last pin. Whether it did so now.
@@ -108,14 +153,32 @@ impl Drop for Pin {
     #[inline]
     fn drop(&mut self) {
         let word = self.record.word.load(Ordering::Relaxed);
-        if word & COUNT != 1 {
-            return self.record.unpin_once(word);
+        if word & (ORPHAN | COUNT) == 1 {
+            self.record.word.store(0, Ordering::Release);
+        } else {
+            self.record.unpin(word);
         }
-        self.record.word.store(word & ORPHAN, Ordering::Release);
-        if word & ORPHAN != 0 {
-            super::local::forget(self.record);
-            self.record.give_back();
-        }
+    }
+}
+
+/// The first pin of its thread, for a short look: its end is one instruction. Pins that a value's `Clone` makes meanwhile, and may
+/// keep for longer, have another record.
+#[derive(Debug)]
+pub struct Glimpse(ManuallyDrop<Pin>);
+
+impl std::ops::Deref for Glimpse {
+    type Target = Pin;
+
+    #[inline]
+    fn deref(&self) -> &Pin {
+        &self.0
+    }
+}
+
+impl Drop for Glimpse {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.record.word.store(0, Ordering::Release);
     }
 }
 

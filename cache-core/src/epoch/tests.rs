@@ -48,12 +48,51 @@ fn reader_that_shows_an_old_epoch_late_does_not_lower_the_safe_one() {
     let domain = domain();
     (0..5).for_each(|_| domain.advance());
     let safe = domain.safe();
-    let long_ago = crate::sync::AtomicU64::new(1);
+    let long_ago = crate::sync::AtomicU64::new(super::record::word_of(1));
     let record = domain.records().take();
     let late = record.pin(&long_ago);
     domain.advance();
     assert_eq!(domain.safe(), safe);
     drop(late);
+}
+
+#[test]
+fn glimpse_holds_a_stamp_back_until_it_ends() {
+    let domain = domain();
+    let record = domain.records().take();
+    let glimpse = record.glimpse(domain.epoch()).expect("there is no pin");
+    assert!(record.is_pinned() && record.is_in_a_glimpse());
+    let stamp = domain.stamp();
+    domain.advance();
+    assert!(!domain.is_past(stamp));
+    drop(glimpse);
+    domain.advance();
+    assert!(domain.is_past(stamp) && !record.is_pinned());
+    let pin = record.pin(domain.epoch());
+    assert!(record.glimpse(domain.epoch()).is_none(), "there is a pin");
+    drop(pin);
+}
+
+#[test]
+fn pin_that_outlives_the_glimpse_it_was_made_in_holds_a_stamp_back() {
+    thread::spawn(|| {
+        drop(pin());
+        let glimpse = local::glimpse().expect("the thread has a record");
+        let kept = pin();
+        let nested = pin();
+        drop(glimpse);
+        let stamp = stamp();
+        drop(nested);
+        (0..3).for_each(|_| advance());
+        assert!(!is_past(stamp), "a pin is left");
+        drop(kept);
+        // Other tests of this process pin, though not for long.
+        while !is_past(stamp) {
+            advance();
+        }
+    })
+    .join()
+    .expect("it ends");
 }
 
 #[test]

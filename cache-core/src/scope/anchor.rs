@@ -41,17 +41,18 @@ impl Anchor {
     /// Calls with the path's present node, if it has one. The registry must be the one the anchor was made for.
     #[inline]
     pub fn with<R>(&self, pin: &Pin, registry: &Registry, f: impl FnOnce(Option<&Arc<Node>>) -> R) -> R {
-        if let Some(node) = self.resolved(pin, registry) {
+        let word = registry.word();
+        if let Some(node) = self.resolved.load(pin).filter(|node| node.is_live_at(word)) {
             return f(Some(&*node));
         }
         f(self.resolve(pin, registry).as_ref())
     }
 
-    /// The path's present node, if it is known without a look-up.
+    /// The path's present node, if it is known at one look.
     #[inline]
     pub fn resolved<'p>(&'p self, pin: &'p Pin, registry: &Registry) -> Option<Held<'p, Node>> {
         let word = registry.word();
-        self.resolved.load(pin).filter(|node| node.is_live_at(word))
+        self.resolved.load(pin).filter(|node| node.is_verified_at(word))
     }
 
     #[cold]

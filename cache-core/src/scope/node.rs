@@ -14,6 +14,7 @@ use super::number::Numbers;
 use super::path::ScopePath;
 use super::tree::{LevelId, ScopeTree};
 use crate::stats::ScopeStats;
+use crate::stats::tally::Tag;
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// What all nodes of a registry share.
@@ -60,8 +61,8 @@ pub enum Charge {
 /// One incarnation of a scope.
 pub struct Node {
     id: u64,
-    /// Short for `id` while the node exists.
-    number: u32,
+    /// Short for `id` while the node exists; in the upper half.
+    number: u64,
     parent: Option<Arc<Node>>,
     /// The parent's id, so that a look-up need not go there.
     above: u64,
@@ -77,6 +78,7 @@ pub struct Node {
     /// Anchors at this node or below it.
     pins: AtomicU32,
     stats: Arc<ScopeStats>,
+    tag: Tag,
     shared: Arc<Shared>,
 }
 
@@ -98,7 +100,7 @@ impl Node {
         shared.stir();
         Arc::new(Self {
             id,
-            number: shared.numbers.take(),
+            number: u64::from(shared.numbers.take()) << 32,
             parent,
             above,
             level,
@@ -110,6 +112,7 @@ impl Node {
             verified: AtomicU64::new(u64::MAX),
             announced: AtomicBool::new(false),
             pins: AtomicU32::new(0),
+            tag: Tag::of(&stats),
             stats,
             shared: Arc::clone(shared),
         })
@@ -124,6 +127,12 @@ impl Node {
     /// A number that no other node of the registry has while this one exists.
     #[inline]
     pub fn number(&self) -> u32 {
+        (self.number >> 32) as u32
+    }
+
+    /// The [number](Self::number) times 2^32.
+    #[inline]
+    pub(crate) fn number_above(&self) -> u64 {
         self.number
     }
 
@@ -180,6 +189,12 @@ impl Node {
         &self.stats
     }
 
+    /// What threads know the counters by.
+    #[inline]
+    pub(crate) fn tag(&self) -> Tag {
+        self.tag
+    }
+
     /// The entries charged here and below.
     pub fn entries(&self) -> u64 {
         u64::try_from(self.entries.count()).unwrap_or(0)
@@ -204,11 +219,17 @@ impl Node {
         }
     }
 
+    /// Whether it was found live at this word of the registry.
+    #[inline]
+    pub(super) fn is_verified_at(&self, word: u64) -> bool {
+        self.verified.load(Ordering::Acquire) == word
+    }
+
     /// As [`is_live`](Self::is_live), but walks only if the registry's word moved since the last walk. The word must
     /// have been read before this call.
     #[inline]
     pub fn is_live_at(&self, word: u64) -> bool {
-        if self.verified.load(Ordering::Acquire) == word {
+        if self.is_verified_at(word) {
             return true;
         }
         let live = self.is_live();
@@ -386,7 +407,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.shared.nodes.fetch_sub(1, Ordering::Relaxed);
-        self.shared.numbers.give_back(self.number);
+        self.shared.numbers.give_back(self.number());
     }
 }
 

@@ -18,6 +18,7 @@ use std::cell::Cell as StdCell;
 
 use super::scope::ScopeStats;
 use super::{Counter, Counters};
+use crate::clock::REREAD;
 use crate::event::RemovalCause;
 use crate::sync::{Arc, AtomicU32, AtomicUsize, Mutex, Ordering::Relaxed, RwLock, Weak};
 
@@ -110,6 +111,31 @@ pub fn count_up(region: Option<&Arc<Counters>>, scope: Option<&Arc<ScopeStats>>,
     }
     count_first((region, scope), event);
     0
+}
+
+/// What a thread knows a region's or a scope's counters by, while they live.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(any(shuttle, loom), allow(dead_code, reason = "there every event is added at once"))]
+pub(crate) struct Tag {
+    address: usize,
+    place: usize,
+}
+
+impl Tag {
+    pub(crate) fn of<T>(counters: &Arc<T>) -> Self {
+        let address = Arc::as_ptr(counters).addr();
+        Self { address, place: place_of(address) }
+    }
+}
+
+/// Counts one event, as [`count_up`] does, where that takes one look and is not the time to read the clock: else it counts
+/// nothing and says `false`.
+#[inline]
+pub(crate) fn try_count(region: Tag, scope: Tag, event: Event) -> bool {
+    #[cfg(not(any(shuttle, loom)))]
+    return MINE.get().is_some_and(|record| record.try_count(region, scope, event));
+    #[cfg(any(shuttle, loom))]
+    return region.address == scope.address && event == Event::Hit;
 }
 
 /// As [`count_up`], without an answer.
@@ -266,9 +292,16 @@ impl Pair {
     /// The first of its places; the other differs in the lowest bit.
     #[inline]
     fn place(self) -> usize {
-        // Allocations are 16 bytes apart at least, and their sizes shift the higher bits.
-        (self.1 >> 4 ^ self.1 >> 9 ^ self.0 >> 7) % CELLS
+        place_of(self.0) ^ place_of(self.1)
     }
+}
+
+/// An address's part in a place. Multiplicative hashing: Knuth, TAOCP 3, 6.4.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "few bits are wanted")]
+const fn place_of(address: usize) -> usize {
+    let spread = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (spread >> (u64::BITS - CELLS.trailing_zeros())) as usize
 }
 
 impl Cell {
@@ -341,6 +374,23 @@ impl Record {
             }
         }
         self.count_beside(whom, pair, event)
+    }
+
+    /// For the record's own thread only.
+    #[inline]
+    fn try_count(&self, region: Tag, scope: Tag, event: Event) -> bool {
+        let cell = &self.cells[(region.place ^ scope.place) % CELLS];
+        if !cell.is_of(Pair(region.address, scope.address)) {
+            return false;
+        }
+        let count = &cell.counts[event as usize];
+        let next = count.load(Relaxed).wrapping_add(1);
+        // A full count would be 0, and is among these.
+        if next.is_multiple_of(REREAD) {
+            return false;
+        }
+        count.store(next, Relaxed);
+        true
     }
 
     /// Counts in the pair's other place.

@@ -12,6 +12,12 @@ struct World {
     asked: Cell<u32>,
 }
 
+/// What asking does, and the keeper's first step.
+fn arm(tick: &Tick, reading: u64) -> Keeper<'_> {
+    tick.arm(reading);
+    Keeper::new(tick, reading)
+}
+
 impl World {
     fn at(now: u64) -> Self {
         Self { tick: Tick::new(), now: Cell::new(now), readings: Cell::new(0), asked: Cell::new(0) }
@@ -61,7 +67,7 @@ fn thread_asks_after_many_readings_in_one_step_and_only_then() {
 #[test]
 fn armed_word_is_read_instead_of_the_clock() {
     let (world, observer) = (World::at(100 * MS), Observer::new());
-    let mut keeper = Keeper::arm(&world.tick, 100 * MS);
+    let mut keeper = arm(&world.tick, 100 * MS);
     world.now.set(104 * MS);
     assert_eq!(world.look_up(&observer), 100 * MS, "a little late");
     assert!(keeper.keep(104 * MS));
@@ -75,7 +81,7 @@ fn armed_word_is_read_instead_of_the_clock() {
 fn stale_answers_end_after_some_look_ups_when_the_keeper_does_not_run() {
     let world = World::at(100 * MS);
     let (busy, seldom) = (Observer::new(), Observer::new());
-    let _starved = Keeper::arm(&world.tick, 100 * MS);
+    let _starved = arm(&world.tick, 100 * MS);
     world.look_up(&seldom);
     for seconds in 1..20 {
         world.now.set(seconds * 1000 * MS);
@@ -90,7 +96,7 @@ fn time_never_goes_back_for_a_thread() {
     let (world, observer) = (World::at(500 * MS), Observer::new());
     assert_eq!(world.read(&observer), 500 * MS);
     // The keeper read the clock long ago and arms the word only now.
-    let mut late = Keeper::arm(&world.tick, 100 * MS);
+    let mut late = arm(&world.tick, 100 * MS);
     assert_eq!(world.look_up(&observer), 500 * MS);
     late.keep(501 * MS);
     late.keep(490 * MS);
@@ -103,7 +109,7 @@ fn time_never_goes_back_for_a_thread() {
         world.now.set((600 + round / 7) * MS);
         match round % 11 {
             // Read after the word was last disarmed, and long before it is armed.
-            3 => keeper = Some(Keeper::arm(&world.tick, reading)),
+            3 => keeper = Some(arm(&world.tick, reading)),
             6 => {
                 keeper = None;
                 reading = world.now.get();
@@ -120,7 +126,7 @@ fn time_never_goes_back_for_a_thread() {
 #[test]
 fn reading_of_a_writer_is_seen_by_look_ups_of_others() {
     let world = World::at(100 * MS);
-    let _keeper = Keeper::arm(&world.tick, 100 * MS);
+    let _keeper = arm(&world.tick, 100 * MS);
     world.now.set(150 * MS);
     assert_eq!(world.read(&Observer::new()), 150 * MS);
     assert_eq!(world.look_up(&Observer::new()), 150 * MS);
@@ -129,7 +135,7 @@ fn reading_of_a_writer_is_seen_by_look_ups_of_others() {
 #[test]
 fn keeper_stops_when_nobody_uses_the_word_and_not_before() {
     let (world, observer) = (World::at(1000 * MS), Observer::new());
-    let mut keeper = Keeper::arm(&world.tick, 1000 * MS);
+    let mut keeper = arm(&world.tick, 1000 * MS);
     for tick in 1..100 {
         world.now.set((1000 + 4 * tick) * MS);
         (0..REREAD).for_each(|_| _ = world.look_up(&observer));
@@ -146,7 +152,7 @@ fn keeper_stops_when_nobody_uses_the_word_and_not_before() {
 #[test]
 fn raise_after_the_word_was_disarmed_does_not_arm_it() {
     let (world, observer) = (World::at(100 * MS), Observer::new());
-    drop(Keeper::arm(&world.tick, 100 * MS));
+    drop(arm(&world.tick, 100 * MS));
     world.now.set(200 * MS);
     world.read(&observer);
     world.now.set(300 * MS);

@@ -1,50 +1,11 @@
 //! What every entry carries beside key and value, in sixteen bytes.
 //!
 //! (1) Scope and hash are written before the entry can be found and not again. (2) Heat and age are hints: readers
-//! raise them with plain loads and stores, so a raise may be lost. (3) A deadline is kept as 42 bits and a shift, rounded
-//! down: by nothing within 73 minutes of the clock's origin, nor for whole milliseconds within three days, and by less
-//! than 1/2^41 of the moment ever. (4) The halves of a deadline are read apart; one that is put off may be read torn, while it
-//! is put off, which is while the entry is in use.
+//! raise them one after the other, so a raise may be lost. (3) Deadline, heat and age are one word, so that one look tells all.
+//! The writer stores it as he likes; where he puts deadlines off, readers change it by an exchange only, so that none is lost.
 
-use crate::clock::Moment;
-use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
-
-/// Bits of a packed deadline that count; six more say by how much they are shifted.
-const DIGITS: u32 = 42;
-
-/// A deadline in 48 bits. Packed deadlines compare as what they stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::engine) struct Deadline(u64);
-
-impl Deadline {
-    pub(in crate::engine) const NEVER: Self = Self((1 << 48) - 1);
-
-    pub(in crate::engine) const fn pack(moment: Moment) -> Self {
-        let nanos = moment.nanos();
-        if nanos == u64::MAX {
-            return Self::NEVER;
-        }
-        // Shifts start where the digits are full, so that larger moments have larger patterns.
-        let shift = (u64::BITS - nanos.leading_zeros()).saturating_sub(DIGITS);
-        if shift == 0 {
-            return Self(nanos);
-        }
-        let digits = (nanos >> shift) & ((1 << (DIGITS - 1)) - 1);
-        Self(((shift as u64 + 1) << (DIGITS - 1)) | digits)
-    }
-
-    pub(in crate::engine) const fn moment(self) -> Moment {
-        if self.0 == Self::NEVER.0 {
-            return Moment::NEVER;
-        }
-        let shift = self.0 >> (DIGITS - 1);
-        if shift <= 1 {
-            return Moment::from_nanos(self.0);
-        }
-        let digits = (self.0 & ((1 << (DIGITS - 1)) - 1)) | (1 << (DIGITS - 1));
-        Moment::from_nanos(digits << (shift - 1))
-    }
-}
+use crate::clock::{Deadline, Moment};
+use crate::sync::{AtomicU64, Ordering::Relaxed};
 
 /// The header of an entry.
 #[derive(Debug)]
@@ -52,25 +13,68 @@ impl Deadline {
 pub(in crate::engine) struct Header {
     /// The scope's number above, the hash below.
     id: AtomicU64,
-    deadline_low: AtomicU32,
-    deadline_high: AtomicU16,
-    heat: AtomicU8,
-    age: AtomicU8,
+    state: AtomicU64,
 }
 
 #[cfg(not(any(shuttle, loom)))]
 const _: () = assert!(size_of::<Header>() == 16);
 
+/// Deadline, heat and age, as they were at one look: 48, 8 and 8 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct State(u64);
+
+impl State {
+    fn new(deadline: Deadline, heat: u8, age: u8) -> Self {
+        Self(deadline.with(u16::from_be_bytes([heat, age])))
+    }
+
+    #[inline]
+    pub(in crate::engine) fn deadline(self) -> Deadline {
+        Deadline::above(self.0)
+    }
+
+    /// Whether the time is not over, by the face of a clock.
+    #[inline]
+    pub(in crate::engine) fn is_ahead_of(self, face: u64) -> bool {
+        self.0 > face || self.is_never()
+    }
+
+    #[cold]
+    fn is_never(self) -> bool {
+        self.deadline() == Deadline::NEVER
+    }
+
+    #[inline]
+    fn heat(self) -> u8 {
+        let [.., heat, _] = self.0.to_be_bytes();
+        heat
+    }
+
+    #[inline]
+    fn age(self) -> u8 {
+        let [.., age] = self.0.to_be_bytes();
+        age
+    }
+
+    fn with_heat(self, heat: u8) -> Self {
+        Self::new(self.deadline(), heat, self.age())
+    }
+
+    fn with_age(self, age: u8) -> Self {
+        Self::new(self.deadline(), self.heat(), age)
+    }
+
+    /// Whether a use in a generation would leave no trace: heat at this limit, which comes times 256, and age. Never for a
+    /// larger limit than there is.
+    #[inline]
+    pub(in crate::engine) fn is_used(self, limit: u32, generation: u32) -> bool {
+        self.0 as u32 & 0xffff == limit | generation
+    }
+}
+
 impl Header {
     pub(in crate::engine) fn new(scope: u32, hash: u32, deadline: Deadline, age: u8) -> Self {
-        let (low, high) = split(deadline);
-        Self {
-            id: AtomicU64::new(id_of(scope, hash)),
-            deadline_low: AtomicU32::new(low),
-            deadline_high: AtomicU16::new(high),
-            heat: AtomicU8::new(0),
-            age: AtomicU8::new(age),
-        }
+        Self { id: AtomicU64::new(id_of(scope, hash)), state: AtomicU64::new(State::new(deadline, 0, age).0) }
     }
 
     /// Whether it has this [`id_of`].
@@ -91,18 +95,34 @@ impl Header {
     }
 
     #[inline]
+    pub(in crate::engine) fn state(&self) -> State {
+        State(self.state.load(Relaxed))
+    }
+
+    #[inline]
     pub(in crate::engine) fn deadline(&self) -> Deadline {
-        let (low, high) = (self.deadline_low.load(Relaxed), self.deadline_high.load(Relaxed));
-        Deadline(u64::from(low) | u64::from(high) << 32)
+        self.state().deadline()
+    }
+
+    /// For readers, who may meet the writer.
+    fn change(&self, change: impl Fn(State) -> State) {
+        let mut known = self.state();
+        loop {
+            let changed = change(known);
+            if changed == known {
+                return;
+            }
+            match self.state.compare_exchange_weak(known.0, changed.0, Relaxed, Relaxed) {
+                Ok(_) => return,
+                Err(other) => known = State(other),
+            }
+        }
     }
 
     /// Moves the deadline of an entry that is in use. For the writer.
     pub(in crate::engine) fn put_off(&self, deadline: Deadline) {
-        let (low, high) = split(deadline);
-        self.deadline_low.store(low, Relaxed);
-        if self.deadline_high.load(Relaxed) != high {
-            self.deadline_high.store(high, Relaxed);
-        }
+        let state = self.state();
+        self.state.store(State::new(deadline, state.heat(), state.age()).0, Relaxed);
     }
 
     /// Whether the entry's time is over. The clock is read only for an entry that has a deadline.
@@ -113,41 +133,44 @@ impl Header {
     }
 
     /// Raises the heat, to a limit at most.
-    #[inline]
     pub(in crate::engine) fn warm(&self, limit: u8) {
-        let heat = self.heat.load(Relaxed);
-        if heat < limit {
-            self.heat.store(heat + 1, Relaxed);
-        }
+        self.change(|state| if state.heat() < limit { state.with_heat(state.heat() + 1) } else { state });
+    }
+
+    /// Notes a use in a generation of an entry whose `state` was just read: heat to a limit, and age. A plain store: only where
+    /// no deadline is put off.
+    #[inline]
+    pub(in crate::engine) fn note_use(&self, state: State, limit: u8, generation: u8) {
+        let heat = if state.heat() < limit { state.heat() + 1 } else { state.heat() };
+        self.state.store(State::new(state.deadline(), heat, generation).0, Relaxed);
     }
 
     pub(in crate::engine) fn heat(&self) -> u8 {
-        self.heat.load(Relaxed)
+        self.state().heat()
     }
 
-    /// Lowers the heat.
+    /// Lowers the heat. For the writer.
+    #[inline]
     pub(in crate::engine) fn cool(&self, to: u8) {
-        if to < self.heat.load(Relaxed) {
-            self.heat.store(to, Relaxed);
+        let state = self.state();
+        if to < state.heat() {
+            self.state.store(state.with_heat(to).0, Relaxed);
         }
     }
 
-    /// Sets the heat of an entry that takes the place of another.
+    /// Sets the heat of an entry that takes the place of another. For the writer.
     pub(in crate::engine) fn set_heat(&self, heat: u8) {
-        self.heat.store(heat, Relaxed);
+        self.state.store(self.state().with_heat(heat).0, Relaxed);
     }
 
     /// The generation of the last use.
     pub(in crate::engine) fn age(&self) -> u8 {
-        self.age.load(Relaxed)
+        self.state().age()
     }
 
     /// Notes a use in a generation; written once in each.
-    #[inline]
     pub(in crate::engine) fn refresh(&self, generation: u8) {
-        if self.age.load(Relaxed) != generation {
-            self.age.store(generation, Relaxed);
-        }
+        self.change(|state| state.with_age(generation));
     }
 }
 
@@ -157,47 +180,42 @@ pub(super) const fn id_of(scope: u32, hash: u32) -> u64 {
     (scope as u64) << 32 | hash as u64
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "the halves of 48 bits")]
-const fn split(deadline: Deadline) -> (u32, u16) {
-    (deadline.0 as u32, (deadline.0 >> 32) as u16)
-}
-
 #[cfg(all(test, not(any(shuttle, loom))))]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn at(nanos: u64) -> Moment {
-        Moment::from_nanos(nanos)
-    }
-
-    #[test]
-    fn deadline_near_the_origin_is_kept_to_the_nanosecond() {
-        for nanos in [0, 1, 999, (1 << 41) - 1, 1 << 41, (1 << 42) - 1] {
-            assert_eq!(Deadline::pack(at(nanos)).moment(), at(nanos), "{nanos}");
-        }
-        let days = at(3 * 86_400_000_000_000 + 1_000_000);
-        assert_eq!(Deadline::pack(days).moment(), days);
-    }
-
-    #[test]
-    fn never_is_later_than_the_latest_moment() {
-        let latest = Deadline::pack(at(u64::MAX - 1));
-        assert!(latest < Deadline::NEVER && latest.moment() < Moment::NEVER);
-        assert_eq!(Deadline::pack(Moment::NEVER).moment(), Moment::NEVER);
-        let header = Header::new(1, 2, Deadline::NEVER, 0);
-        assert!(!header.is_expired(|| at(u64::MAX - 1)));
-    }
-
     proptest! {
         #[test]
-        fn packed_deadlines_round_down_by_little_and_keep_their_order(a: u64, b: u64, shift in 0u32..64) {
-            let (a, b) = ((a >> shift).min(u64::MAX - 1), (b >> shift).min(u64::MAX - 1));
-            let packed = Deadline::pack(at(a));
-            let (back, header) = (packed.moment().nanos(), Header::new(3, 4, packed, 0));
-            prop_assert!(back <= a && a - back <= a >> 41);
-            prop_assert_eq!(header.deadline(), packed);
-            prop_assert!(a > b || packed <= Deadline::pack(at(b)));
+        fn parts_of_a_state_do_not_touch_one_another(nanos: u64, later: u64, heat: u8, age: u8, limit: u8) {
+            let [deadline, later] = [nanos, later].map(|nanos| Deadline::pack(Moment::from_nanos(nanos)));
+            let header = Header::new(3, 4, deadline, age);
+            let parts = |header: &Header| (header.scope(), header.hash(), header.deadline(), header.heat(), header.age());
+            prop_assert_eq!(parts(&header), (3, 4, deadline, 0, age));
+            header.set_heat(heat);
+            prop_assert_eq!(parts(&header), (3, 4, deadline, heat, age));
+            header.warm(limit);
+            let warmed = if heat < limit { heat + 1 } else { heat };
+            prop_assert_eq!(parts(&header), (3, 4, deadline, warmed, age));
+            header.refresh(!age);
+            header.put_off(later);
+            prop_assert_eq!(parts(&header), (3, 4, later, warmed, !age));
+            prop_assert_eq!(header.state().is_used(u32::from(warmed) << 8, u32::from(!age)), true);
+            prop_assert_eq!(header.state().is_used(u32::from(warmed) << 8, u32::from(age)), false);
+            header.note_use(header.state(), limit, age);
+            let used = if warmed < limit { warmed + 1 } else { warmed };
+            prop_assert_eq!(parts(&header), (3, 4, later, used, age));
+            header.cool(limit);
+            prop_assert_eq!(parts(&header), (3, 4, later, used.min(limit), age));
         }
+    }
+
+    #[test]
+    fn entry_without_a_deadline_is_ahead_of_every_clock() {
+        let header = Header::new(1, 2, Deadline::NEVER, 0);
+        assert!(header.state().is_ahead_of(u64::MAX));
+        assert!(!header.is_expired(|| Moment::from_nanos(u64::MAX - 1)));
+        let latest = Header::new(1, 2, Deadline::pack(Moment::from_nanos(u64::MAX - 1)), 0);
+        assert!(!latest.state().is_ahead_of(u64::MAX));
     }
 }

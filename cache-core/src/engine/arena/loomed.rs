@@ -9,7 +9,8 @@ use std::sync::Arc;
 use loom::model::Builder;
 
 use super::*;
-use crate::epoch::{advance, collect, pin};
+use crate::clock::Deadline;
+use crate::epoch::{advance, collect, glimpse, pin};
 use crate::sync::{UnsafeCell, thread};
 
 /// All keys have it, so that they meet in one bucket and under one tag.
@@ -63,6 +64,16 @@ fn insert(shard: &Shard, key: u32) -> Option<(u32, Thing)> {
 fn get(shard: &Shard, key: u32) -> Option<u32> {
     let pin = pin();
     let entry = shard.find(&pin, HASH, SCOPE, &key)?;
+    let (of, version) = entry.value().read();
+    assert_eq!(of, key, "a foreign value");
+    Some(version)
+}
+
+/// What a caller of `get` would get at one look.
+fn glance(shard: &Shard, key: u32) -> Option<u32> {
+    drop(pin());
+    let glimpse = glimpse().expect("the thread has a record, and no pin");
+    let entry = shard.glance(&glimpse, HASH, u64::from(SCOPE) << 32, &key)?;
     let (of, version) = entry.value().read();
     assert_eq!(of, key, "a foreign value");
     Some(version)
@@ -131,6 +142,25 @@ fn loom_entry_that_is_found_is_complete() {
     play(&[], &[|shard| assert!(matches!(get(shard, 1), None | Some(1)))], |shard| {
         insert(shard, 1);
         assert_eq!(get(shard, 1), Some(1));
+    });
+}
+
+#[test]
+fn loom_entry_that_is_found_at_one_look_is_complete() {
+    play(&[1], &[|shard| assert!(matches!(glance(shard, 1), None | Some(1)))], |shard| {
+        retire(shard, 1);
+        advance();
+        drop(insert(shard, 2));
+    });
+}
+
+#[test]
+fn loom_table_that_was_outgrown_lives_until_who_took_one_look_has_passed() {
+    play(&[1], &[|shard| assert!(matches!(glance(shard, 1), Some(1)))], |shard| {
+        let locked = shard.lock();
+        shard.reader.grow(&locked.writer.state);
+        drop(locked);
+        collect();
     });
 }
 

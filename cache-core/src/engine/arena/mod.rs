@@ -27,8 +27,8 @@ use std::hash::Hash;
 use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
 
+pub(super) use header::Header;
 use header::id_of;
-pub(super) use header::{Deadline, Header};
 use slots::{Node, SEGMENTS, Slots, first_of, numbers_of};
 use table::{FILL, Table};
 
@@ -141,6 +141,43 @@ impl<'a, K, V> Entry<'a, K, V> {
     }
 }
 
+/// The shards of a region, a power of two.
+pub(super) struct Shards<K, V, B> {
+    all: Box<[Arena<K, V, B>]>,
+    /// How many there are, less one.
+    mask: u32,
+}
+
+impl<K, V, B> Shards<K, V, B> {
+    pub(super) fn new(count: usize, shard: impl FnMut(usize) -> Arena<K, V, B>) -> Self {
+        let count = count.next_power_of_two().min(1 << 16);
+        #[allow(clippy::cast_possible_truncation, reason = "there are 2^16 at most")]
+        let mask = count as u32 - 1;
+        Self { all: (0..count).map(shard).collect(), mask }
+    }
+
+    /// The number of a hash's shard.
+    #[inline]
+    pub(super) fn index(&self, hash: u64) -> usize {
+        ((hash >> 32) as u32 & self.mask) as usize
+    }
+
+    /// The shard of a hash.
+    #[inline]
+    pub(super) fn of(&self, hash: u64) -> &Arena<K, V, B> {
+        // SAFETY: no index is above the mask, and there are more shards than that.
+        unsafe { self.all.get_unchecked(self.index(hash)) }
+    }
+}
+
+impl<K, V, B> std::ops::Deref for Shards<K, V, B> {
+    type Target = [Arena<K, V, B>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.all
+    }
+}
+
 /// A slot that was filled, and what it had held before, to be dropped without the lock.
 pub(super) type Filled<K, V> = (SlotId, Option<(K, V)>);
 
@@ -175,6 +212,25 @@ impl<K, V, B> Arena<K, V, B> {
         unsafe { self.reader.find(hash, scope, key) }
     }
 
+    /// As [`find`](Self::find), but looks at one entry at most; `scope_above` is the scope's number times 2^32. `None` says
+    /// nothing.
+    #[inline]
+    pub(super) fn glance<'a, Q>(
+        &'a self,
+        _pin: &'a Pin,
+        hash: u32,
+        scope_above: u64,
+        key: &Q,
+    ) -> Option<Entry<'a, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        // SAFETY: by (6) the table lives while the caller is pinned.
+        let slot = unsafe { &*self.reader.table.load(Ordering::Acquire) }.first(hash)?;
+        // SAFETY: the caller is pinned for 'a, and the table named the slot.
+        unsafe { self.reader.check(slot, scope_above | u64::from(hash), key) }
+    }
+
     /// Asks for the table's line ahead of its use.
     #[inline]
     pub(super) fn prefetch(&self, _pin: &Pin, hash: u32) {
@@ -204,16 +260,27 @@ impl<K, V> Reader<K, V> {
         // SAFETY: by (6) the table lives while the caller is pinned; only a lock's holder replaces it.
         let table = unsafe { &*self.table.load(Ordering::Acquire) };
         let id = id_of(scope, hash);
-        table.find(hash, |slot| {
-            // SAFETY: the table named the slot, so by (2) and (3) it is filled and stays so while the caller is pinned.
-            let node = unsafe { self.slots.node(slot) };
-            if !node.header.is(id) {
-                return None;
-            }
-            // SAFETY: as above.
-            let (known, _) = unsafe { node.payload() };
-            key.equivalent(known).then_some(Entry { node, slot: SlotId(slot) })
-        })
+        // SAFETY: the caller's promise, and the table named the slot.
+        table.find(hash, |slot| unsafe { self.check(slot, id, key) })
+    }
+
+    /// The entry of a slot, if it is the one that is looked for.
+    ///
+    /// # Safety
+    /// The table named the slot while the caller was pinned, or held the lock, and so the caller is for 'a.
+    #[inline]
+    unsafe fn check<'a, Q>(&'a self, slot: u32, id: u64, key: &Q) -> Option<Entry<'a, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        // SAFETY: by (2) and (3) the slot is filled and stays so for 'a.
+        let node = unsafe { self.slots.node(slot) };
+        if !node.header.is(id) {
+            return None;
+        }
+        // SAFETY: as above.
+        let (known, _) = unsafe { node.payload() };
+        key.equivalent(known).then_some(Entry { node, slot: SlotId(slot) })
     }
 }
 

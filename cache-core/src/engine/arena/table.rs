@@ -84,6 +84,17 @@ impl Table {
         self.buckets.len()
     }
 
+    /// The first slot in the home of a hash whose tag fits: nearly always the right one, if there is one.
+    #[inline]
+    pub(super) fn first(&self, hash: u32) -> Option<u32> {
+        #[cfg(loom)]
+        self.end.with(|_| ());
+        // SAFETY: as many buckets as there are, times a number below 2^32, divided by 2^32, are fewer.
+        let home = unsafe { self.buckets.get_unchecked(self.home(hash)) };
+        let fits = matches(home.words(), tag_of(hash)) & WAYS_MASK;
+        (fits != 0).then(|| home.slots[fits.trailing_zeros() as usize].load(Ordering::Acquire))
+    }
+
     /// Slots whose tag fits, until `what` makes something of one.
     #[inline]
     pub(super) fn find<R>(&self, hash: u32, mut what: impl FnMut(u32) -> Option<R>) -> Option<R> {
@@ -258,7 +269,7 @@ impl Bucket {
 #[inline]
 fn tag_of(hash: u32) -> u8 {
     let [low, ..] = hash.to_le_bytes();
-    low.max(1)
+    low + u8::from(low == 0)
 }
 
 /// One bit for each of sixteen bytes that equals a tag.

@@ -1,6 +1,7 @@
 //! A shard by itself: what the table must name, and how many slots there may be.
 
 use super::*;
+use crate::clock::Deadline;
 use crate::epoch::pin;
 
 type Plain = Arena<u64, u64, ()>;
