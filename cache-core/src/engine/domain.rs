@@ -15,11 +15,16 @@ use crate::policy::{
 struct Domain {
     heads: Heads,
     policy: Guarded,
-    len: u64,
     /// The policy misbehaved, and this was said.
     fault_told: bool,
     /// It belongs to one scope, and goes with its last entry.
     of_scope: bool,
+}
+
+impl Domain {
+    fn len(&self) -> u64 {
+        self.heads.members() as u64
+    }
 }
 
 /// All domains of one shard, with the links of their entries.
@@ -62,19 +67,17 @@ impl Domains {
         });
         let policy = Guarded::build(&self.policy);
         self.domains[domain as usize] =
-            Some(Domain { heads: Heads::new(domain), policy, len: 0, fault_told: false, of_scope });
+            Some(Domain { heads: Heads::new(domain), policy, fault_told: false, of_scope });
         domain
     }
 
     pub(super) fn len(&self, domain: u32) -> u64 {
-        self.domains.get(domain as usize).and_then(Option::as_ref).map_or(0, |domain| domain.len)
+        self.domains.get(domain as usize).and_then(Option::as_ref).map_or(0, Domain::len)
     }
 
     pub(super) fn insert(&mut self, domain: u32, slot: SlotId, hash: u32, weight: Weight) {
         let Some(Some(owner)) = self.domains.get_mut(domain as usize) else { return };
-        owner.len += 1;
-        self.orders.adopt(&mut owner.heads, slot);
-        owner.policy.on_insert(&mut self.orders.of(&mut owner.heads), slot, hash, weight);
+        owner.policy.enter(&mut self.orders, &mut owner.heads, slot, hash, weight);
     }
 
     /// Tells the policy of hits; all slots are of this domain.
@@ -86,10 +89,8 @@ impl Domains {
 
     pub(super) fn remove(&mut self, domain: u32, slot: SlotId) {
         let Some(Some(owner)) = self.domains.get_mut(domain as usize) else { return };
-        owner.policy.on_remove(&mut self.orders.of(&mut owner.heads), slot);
-        self.orders.release(&mut owner.heads, slot);
-        owner.len = owner.len.saturating_sub(1);
-        if owner.len == 0 && owner.of_scope {
+        owner.policy.leave(&mut self.orders, &mut owner.heads, slot);
+        if owner.of_scope && owner.len() == 0 {
             self.domains[domain as usize] = None;
             self.free.push(domain);
         }
@@ -115,38 +116,38 @@ impl Domains {
         spaces: &Spaces,
         spare: Option<SlotId>,
     ) -> Option<SlotId> {
+        let owner = self.domains.get_mut(domain as usize)?.as_mut()?;
         let is_member = |slot: SlotId| {
             entries.entry(slot).is_some_and(|entry| spaces.domain_of(entry.header().scope()) == domain)
         };
-        if self.len(domain) <= u64::from(spare.is_some_and(is_member)) {
+        let len = owner.len();
+        if len == 0 || (len == 1 && spare.is_some_and(is_member)) {
             return None;
         }
-        let is_payer = |slot: &SlotId| Some(*slot) != spare && is_member(*slot);
-        let proposed = self.propose(domain, entries, spare).filter(is_payer);
-        proposed.or_else(|| self.scan(entries, is_payer))
-    }
-
-    /// Asks the policy; if it names the spared slot, asks again with that slot out of the order.
-    fn propose<K, V>(
-        &mut self,
-        domain: u32,
-        entries: View<'_, K, V>,
-        spare: Option<SlotId>,
-    ) -> Option<SlotId> {
-        let owner = self.domains.get_mut(domain as usize)?.as_mut()?;
-        let heat = Heat::new(&entries);
-        let mut order = self.orders.of(&mut owner.heads);
-        let first = owner.policy.victim(&mut order, &heat);
-        if !owner.fault_told
-            && let Some(fault) = owner.policy.fault()
-        {
+        let named = owner.policy.victim(&mut self.orders.of(&mut owner.heads), &Heat::new(&entries));
+        if let Some(fault) = owner.policy.fault().filter(|_| !owner.fault_told) {
             owner.fault_told = true;
             self.fault = Some(fault);
         }
-        let Some(spared) = spare.filter(|_| first == spare) else { return first };
+        if named != spare
+            && let Some(slot) = named
+            && is_member(slot)
+        {
+            return Some(slot);
+        }
+        let is_payer = |slot: &SlotId| Some(*slot) != spare && is_member(*slot);
+        let other = spare.filter(|_| named == spare).and_then(|spared| self.beside(domain, entries, spared));
+        other.filter(is_payer).or_else(|| self.scan(entries, is_payer))
+    }
+
+    /// Asks the policy again, with the spared slot out of the order.
+    #[cold]
+    fn beside<K, V>(&mut self, domain: u32, entries: View<'_, K, V>, spared: SlotId) -> Option<SlotId> {
+        let owner = self.domains.get_mut(domain as usize)?.as_mut()?;
         let hash = entries.entry(spared)?.header().hash();
+        let mut order = self.orders.of(&mut owner.heads);
         owner.policy.on_remove(&mut order, spared);
-        let second = owner.policy.victim(&mut order, &heat);
+        let second = owner.policy.victim(&mut order, &Heat::new(&entries));
         owner.policy.on_insert(&mut order, spared, hash, 1);
         second
     }
@@ -176,7 +177,7 @@ impl Domains {
                 break;
             }
             self.turn = (self.turn + 1) % count;
-            if self.domains[self.turn].as_ref().is_some_and(|domain| domain.len > 0) {
+            if self.domains[self.turn].as_ref().is_some_and(|domain| domain.len() > 0) {
                 found[taken] = u32::try_from(self.turn).ok();
                 taken += 1;
             }

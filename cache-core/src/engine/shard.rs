@@ -299,4 +299,8 @@ impl<K, V> HeatSource for View<'_, K, V> {
     fn hash(&self, slot: SlotId) -> u32 {
         self.entry(slot).map_or(0, |entry| entry.header().hash())
     }
+
+    fn look(&self, slot: SlotId) -> (u8, u32) {
+        self.entry(slot).map_or((0, 0), |entry| (entry.header().heat(), entry.header().hash()))
+    }
 }

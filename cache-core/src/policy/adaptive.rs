@@ -13,7 +13,7 @@
 //! Middleware 2018 (windows that adapt); Megiddo, Modha, "ARC", FAST 2003 (ghosts that tell which way).
 
 use super::duel::{self, Counts, Loser, MAIN, WINDOW};
-use super::ghost::{Ghost, Kind};
+use super::ghost::{Ghost, Kind, Mixed, mix};
 use super::history::History;
 use super::{EvictionPolicy, Heat, Order, SlotId, Weight};
 
@@ -48,13 +48,56 @@ struct Memory {
     /// Members it was made for, and members when a victim was last asked for.
     made_for: usize,
     capacity: usize,
-    /// The window's share of the capacity.
+    /// The window's share of the capacity, and how many entries that is.
     share: u32,
+    room: usize,
     /// Who was named last.
     named: Option<Loser>,
 }
 
 impl Adaptive {
+    /// Notes a newcomer; the list it is to enter.
+    #[inline]
+    pub(super) fn meet(&mut self, hash: u32) -> u8 {
+        let Some(memory) = self.memory.as_deref_mut() else { return MAIN };
+        memory.learn(mix(hash));
+        WINDOW
+    }
+
+    /// Once the newcomer is in its list.
+    #[inline]
+    pub(super) fn even(&self, order: &mut Order<'_>) {
+        if let Some(memory) = self.memory.as_deref()
+            && order.len(WINDOW) > memory.room
+        {
+            memory.even(order);
+        }
+    }
+
+    /// Notes that a member leaves.
+    #[inline]
+    pub(super) fn miss(&mut self, slot: SlotId) {
+        if let Some(memory) = self.memory.as_deref_mut()
+            && let Some(named) = memory.named.take_if(|named| named.slot == slot)
+        {
+            memory.ghost.add(named.key, named.kind);
+        }
+    }
+
+    /// Makes the memory fit a domain whose members have become more or fewer, if it is large enough for one.
+    #[cold]
+    #[inline(never)]
+    fn fit(&mut self, order: &Order<'_>, heat: &Heat<'_>) -> Option<&mut Memory> {
+        let (members, is_new) = (order.members(), self.memory.is_none());
+        let memory = self.memory(members)?;
+        memory.capacity = members;
+        memory.resize();
+        if is_new {
+            memory.recall(order, heat);
+        }
+        Some(memory)
+    }
+
     /// The memory for a domain that evicts, if it is large enough for one.
     fn memory(&mut self, members: usize) -> Option<&mut Memory> {
         let fits = |memory: &Memory| {
@@ -85,13 +128,24 @@ impl Memory {
         let keys = (members * KEYS + MORE_KEYS).min(members * MOST_KEYS);
         let ghosts = (members / 5).max(64.min(members));
         let (history, ghost) = (History::new(keys), Ghost::new(ghosts, ghosts));
-        Self { history, ghost, made_for: members, capacity: members, share, named: None }
+        let mut new =
+            Self { history, ghost, made_for: members, capacity: members, share, room: 1, named: None };
+        new.resize();
+        new
     }
 
     /// A key comes in: counts it, and learns from when it was last here.
-    fn learn(&mut self, hash: u32) {
-        self.history.bump(hash, 1);
-        let Some((kind, age)) = self.ghost.take(hash) else { return };
+    #[inline]
+    fn learn(&mut self, key: Mixed) {
+        self.history.bump(key, 1);
+        if let Some((kind, age)) = self.ghost.take(key) {
+            self.adapt(kind, age);
+        }
+    }
+
+    /// Moves the window's share for a victim that came back.
+    #[inline(never)]
+    fn adapt(&mut self, kind: Kind, age: usize) {
         if age > (self.capacity / 20).max(4) {
             return;
         }
@@ -102,24 +156,27 @@ impl Memory {
             Kind::Evicted => self.share.saturating_sub(step),
         };
         self.share = share.clamp(NARROWEST.max(WHOLE / capacity).min(WIDEST), WIDEST);
+        self.resize();
     }
 
     /// Counts those who came before anything was remembered: once each, the newest of them only where they are many.
     fn recall(&mut self, order: &Order<'_>, heat: &Heat<'_>) {
         let members = std::iter::successors(order.front(MAIN), |&slot| order.next(slot));
-        members.take(RECALLED).for_each(|slot| self.history.bump(heat.hash(slot), 1));
+        members.take(RECALLED).for_each(|slot| self.history.bump(mix(heat.hash(slot)), 1));
     }
 
-    /// How many entries the window is to have.
-    fn room(&self) -> usize {
-        (((self.capacity as u64 * u64::from(self.share)) >> WHOLE.trailing_zeros()) as usize).max(1)
+    /// Works out how many entries the window is to have.
+    fn resize(&mut self) {
+        let room = (self.capacity as u64 * u64::from(self.share)) >> WHOLE.trailing_zeros();
+        self.room = (room as usize).max(1);
     }
 
     /// Moves members out of a window that grew while there was room, so that they need not compete for it.
+    #[inline(never)]
     fn even(&self, order: &mut Order<'_>) {
         let slack = self.capacity / 16;
         let filling = order.members() + slack < self.capacity;
-        let most = self.room() + if filling { 0 } else { slack };
+        let most = self.room + if filling { 0 } else { slack };
         for _ in 0..2 {
             let Some(slot) = order.back(WINDOW).filter(|_| order.len(WINDOW) > most) else { return };
             order.push_front(MAIN, slot);
@@ -129,13 +186,9 @@ impl Memory {
 
 impl EvictionPolicy for Adaptive {
     fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u32, _weight: Weight) {
-        let Some(memory) = self.memory.as_deref_mut() else {
-            order.push_front(MAIN, slot);
-            return;
-        };
-        memory.learn(hash);
-        order.push_front(WINDOW, slot);
-        memory.even(order);
+        let list = self.meet(hash);
+        order.push_front(list, slot);
+        self.even(order);
     }
 
     fn on_move(&mut self, order: &mut Order<'_>, from: SlotId, to: SlotId, _hash: u32, _weight: Weight) {
@@ -144,36 +197,35 @@ impl EvictionPolicy for Adaptive {
 
     fn on_remove(&mut self, order: &mut Order<'_>, slot: SlotId) {
         order.remove(slot);
-        if let Some(memory) = self.memory.as_deref_mut()
-            && let Some(named) = memory.named.take_if(|named| named.slot == slot)
-        {
-            memory.ghost.add(named.hash, named.kind);
-        }
+        self.miss(slot);
     }
 
+    #[inline]
     fn victim(&mut self, order: &mut Order<'_>, heat: &Heat<'_>) -> Option<SlotId> {
         let members = order.members();
-        let is_new = self.memory.is_none();
-        let Some(memory) = self.memory(members) else {
-            return duel::choose(order, heat, &mut Nothing, usize::MAX).map(|loser| loser.slot);
+        let memory = match self.memory.as_deref_mut().is_some_and(|memory| memory.capacity == members) {
+            true => self.memory.as_deref_mut(),
+            false => self.fit(order, heat),
         };
-        memory.capacity = members;
-        if is_new {
-            memory.recall(order, heat);
-        }
-        let room = memory.room();
-        memory.named = duel::choose(order, heat, &mut memory.history, room);
+        let Some(memory) = memory else { return without_memory(order, heat) };
+        memory.named = duel::choose(order, heat, &mut memory.history, memory.room);
         memory.named.map(|named| named.slot)
     }
+}
+
+/// The next to go in a domain that remembers nothing.
+#[inline(never)]
+fn without_memory(order: &mut Order<'_>, heat: &Heat<'_>) -> Option<SlotId> {
+    duel::choose(order, heat, &mut Nothing, usize::MAX).map(|loser| loser.slot)
 }
 
 /// Counts for domains that remember nothing.
 struct Nothing;
 
 impl Counts for Nothing {
-    fn count(&self, _hash: u32) -> u8 {
+    fn count(&self, _key: Mixed) -> u8 {
         0
     }
 
-    fn bump(&mut self, _hash: u32, _by: u8) {}
+    fn bump(&mut self, _key: Mixed, _by: u8) {}
 }

@@ -9,7 +9,7 @@
 //! After Einziger, Friedman, Manes, "TinyLFU", ACM ToS 13(4), 2017 (admission, window); Yang et al., "FIFO can be
 //! Better than LRU", HotOS 2023 (lazy promotion).
 
-use super::ghost::Kind;
+use super::ghost::{Kind, Mixed, mix};
 use super::{Heat, Order, SlotId};
 
 pub(super) const WINDOW: u8 = 0;
@@ -21,80 +21,76 @@ const PATIENCE: u32 = 16;
 /// How often keys were seen, by hash.
 pub(super) trait Counts {
     /// How often, roughly.
-    fn count(&self, hash: u32) -> u8;
+    fn count(&self, key: Mixed) -> u8;
 
     /// Counts a key as seen some times more.
-    fn bump(&mut self, hash: u32, by: u8);
+    fn bump(&mut self, key: Mixed, by: u8);
 }
 
 /// Who goes, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Loser {
     pub(super) slot: SlotId,
-    pub(super) hash: u32,
     pub(super) kind: Kind,
+    pub(super) key: Mixed,
 }
 
 /// The next to go, with a window of `room` entries once the newcomer is in it; none if both lists are empty.
+#[inline]
 pub(super) fn choose(
     order: &mut Order<'_>,
     heat: &Heat<'_>,
     counts: &mut impl Counts,
     room: usize,
 ) -> Option<Loser> {
-    if order.len(WINDOW) < room
-        && let Some(loser) = main_victim(order, heat, counts)
-    {
-        return Some(loser);
-    }
-    for _ in 0..PATIENCE {
-        let Some(candidate) = order.back(WINDOW) else { return main_victim(order, heat, counts) };
-        let warmth = heat.of(candidate);
-        if warmth == 0 {
-            return duel(order, heat, counts, candidate);
+    let mut candidate = None;
+    if order.len(WINDOW) >= room || order.len(MAIN) == 0 {
+        let mut patience = PATIENCE;
+        while let Some(slot) = order.back(WINDOW) {
+            let (warmth, hash) = heat.look(slot);
+            let key = mix(hash);
+            let rejected = Loser { slot, kind: Kind::Rejected, key };
+            if patience == 0 {
+                return Some(rejected);
+            }
+            if warmth == 0 {
+                candidate = Some(rejected);
+                break;
+            }
+            patience -= 1;
+            counts.bump(key, warmth);
+            heat.cool(slot, 0);
+            order.push_front(MAIN, slot);
+            if order.len(WINDOW) < room {
+                break;
+            }
         }
-        counts.bump(heat.hash(candidate), warmth);
-        heat.cool(candidate, 0);
-        order.push_front(MAIN, candidate);
-        if order.len(WINDOW) < room {
-            return main_victim(order, heat, counts);
-        }
     }
-    order.back(WINDOW).map_or_else(
-        || main_victim(order, heat, counts),
-        |slot| Some(Loser { slot, hash: heat.hash(slot), kind: Kind::Rejected }),
-    )
-}
-
-/// The window's oldest against the main list's victim.
-fn duel(
-    order: &mut Order<'_>,
-    heat: &Heat<'_>,
-    counts: &mut impl Counts,
-    candidate: SlotId,
-) -> Option<Loser> {
-    let hash = heat.hash(candidate);
-    let rejected = Loser { slot: candidate, hash, kind: Kind::Rejected };
-    let Some(victim) = main_victim(order, heat, counts) else { return Some(rejected) };
-    let seen = counts.count(victim.hash).saturating_add(heat.of(victim.slot));
-    if counts.count(hash) <= seen {
-        return Some(rejected);
+    let Some((victim, warmth)) = main_victim(order, heat, counts) else { return candidate };
+    let Some(candidate) = candidate else { return Some(victim) };
+    // The window's oldest against the main list's victim.
+    let seen = counts.count(candidate.key);
+    if seen == 0 || seen <= counts.count(victim.key).saturating_add(warmth) {
+        return Some(candidate);
     }
-    order.push_front(MAIN, candidate);
+    order.push_front(MAIN, candidate.slot);
     Some(victim)
 }
 
-/// The next to go of the main list.
-fn main_victim(order: &mut Order<'_>, heat: &Heat<'_>, counts: &mut impl Counts) -> Option<Loser> {
-    for _ in 0..PATIENCE {
+/// The next to go of the main list, and its heat.
+#[inline]
+fn main_victim(order: &mut Order<'_>, heat: &Heat<'_>, counts: &mut impl Counts) -> Option<(Loser, u8)> {
+    let mut patience = PATIENCE;
+    loop {
         let slot = order.back(MAIN)?;
-        let warmth = heat.of(slot);
-        if warmth == 0 {
-            break;
+        let (warmth, hash) = heat.look(slot);
+        let key = mix(hash);
+        if warmth == 0 || patience == 0 {
+            return Some((Loser { slot, kind: Kind::Evicted, key }, warmth));
         }
-        counts.bump(heat.hash(slot), 1);
+        patience -= 1;
+        counts.bump(key, 1);
         heat.cool(slot, warmth - 1);
         order.push_front(MAIN, slot);
     }
-    order.back(MAIN).map(|slot| Loser { slot, hash: heat.hash(slot), kind: Kind::Evicted })
 }

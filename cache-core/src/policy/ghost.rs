@@ -10,9 +10,22 @@
 const WAYS: usize = 4;
 
 /// Spreads the bits of a hash, some of which may be the same for all keys of a shard.
-pub(super) const fn mix(hash: u32) -> u64 {
+#[inline]
+pub(super) const fn mix(hash: u32) -> Mixed {
     let mixed = (hash as u64 ^ 0x9E37_79B9_0000_0000).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93)
+    Mixed((mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93))
+}
+
+/// A hash whose bits are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mixed(pub(super) u64);
+
+impl Mixed {
+    /// One of so many places, chosen by the upper bits.
+    #[inline]
+    pub(super) const fn among(self, places: usize) -> usize {
+        (((self.0 >> 32) * places as u64) >> 32) as usize
+    }
 }
 
 /// Which of two ways a victim went.
@@ -49,46 +62,60 @@ impl Ghost {
     }
 
     /// Remembers a victim.
-    pub(super) fn add(&mut self, hash: u32, kind: Kind) {
-        let (at, print) = self.place(hash);
+    #[inline]
+    pub(super) fn add(&mut self, key: Mixed, kind: Kind) {
         let times = [self.time(Kind::Rejected), self.time(Kind::Evicted)];
         let left = &mut self.left[kind as usize];
         *left = left.wrapping_add(1);
+        let at = key.among(self.buckets.len());
         let Some(bucket) = self.buckets.get_mut(at) else { return };
-        let age = |cell: u32| match cell {
-            0 => u32::MAX,
-            _ => u32::from(times[(cell >> 16 & 1) as usize].wrapping_sub(cell as u16)),
+        let way = match bucket.iter().fold(false, |any, cell| any | (*cell == 0)) {
+            true => bucket.iter().position(|cell| *cell == 0).unwrap_or(0),
+            false => oldest(bucket, times),
         };
-        let (mut oldest, mut most) = (0, 0);
-        for (way, cell) in bucket.iter().enumerate() {
-            let age = age(*cell);
-            if age > most {
-                (oldest, most) = (way, age);
-            }
-        }
-        bucket[oldest] = print << 17 | (kind as u32) << 16 | u32::from(times[kind as usize]);
+        bucket[way] = print(key) << 17 | (kind as u32) << 16 | u32::from(times[kind as usize]);
     }
 
     /// Forgets a victim, and tells its kind and how many of that kind left since.
-    pub(super) fn take(&mut self, hash: u32) -> Option<(Kind, usize)> {
-        let (at, print) = self.place(hash);
-        let cell = self.buckets.get_mut(at)?.iter_mut().find(|cell| **cell >> 17 == print)?;
+    #[inline]
+    pub(super) fn take(&mut self, key: Mixed) -> Option<(Kind, usize)> {
+        let (at, print) = (key.among(self.buckets.len()), print(key));
+        let bucket = self.buckets.get_mut(at)?;
+        // All four at once: most keys that come in were not here lately.
+        if !bucket.iter().fold(false, |any, cell| any | (cell >> 17 == print)) {
+            return None;
+        }
+        let cell = bucket.iter_mut().find(|cell| **cell >> 17 == print)?;
         let found = std::mem::take(cell);
         let kind = if found >> 16 & 1 == 0 { Kind::Rejected } else { Kind::Evicted };
         let age = self.time(kind).wrapping_sub(found as u16);
         Some((kind, usize::from(age) << self.unit))
     }
 
+    #[inline]
     fn time(&self, kind: Kind) -> u16 {
         (self.left[kind as usize] >> self.unit) as u16
     }
+}
 
-    /// The bucket of a hash, and its fingerprint, which is never 0.
-    fn place(&self, hash: u32) -> (usize, u32) {
-        let mixed = mix(hash);
-        let at = ((mixed >> 32) * self.buckets.len() as u64) >> 32;
-        (at as usize, (mixed as u32 & 0x7FFF).max(1))
-    }
+/// The way of the victim with the greatest age, of equals the first.
+#[inline]
+fn oldest(bucket: &[u32; WAYS], times: [u16; 2]) -> usize {
+    // Below the age stands the way, so that the greatest number tells it.
+    let differ = u32::from(times[0] ^ times[1]);
+    let age = |way: usize| {
+        let cell = bucket[way];
+        let now = u32::from(times[0]) ^ (cell >> 16 & 1).wrapping_neg() & differ;
+        now.wrapping_sub(cell) << 16 | (WAYS - 1 - way) as u32
+    };
+    let greatest = age(0).max(age(1)).max(age(2).max(age(3)));
+    WAYS - 1 - greatest as usize % WAYS
+}
+
+/// A fingerprint, which is never 0.
+#[inline]
+fn print(key: Mixed) -> u32 {
+    (key.0 as u32 & 0x7FFF).max(1)
 }
 
 #[cfg(test)]
@@ -98,37 +125,37 @@ mod tests {
     #[test]
     fn victim_is_remembered_once_with_its_kind_and_age() {
         let mut ghost = Ghost::new(400, 400);
-        ghost.add(7, Kind::Rejected);
+        ghost.add(mix(7), Kind::Rejected);
         for hash in 100..110 {
-            ghost.add(hash, Kind::Evicted);
-            ghost.add(hash + 100, Kind::Rejected);
+            ghost.add(mix(hash), Kind::Evicted);
+            ghost.add(mix(hash + 100), Kind::Rejected);
         }
-        assert_eq!(ghost.take(7), Some((Kind::Rejected, 11)));
-        assert_eq!(ghost.take(7), None);
-        assert_eq!(ghost.take(109), Some((Kind::Evicted, 1)));
-        assert_eq!(ghost.take(8), None);
+        assert_eq!(ghost.take(mix(7)), Some((Kind::Rejected, 11)));
+        assert_eq!(ghost.take(mix(7)), None);
+        assert_eq!(ghost.take(mix(109)), Some((Kind::Evicted, 1)));
+        assert_eq!(ghost.take(mix(8)), None);
     }
 
     #[test]
     fn latest_victims_stay_and_strangers_are_not_found() {
         let mut ghost = Ghost::new(4_000, 4_000);
         for hash in 0..100_000 {
-            ghost.add(hash, Kind::Evicted);
+            ghost.add(mix(hash), Kind::Evicted);
         }
-        let found = (98_000..100_000).filter(|hash| ghost.take(*hash).is_some()).count();
+        let found = (98_000..100_000).filter(|hash| ghost.take(mix(*hash)).is_some()).count();
         assert!(found > 1_900, "{found} of the last 2,000");
-        let strangers = (200_000..300_000).filter(|hash| ghost.take(*hash).is_some()).count();
+        let strangers = (200_000..300_000).filter(|hash| ghost.take(mix(*hash)).is_some()).count();
         assert!(strangers < 40, "{strangers} of 100,000");
     }
 
     #[test]
     fn ages_of_large_tables_are_told_in_steps() {
         let mut ghost = Ghost::new(100_000, 500_000);
-        ghost.add(1, Kind::Evicted);
+        ghost.add(mix(1), Kind::Evicted);
         for hash in 2..20_000 {
-            ghost.add(hash, Kind::Evicted);
+            ghost.add(mix(hash), Kind::Evicted);
         }
-        let (_, age) = ghost.take(1).unwrap();
+        let (_, age) = ghost.take(mix(1)).unwrap();
         assert!((19_500..=20_500).contains(&age), "{age}");
     }
 }

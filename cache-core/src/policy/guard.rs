@@ -1,14 +1,16 @@
-//! A policy that misbehaves is set aside: from then on its domain is first in, first out.
+//! What the engine calls: our default policy directly, others behind a guard that sets aside one that misbehaves; from then
+//! on its domain is first in, first out.
 //!
 //! (1) No panic of a policy leaves this file, not even of its drop. (2) A victim named here is a member of the
 //! domain, and there is one as long as the domain has members: a policy that names another slot, or none, is set
-//! aside like one that panics. (3) A policy that was set aside is never called again.
-//! Cost: a landing pad per call; setting aside reads every link of the shard, once in a domain's life.
+//! aside like one that panics. (3) A policy that was set aside is never called again. (4) [`Adaptive`] cannot panic and
+//! names members of its lists only, so it goes without all that.
+//! Cost: a landing pad per call, none for [`Adaptive`]; setting aside reads every link of the shard, once in a domain's life.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{EvictionPolicy, Heat, LISTS, Order, Policy, SlotId, Touches, Weight};
+use super::{Adaptive, EvictionPolicy, Heads, Heat, LISTS, Order, Orders, Policy, SlotId, Touches, Weight};
 
 /// The list that new members enter once a policy was set aside.
 const NEW: u8 = 0;
@@ -36,9 +38,18 @@ impl Fault {
     }
 }
 
+/// Whom a guard has.
+enum Held {
+    /// The default, which needs no guard.
+    Ours(Adaptive),
+    Boxed(Box<dyn EvictionPolicy>),
+    /// It was set aside.
+    Nobody,
+}
+
 /// A policy behind a guard. This is what the engine calls.
 pub struct Guarded {
-    policy: Option<Box<dyn EvictionPolicy>>,
+    policy: Held,
     touches: Touches,
     heat_limit: u8,
     fault: Option<Fault>,
@@ -48,7 +59,9 @@ impl Guarded {
     /// Guards a policy.
     pub fn new(policy: Box<dyn EvictionPolicy>) -> Self {
         match caught(|| (policy.touches(), policy.heat_limit())) {
-            Some((touches, heat_limit)) => Self { policy: Some(policy), touches, heat_limit, fault: None },
+            Some((touches, heat_limit)) => {
+                Self { policy: Held::Boxed(policy), touches, heat_limit, fault: None }
+            }
             None => {
                 caught(|| drop(policy));
                 Self::without(Fault::Panicked)
@@ -58,11 +71,16 @@ impl Guarded {
 
     /// A guard whose policy was set aside from the start.
     fn without(fault: Fault) -> Self {
-        Self { policy: None, touches: Touches::None, heat_limit: 0, fault: Some(fault) }
+        Self { policy: Held::Nobody, touches: Touches::None, heat_limit: 0, fault: Some(fault) }
     }
 
     /// Makes the policy of a new domain and guards it, and the making of it.
     pub fn build(policy: &Policy) -> Self {
+        if let Policy::Adaptive = policy {
+            let ours = Adaptive::default();
+            let (touches, heat_limit) = (ours.touches(), ours.heat_limit());
+            return Self { policy: Held::Ours(ours), touches, heat_limit, fault: None };
+        }
         match caught(|| policy.build()) {
             Some(policy) => Self::new(policy),
             None => Self::without(Fault::Panicked),
@@ -79,13 +97,41 @@ impl Guarded {
         self.fault
     }
 
+    /// A slot enters the domain: [`Orders::adopt`], and the policy is told.
+    #[inline]
+    pub fn enter(&mut self, orders: &mut Orders, heads: &mut Heads, slot: SlotId, hash: u32, weight: Weight) {
+        if let Held::Ours(ours) = &mut self.policy {
+            let list = ours.meet(hash);
+            orders.enter(heads, list, slot);
+            ours.even(&mut orders.of(heads));
+        } else {
+            orders.adopt(heads, slot);
+            self.on_insert(&mut orders.of(heads), slot, hash, weight);
+        }
+    }
+
+    /// A slot leaves the domain: the policy is told, and [`Orders::release`].
+    #[inline]
+    pub fn leave(&mut self, orders: &mut Orders, heads: &mut Heads, slot: SlotId) {
+        if let Held::Ours(ours) = &mut self.policy {
+            ours.miss(slot);
+        } else {
+            self.on_remove(&mut orders.of(heads), slot);
+        }
+        orders.release(heads, slot);
+    }
+
     /// Calls the policy, if there still is one; a panic sets it aside.
     fn call<T>(
         &mut self,
         order: &mut Order<'_>,
         act: impl FnOnce(&mut dyn EvictionPolicy, &mut Order<'_>) -> T,
     ) -> Option<T> {
-        let policy = self.policy.as_deref_mut()?;
+        let policy = match &mut self.policy {
+            Held::Ours(ours) => return Some(act(ours, order)),
+            Held::Boxed(policy) => &mut **policy,
+            Held::Nobody => return None,
+        };
         let answer = caught(|| act(policy, order));
         if answer.is_none() {
             self.set_aside(order, Fault::Panicked);
@@ -101,7 +147,7 @@ impl Guarded {
 
     fn dismiss(&mut self, fault: Fault) {
         (self.fault, self.touches, self.heat_limit) = (Some(fault), Touches::None, 0);
-        let policy = self.policy.take();
+        let policy = std::mem::replace(&mut self.policy, Held::Nobody);
         caught(|| drop(policy));
     }
 }
@@ -140,7 +186,17 @@ impl EvictionPolicy for Guarded {
         }
     }
 
+    #[inline]
     fn victim(&mut self, order: &mut Order<'_>, heat: &Heat<'_>) -> Option<SlotId> {
+        match &mut self.policy {
+            Held::Ours(ours) => ours.victim(order, heat),
+            _ => self.guarded_victim(order, heat),
+        }
+    }
+}
+
+impl Guarded {
+    fn guarded_victim(&mut self, order: &mut Order<'_>, heat: &Heat<'_>) -> Option<SlotId> {
         let named = self.call(order, |policy, order| policy.victim(order, heat));
         match named {
             Some(Some(slot)) if order.owns(slot) => return Some(slot),
@@ -155,8 +211,9 @@ impl EvictionPolicy for Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        let policy = self.policy.take();
-        caught(|| drop(policy));
+        if let Held::Boxed(policy) = std::mem::replace(&mut self.policy, Held::Nobody) {
+            caught(|| drop(policy));
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! even if cooling has no effect. (2) A slot that is not live has heat 0, and cooling it does nothing.
 //! (3) Hits raise heat up to the policy's [`heat_limit`](super::EvictionPolicy::heat_limit) and do nothing else.
 //! (4) A slot's hash does not change as long as the slot is live.
-//! Cost: one indirect call per read, on eviction only.
+//! Cost: one indirect call per read, on eviction only; heat and hash together are one read.
 
 use super::SlotId;
 
@@ -19,6 +19,11 @@ pub trait HeatSource {
     /// The hash of a slot's key, the same number that [`EvictionPolicy`](super::EvictionPolicy) is told of at the
     /// insert; 0 if the slot is not live.
     fn hash(&self, slot: SlotId) -> u32;
+
+    /// Heat and hash at once, where that is cheaper than one after the other.
+    fn look(&self, slot: SlotId) -> (u8, u32) {
+        (self.heat(slot), self.hash(slot))
+    }
 }
 
 /// A view of the heat of slots, and of the hashes of their keys, handed to [`EvictionPolicy::victim`](super::EvictionPolicy::victim).
@@ -44,6 +49,11 @@ impl<'a> Heat<'a> {
     /// The hash of a slot's key, as at its insert; 0 if the slot is not live.
     pub fn hash(&self, slot: SlotId) -> u32 {
         self.0.hash(slot)
+    }
+
+    /// A slot's heat, and the hash of its key as at its insert; 0 and 0 if it is not live. One call for both.
+    pub fn look(&self, slot: SlotId) -> (u8, u32) {
+        self.0.look(slot)
     }
 }
 

@@ -37,6 +37,16 @@ impl Link {
         (self.0 >> (2 * WIDTH)) as u8
     }
 
+    /// Whether it stands in a list.
+    pub(super) const fn is_linked(self) -> bool {
+        self.0 < 16 << (2 * WIDTH)
+    }
+
+    /// Whether its slot is no member.
+    pub(super) const fn is_free(self) -> bool {
+        self.list() == FREE.list()
+    }
+
     pub(super) const fn set_prev(&mut self, slot: u32) {
         self.0 = self.0 & !MASK | slot as u64 & MASK;
     }
@@ -60,6 +70,7 @@ mod tests {
         link.set_prev(1);
         assert_eq!(link, Link::new(1, top, 0));
         assert_eq!([UNLISTED, FREE, Link::new(1, 2, 15)].map(Link::list), [16, 31, 15]);
+        assert_eq!([UNLISTED, FREE, Link::new(1, 2, 15)].map(Link::is_linked), [false, false, true]);
         assert_eq!((UNLISTED.prev(), UNLISTED.next(), size_of::<Link>()), (NONE, NONE, 8));
     }
 }

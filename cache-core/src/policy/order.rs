@@ -10,70 +10,8 @@
 //! and the first use of a third list.
 
 use super::SlotId;
+use super::heads::{Heads, LISTS, NOWHERE};
 use super::link::{FREE, Link, NONE, SLOTS, UNLISTED};
-
-/// How many lists a domain may use, numbered from 0.
-pub const LISTS: usize = 16;
-
-/// Lists whose ends lie in the domain's heads; those of the others are allocated together.
-const NEAR: usize = 2;
-/// No domain.
-const NOWHERE: u32 = u32::MAX;
-
-#[derive(Debug, Clone, Copy)]
-struct List {
-    head: u32,
-    tail: u32,
-    len: u32,
-}
-
-impl List {
-    const EMPTY: Self = Self { head: NONE, tail: NONE, len: 0 };
-}
-
-/// The ends of one domain's lists, and how many members the domain has.
-#[derive(Debug)]
-pub struct Heads {
-    domain: u32,
-    members: u32,
-    near: [List; NEAR],
-    far: Option<Box<[List; LISTS - NEAR]>>,
-}
-
-impl Heads {
-    /// A domain without members. Its number must be no other live domain's of the same [`Orders`];
-    /// `u32::MAX` stands for no domain, and nothing can enter it.
-    pub const fn new(domain: u32) -> Self {
-        Self { domain, members: 0, near: [List::EMPTY; NEAR], far: None }
-    }
-
-    /// The domain's number.
-    pub const fn domain(&self) -> u32 {
-        self.domain
-    }
-
-    /// How many slots were adopted and not released, linked or not.
-    pub const fn members(&self) -> usize {
-        self.members as usize
-    }
-
-    fn list(&self, list: u8) -> Option<&List> {
-        let at = usize::from(list);
-        self.near.get(at).or_else(|| self.far.as_deref()?.get(at - NEAR))
-    }
-
-    /// The list to write to; one above [`LISTS`], which callers refuse, stands for the last.
-    fn list_mut(&mut self, list: u8) -> &mut List {
-        let at = usize::from(list);
-        if at < NEAR { &mut self.near[at] } else { self.far_mut(at.min(LISTS - 1) - NEAR) }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn far_mut(&mut self, at: usize) -> &mut List {
-        &mut self.far.get_or_insert_with(|| Box::new([List::EMPTY; LISTS - NEAR]))[at]
-    }
-}
 
 /// Slots whose links are kept when there are no members.
 const KEPT: usize = 1024;
@@ -117,7 +55,7 @@ impl Orders {
         if self.links.len() <= slot.index() {
             grow(&mut self.links, slot.index() + 1, self.expected, FREE);
         }
-        if self.links[slot.index()].list() != FREE.list() {
+        if !self.links[slot.index()].is_free() {
             return false;
         }
         self.settle(heads.domain, slot);
@@ -125,6 +63,33 @@ impl Orders {
         self.members += 1;
         heads.members += 1;
         true
+    }
+
+    /// [`Self::adopt`] and [`Order::push_front`] in one.
+    #[inline]
+    pub(crate) fn enter(&mut self, heads: &mut Heads, list: u8, slot: SlotId) -> bool {
+        let is_known = self.links.get(slot.index()).is_some_and(|link| link.is_free());
+        if !is_known || !self.is_sole(heads) || usize::from(list) >= LISTS {
+            return self.adopt(heads, slot) && self.of(heads).push_front(list, slot);
+        }
+        self.members += 1;
+        heads.members += 1;
+        let ends = heads.list_mut(list);
+        ends.len += 1;
+        let next = std::mem::replace(&mut ends.head, slot.0);
+        match self.links.get_mut(next as usize) {
+            Some(link) => link.set_prev(slot.0),
+            None => ends.tail = slot.0,
+        }
+        self.links[slot.index()] = Link::new(NONE, next, list);
+        true
+    }
+
+    /// Whether all members are of this domain. Where links are known, some domain was adopted for: it is no
+    /// [`NOWHERE`].
+    #[inline]
+    fn is_sole(&self, heads: &Heads) -> bool {
+        self.domains.is_empty() && self.sole == heads.domain
     }
 
     /// Writes down whose a slot is to be. The first member of a second domain makes the table of domains, which
@@ -146,10 +111,11 @@ impl Orders {
     }
 
     /// Ends a slot's membership, and takes it out of the list it may still be in. `false` if it was no member.
+    #[inline]
     pub fn release(&mut self, heads: &mut Heads, slot: SlotId) -> bool {
         let mut order = self.of(heads);
         let Some(link) = order.member(slot) else { return false };
-        if link.list() != UNLISTED.list() {
+        if link.is_linked() {
             order.cut(link);
         }
         heads.members = heads.members.saturating_sub(1);
@@ -162,8 +128,9 @@ impl Orders {
     }
 
     /// The policy's view of one domain.
+    #[inline]
     pub fn of<'a>(&'a mut self, heads: &'a mut Heads) -> Order<'a> {
-        let alone = self.domains.is_empty() && self.sole == heads.domain && heads.domain != NOWHERE;
+        let alone = self.is_sole(heads);
         Order { links: &mut self.links, domains: &self.domains, alone, heads }
     }
 
@@ -171,7 +138,7 @@ impl Orders {
     pub fn domain_of(&self, slot: SlotId) -> Option<u32> {
         let link = self.links.get(slot.index())?;
         let domain = self.domains.get(slot.index()).copied().unwrap_or(self.sole);
-        (link.list() != FREE.list()).then_some(domain)
+        (!link.is_free()).then_some(domain)
     }
 }
 
@@ -228,11 +195,13 @@ impl Order<'_> {
     }
 
     /// The first slot of a list.
+    #[inline]
     pub fn front(&self, list: u8) -> Option<SlotId> {
         self.heads.list(list).and_then(|ends| some(ends.head))
     }
 
     /// The last slot of a list.
+    #[inline]
     pub fn back(&self, list: u8) -> Option<SlotId> {
         self.heads.list(list).and_then(|ends| some(ends.tail))
     }
@@ -253,17 +222,14 @@ impl Order<'_> {
     }
 
     /// How many slots a list links.
+    #[inline]
     pub fn len(&self, list: u8) -> usize {
         self.heads.list(list).map_or(0, |ends| ends.len as usize)
     }
 
     /// Whether no list links any slot.
     pub fn is_empty(&self) -> bool {
-        self.heads
-            .near
-            .iter()
-            .chain(self.heads.far.as_deref().into_iter().flatten())
-            .all(|ends| ends.len == 0)
+        self.heads.are_empty()
     }
 
     /// Whether a slot is a member of this domain, linked or not.
@@ -272,6 +238,7 @@ impl Order<'_> {
     }
 
     /// How many members the domain has, linked or not.
+    #[inline]
     pub fn members(&self) -> usize {
         self.heads.members()
     }
@@ -290,7 +257,7 @@ impl Order<'_> {
     #[inline]
     fn member(&self, slot: SlotId) -> Option<Link> {
         let link = *self.links.get(slot.index())?;
-        let ours = link.list() != FREE.list() && (self.alone || self.named(slot));
+        let ours = !link.is_free() && (self.alone || self.named(slot));
         ours.then_some(link)
     }
 
@@ -301,7 +268,7 @@ impl Order<'_> {
 
     #[inline]
     fn linked(&self, slot: SlotId) -> Option<Link> {
-        self.member(slot).filter(|link| link.list() != UNLISTED.list())
+        self.member(slot).filter(|link| link.is_linked())
     }
 
     #[inline]
@@ -310,7 +277,7 @@ impl Order<'_> {
             return false;
         }
         let Some(link) = self.member(slot) else { return false };
-        if link.list() != UNLISTED.list() {
+        if link.is_linked() {
             self.cut(link);
         }
         let ends = self.heads.list_mut(list);
@@ -370,14 +337,6 @@ pub(crate) fn grow<T: Clone>(table: &mut Vec<T>, len: usize, expected: usize, fi
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn domain_that_uses_two_lists_allocates_nothing() {
-        let (mut orders, mut heads) = (Orders::new(), Heads::new(1));
-        assert!(orders.adopt(&mut heads, SlotId(0)) && orders.of(&mut heads).push_front(1, SlotId(0)));
-        assert_eq!((heads.far.is_some(), size_of::<Heads>()), (false, 40));
-        assert!(orders.of(&mut heads).push_front(2, SlotId(0)) && heads.far.is_some());
-    }
 
     #[test]
     fn table_of_domains_exists_only_for_several() {

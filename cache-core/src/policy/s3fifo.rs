@@ -9,7 +9,7 @@
 //! After Yang, Zhang, Qiu, Yue, Rashmi, "FIFO Queues are All You Need for Cache Eviction", SOSP 2023, section 4. We
 //! move on to the main queue after one hit, the paper after two: better on the traces we have seen.
 
-use super::ghost::{Ghost, Kind};
+use super::ghost::{Ghost, Kind, mix};
 use super::{EvictionPolicy, Heat, Order, SlotId, Weight};
 
 const SMALL: u8 = 0;
@@ -45,7 +45,7 @@ impl S3Fifo {
 
 impl EvictionPolicy for S3Fifo {
     fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u32, _weight: Weight) {
-        let ghost = self.ghost.as_mut().and_then(|ghost| ghost.take(hash));
+        let ghost = self.ghost.as_mut().and_then(|ghost| ghost.take(mix(hash)));
         let known = ghost.is_some_and(|(_, age)| age <= self.capacity);
         order.push_front(if known { MAIN } else { SMALL }, slot);
     }
@@ -59,7 +59,7 @@ impl EvictionPolicy for S3Fifo {
         if let Some((_, hash)) = self.named.take_if(|(named, _)| *named == slot)
             && let Some(ghost) = &mut self.ghost
         {
-            ghost.add(hash, Kind::Rejected);
+            ghost.add(mix(hash), Kind::Rejected);
         }
     }
 
@@ -71,9 +71,9 @@ impl EvictionPolicy for S3Fifo {
         loop {
             let list = if order.len(SMALL) > part || order.len(MAIN) == 0 { SMALL } else { MAIN };
             let slot = order.back(list)?;
-            let warmth = heat.of(slot);
+            let (warmth, hash) = heat.look(slot);
             if warmth == 0 || patience == 0 {
-                self.named = (list == SMALL).then(|| (slot, heat.hash(slot)));
+                self.named = (list == SMALL).then(|| (slot, hash));
                 return Some(slot);
             }
             patience -= 1;

@@ -121,8 +121,7 @@ impl Shard {
             *entry = Entry { key, hash, heat: Cell::new(0) };
         }
         self.index.insert(key, slot);
-        self.orders.adopt(&mut self.heads, slot);
-        self.policy.on_insert(&mut self.orders.of(&mut self.heads), slot, hash, 1);
+        self.policy.enter(&mut self.orders, &mut self.heads, slot, hash, 1);
         false
     }
 
@@ -156,8 +155,7 @@ impl Shard {
     fn evict(&mut self) -> SlotId {
         let mut order = self.orders.of(&mut self.heads);
         let Some(slot) = self.policy.victim(&mut order, &Heat::new(&self.slots)) else { return self.fresh() };
-        self.policy.on_remove(&mut order, slot);
-        self.orders.release(&mut self.heads, slot);
+        self.policy.leave(&mut self.orders, &mut self.heads, slot);
         if let Some(entry) = self.slots.0.get(slot.index()) {
             self.index.remove(&entry.key);
         }

@@ -8,6 +8,7 @@
 //! counters after Einziger, Friedman, Manes, "TinyLFU", ACM ToS 13(4), 2017, sections 3.3 and 3.4.
 
 use super::duel::Counts;
+use super::ghost::Mixed;
 
 /// Words of a block, each of 16 counters of 4 bits.
 const WORDS: usize = 8;
@@ -43,29 +44,27 @@ impl Sketch {
         }
     }
 
-    /// The block of a hash, and the word and shift of each of its four counters, two words apart.
-    fn place(&self, hash: u32) -> (usize, [(usize, u32); 4]) {
-        let mixed = super::ghost::mix(hash);
-        let at = ((mixed >> 32) * self.blocks.len() as u64) >> 32;
+    /// The block of a key, and the word and shift of each of its four counters, two words apart.
+    fn place(&self, key: Mixed) -> (usize, [(usize, u32); 4]) {
         let counter = |row: u32| {
-            let bits = mixed as u32 >> (6 * row);
+            let bits = key.0 as u32 >> (6 * row);
             ((2 * row + (bits >> 4 & 1)) as usize, (bits & 15) * 4)
         };
-        (at as usize, [counter(0), counter(1), counter(2), counter(3)])
+        (key.among(self.blocks.len()), [counter(0), counter(1), counter(2), counter(3)])
     }
 }
 
 impl Counts for Sketch {
-    fn count(&self, hash: u32) -> u8 {
-        let (at, counters) = self.place(hash);
+    fn count(&self, key: Mixed) -> u8 {
+        let (at, counters) = self.place(key);
         let Some(block) = self.blocks.get(at) else { return 0 };
         counters.iter().map(|&(word, shift)| (block[word] >> shift & 15) as u8).min().unwrap_or(0)
     }
 
-    fn bump(&mut self, hash: u32, by: u8) {
+    fn bump(&mut self, key: Mixed, by: u8) {
         for _ in 0..by {
-            let least = self.count(hash);
-            let (at, counters) = self.place(hash);
+            let least = self.count(key);
+            let (at, counters) = self.place(key);
             if let Some(block) = self.blocks.get_mut(at).filter(|_| least < 15) {
                 for (word, shift) in counters {
                     if (block[word] >> shift & 15) as u8 == least {
@@ -80,27 +79,28 @@ impl Counts for Sketch {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ghost::mix;
     use super::*;
 
     #[test]
     fn counts_are_never_told_too_low_and_rarely_too_high() {
         let mut sketch = Sketch::new(1_000);
         for key in 0..1_000u32 {
-            sketch.bump(key, (key % 7) as u8);
+            sketch.bump(mix(key), (key % 7) as u8);
         }
-        assert!((0..1_000u32).all(|key| u32::from(sketch.count(key)) >= key % 7));
-        let high = (0..1_000u32).filter(|key| u32::from(sketch.count(*key)) > key % 7).count();
+        assert!((0..1_000u32).all(|key| u32::from(sketch.count(mix(key))) >= key % 7));
+        let high = (0..1_000u32).filter(|key| u32::from(sketch.count(mix(*key))) > key % 7).count();
         assert!(high < 50, "{high} of 1,000");
     }
 
     #[test]
     fn counters_stop_at_fifteen_and_are_halved_once_a_period() {
         let mut sketch = Sketch::new(80);
-        (0..4).for_each(|_| sketch.bump(1, 5));
-        assert_eq!(sketch.count(1), 15);
-        (0..779).for_each(|_| sketch.bump(2, 1));
-        assert_eq!(sketch.count(1), 15);
-        (0..10).for_each(|_| sketch.bump(2, 1));
-        assert_eq!((sketch.count(1), sketch.increments), (7, 409));
+        (0..4).for_each(|_| sketch.bump(mix(1), 5));
+        assert_eq!(sketch.count(mix(1)), 15);
+        (0..779).for_each(|_| sketch.bump(mix(2), 1));
+        assert_eq!(sketch.count(mix(1)), 15);
+        (0..10).for_each(|_| sketch.bump(mix(2), 1));
+        assert_eq!((sketch.count(mix(1)), sketch.increments), (7, 409));
     }
 }

@@ -10,6 +10,7 @@
 
 use super::duel::Counts as _;
 use super::duel::{self, MAIN, WINDOW};
+use super::ghost::mix;
 use super::sketch::Sketch;
 use super::{EvictionPolicy, Heat, Order, SlotId, Weight};
 
@@ -30,7 +31,7 @@ impl EvictionPolicy for WTinyLfu {
             order.push_front(MAIN, slot);
             return;
         };
-        sketch.bump(hash, 1);
+        sketch.bump(mix(hash), 1);
         order.push_front(WINDOW, slot);
     }
 
