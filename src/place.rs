@@ -216,4 +216,9 @@ impl<P: ToScope> Place for At<'_, P> {
     fn create(&self, _: &Registry) -> Result<Arc<Node>> {
         self.place.create_node(self.cache, self.operation)
     }
+
+    #[inline]
+    fn resolved<'p>(&'p self, pin: &'p Pin, _: &Registry) -> Option<Held<'p, Node>> {
+        self.place.resolved(pin, self.cache)
+    }
 }

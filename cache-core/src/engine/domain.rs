@@ -162,6 +162,12 @@ impl Domains {
         })
     }
 
+    /// Whether [`take_fault`](Self::take_fault) has one.
+    #[inline]
+    pub(super) fn has_fault(&self) -> bool {
+        self.fault.is_some()
+    }
+
     /// The fault of a policy that was set aside since the last call.
     pub(super) fn take_fault(&mut self) -> Option<Fault> {
         self.fault.take()

@@ -16,7 +16,7 @@ use super::options::{Key, Value, Write};
 use super::removal::Removals;
 use super::shard::Draft;
 use super::store::Store;
-use super::write::Fate;
+use super::write::{Fate, Rest};
 use crate::epoch;
 use crate::flight::{
     After, Ask, Failure, Flights, Outcome, PlaceWaiter, Pulse, Reaper, Solo, TakeOver, Ticket, Waiter,
@@ -209,23 +209,14 @@ impl<K: Key, V: Value> Lease<K, V> {
         let Some(mut ticket) = self.ticket.take() else { return Landing::RefusedStalled };
         let (store, engine, node) = (&self.store, &self.engine, &self.node);
         let shared = Arc::new(value.clone());
-        let weight = store.weigh(engine, &key, value, write.weight);
-        let terms = weight.and_then(|weight| Ok((weight, store.deadlines(engine, write.ttl)?)));
-        store.expire_before(engine, node, terms.as_ref().map_or(0, |&(weight, _)| weight));
+        let terms = store.terms(engine, &key, value, write).ok();
+        let full = terms.is_some_and(|terms| store.expire_before(engine, node, terms));
         let hash = ticket.hash();
         // Made before the lock: to clone a value is to run user code.
-        let mut draft = terms.ok().map(|(weight, (deadline, last))| Draft {
-            key,
-            value: value.clone(),
-            weight,
-            deadline,
-            last,
-        });
+        let mut draft = terms.map(|terms| Draft { key, value: value.clone(), terms });
         let pin = store.listening(engine);
         let mut removals = Removals::new(pin.as_ref());
         let mut after = After::new();
-        // What is not linked is dropped after the lock.
-        let mut refused = None;
         let (landing, fate, tired) = {
             let mut shard = store.shard(hash);
             let current = shard.books().flights.is_current(&ticket);
@@ -233,12 +224,9 @@ impl<K: Key, V: Value> Lease<K, V> {
                 let stalled = !current && ticket.is_deposed();
                 (if stalled { Landing::RefusedStalled } else { Landing::RefusedDetached }, None)
             } else {
-                match store.link(engine, &mut shard, node, hash, &mut draft, &mut removals) {
+                match store.link(engine, &mut shard, node, hash, &mut draft, full, &mut removals) {
                     Fate::Nothing => (Landing::RefusedWeight, None),
-                    Fate::Dead(draft) => {
-                        refused = Some(draft);
-                        (Landing::RefusedDetached, None)
-                    }
+                    Fate::Dead => (Landing::RefusedDetached, None),
                     fate => (Landing::Published, Some(fate)),
                 }
             };
@@ -246,14 +234,15 @@ impl<K: Key, V: Value> Lease<K, V> {
             (landing, fate, shard.is_tired())
         };
         drop(after);
-        drop((refused, draft));
         store.count_landing(landing);
         node.stats().count_load();
         ticket.complete(shared);
-        // A dead draft was refused above, so there is no error.
-        let slot = store.settle(engine, fate.unwrap_or(Fate::Nothing), removals).ok().flatten();
+        let fate = fate.unwrap_or(Fate::Nothing);
+        let over = store.settle(engine, node, fate, &mut draft, removals);
         drop(pin);
-        store.make_room(engine, node, hash, slot, tired);
+        // What was not linked is dropped here, without a lock.
+        drop(draft);
+        store.complete(engine, Rest::new(fate, hash, tired, over));
         landing
     }
 

@@ -37,16 +37,19 @@ impl Limits {
     }
 
     /// Entries at most.
+    #[inline]
     pub fn max_entries(&self) -> Option<u64> {
         Some(self.entries.load(Ordering::Relaxed)).filter(|&most| most != 0)
     }
 
     /// Weight at most.
+    #[inline]
     pub fn max_weight(&self) -> Option<u64> {
         Some(self.weight.load(Ordering::Relaxed)).filter(|&most| most != 0)
     }
 
     /// Whether so many entries of so much weight are too much.
+    #[inline]
     pub fn exceeded_by(&self, entries: u64, weight: u64) -> bool {
         let above = |held: u64, most: Option<u64>| most.is_some_and(|most| held > most);
         above(entries, self.max_entries()) || above(weight, self.max_weight())

@@ -65,6 +65,7 @@ impl Upkeep {
     }
 
     /// An entry with this deadline is about to be linked.
+    #[inline]
     pub(super) fn note_deadline(&self, deadline: Moment) {
         if deadline.nanos() < self.earliest.load(Ordering::Relaxed) {
             self.earliest.fetch_min(deadline.nanos(), Ordering::SeqCst);
@@ -74,6 +75,7 @@ impl Upkeep {
 
     /// Whether an expiry pass would find nothing. `ended` is read first and `started` last: equal, they say that no
     /// pass ran in between, so that `earliest` was what (4) says.
+    #[inline]
     fn is_nothing_due(&self, now: impl FnOnce() -> Moment) -> bool {
         let ended = self.ended.load(Ordering::SeqCst);
         let earliest = self.earliest.load(Ordering::SeqCst);
@@ -128,9 +130,15 @@ impl Engine {
         self.watch().check(self.now());
     }
 
-    /// Removes what is due. Returns how many entries; costs one load if nothing is.
+    /// Whether [`expire_due`](Self::expire_due) would find something, as of a moment that was read just now, or the present one.
+    #[inline]
+    pub(crate) fn is_something_due(&self, now: Option<Moment>) -> bool {
+        !self.upkeep.is_nothing_due(|| now.unwrap_or_else(|| self.present()))
+    }
+
+    /// Removes what is due. Returns how many entries; costs three loads if nothing is.
     pub(crate) fn expire_due(&self) -> u64 {
-        if self.upkeep.is_nothing_due(|| self.present()) {
+        if !self.is_something_due(None) {
             return 0;
         }
         let now = self.now();

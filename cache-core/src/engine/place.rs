@@ -2,6 +2,7 @@
 //!
 //! (1) Finding creates nothing. (2) A place finds or makes the present incarnation of its scope, each time it is asked.
 
+use crate::epoch::{Held, Pin};
 use crate::error::Result;
 use crate::scope::{Node, Registry, ScopePath};
 use crate::sync::Arc;
@@ -19,6 +20,12 @@ pub trait Place {
     /// # Errors
     /// If the place is no path of the cache's tree.
     fn create(&self, registry: &Registry) -> Result<Arc<Node>>;
+
+    /// The scope's present node, where that is known without a look-up.
+    #[inline]
+    fn resolved<'p>(&'p self, _pin: &'p Pin, _registry: &Registry) -> Option<Held<'p, Node>> {
+        None
+    }
 }
 
 impl Place for ScopePath {

@@ -10,9 +10,10 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::arena::Entry;
+use super::shard::LockedShard;
 use crate::epoch::Pin;
 use crate::event::RemovalCause;
-use crate::policy::Fault;
+use crate::policy::{Fault, SlotId};
 use crate::scope::{Node, ScopePath};
 use crate::sync::Arc;
 
@@ -106,12 +107,31 @@ impl<'p, K, V> Removals<'p, K, V> {
         self.rest().told.push(Removed { node, weight, cause, entry });
     }
 
+    /// As [`tell`](Self::tell), for an entry that is still in, and is evicted next.
+    #[cold]
+    pub(super) fn tell_live(
+        &mut self,
+        pin: &'p Pin,
+        shard: &LockedShard<'p, K, V>,
+        slot: SlotId,
+        node: &Arc<Node>,
+        weight: u64,
+    ) {
+        if let Some(entry) = shard.hold(pin, slot) {
+            self.tell(entry, Arc::clone(node), weight, RemovalCause::Evicted);
+        }
+    }
+
     /// Something may be dropped after the lock.
-    pub(super) fn drop_later(&mut self, old: Option<(K, V)>) {
-        match old {
-            None => {}
-            Some(old) if self.dropped.is_none() => self.dropped = Some(old),
-            Some(old) => self.rest().dropped.push(old),
+    #[inline]
+    pub(super) fn drop_later(&mut self, old: (K, V)) {
+        if !std::mem::needs_drop::<(K, V)>() {
+            return;
+        }
+        if self.dropped.is_none() {
+            self.dropped = Some(old);
+        } else {
+            self.rest().dropped.push(old);
         }
     }
 
@@ -121,6 +141,7 @@ impl<'p, K, V> Removals<'p, K, V> {
     }
 
     /// The last entry of a scope in a shard went, and with it a hold of the scope's node.
+    #[inline]
     pub(super) fn let_go(&mut self, node: Option<Arc<Node>>) {
         if let Some(node) = node {
             self.rest().nodes.push(node);
@@ -128,6 +149,7 @@ impl<'p, K, V> Removals<'p, K, V> {
     }
 
     /// Notes that a policy was set aside.
+    #[inline]
     pub(super) fn note(&mut self, fault: Option<Fault>) {
         if fault.is_some() {
             let rest = self.rest();

@@ -38,17 +38,17 @@ impl Spare {
 
 impl Engine {
     /// Whether one entry more of this weight is too much. `node` is any of the present scopes.
+    #[inline]
     pub(crate) fn is_full_for(&self, node: &Node, weight: u64) -> bool {
         let root = node.root();
         self.limits().exceeded_by(root.entries().saturating_add(1), root.weight().saturating_add(weight))
     }
 
-    /// After a write to a node: evicts until the cache is within its bounds again.
-    pub(crate) fn make_room_for(&self, node: &Node, spare: Spare) {
+    /// After a write to a node: whether [`make_room`](Self::make_room) has something to do.
+    #[inline]
+    pub(crate) fn is_over_at(&self, node: &Node) -> bool {
         let root = node.root();
-        if self.has_dead() || self.limits().exceeded_by(root.entries(), root.weight()) {
-            self.make_room(spare);
-        }
+        self.has_dead() || self.limits().exceeded_by(root.entries(), root.weight())
     }
 
     /// Evicts until the cache is within its bounds again.

@@ -4,10 +4,11 @@
 //! keys and policies excepted; an `Eq` that panics does so before anything has changed. (3) Weights are kept one by one
 //! only once two differ. Cost: O(1) expected a call.
 
-use super::arena::{self, Arena, CHUNK, Header, Locked, Stalled, View};
+use super::Engine;
+use super::arena::{self, Arena, CHUNK, Header, Locked, View};
 use super::domain::Domains;
 use super::space::Spaces;
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Moment};
 use crate::flight::{Flights, Setup};
 use crate::policy::{Fault, HeatSource, Policy, SlotId, grow};
 use crate::scope::Node;
@@ -77,6 +78,12 @@ impl<K, V: Send + Sync + 'static> Books<K, V> {
         self.spaces.places()
     }
 
+    /// Whether a policy was set aside since the last call of [`take_fault`](Self::take_fault).
+    #[inline]
+    pub(super) fn has_fault(&self) -> bool {
+        self.domains.has_fault()
+    }
+
     /// The fault of a policy that was set aside since the last call.
     pub(super) fn take_fault(&mut self) -> Option<Fault> {
         self.domains.take_fault()
@@ -87,40 +94,51 @@ impl<K, V: Send + Sync + 'static> Books<K, V> {
 pub(super) struct Draft<K, V> {
     pub(super) key: K,
     pub(super) value: V,
-    pub(super) weight: u64,
-    pub(super) deadline: Deadline,
-    /// Where entries go unused: the deadline that uses may not put off.
-    pub(super) last: Option<Deadline>,
+    pub(super) terms: Terms,
 }
 
-/// What came of an entry that was to be linked.
-pub(super) struct Linked<K, V> {
-    pub(super) slot: SlotId,
-    /// What its slot held before, to be dropped without the lock.
-    pub(super) old: Option<(K, V)>,
+/// What a write asks for, as its entry will have it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) weight: u64,
+    pub(super) deadline: Deadline,
+    /// The deadline that uses may not put off.
+    pub(super) last: Deadline,
+    /// The moment of the write, if a deadline was made from it.
+    pub(super) now: Option<Moment>,
+}
+
+impl Terms {
+    /// The moment of the write.
+    pub(super) fn now(&self, engine: &Engine) -> Moment {
+        self.now.unwrap_or_else(|| engine.now())
+    }
 }
 
 impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
-    /// Puts an entry in. The key must be absent.
-    ///
-    /// # Errors
-    /// [`Stalled`].
+    /// Puts a draft in, whose key must be absent. `counted` says that its scope has been told of it: it takes the place of one
+    /// that was [displaced](Self::displace). `due` is its deadline. What the slot held before goes to `leaves`. `None`, and the draft stays, if
+    /// readers keep too much memory from being used again.
+    #[inline]
+    #[allow(clippy::too_many_arguments, reason = "what a write knows when it has the lock")]
     pub(super) fn link(
         &mut self,
         node: &Arc<Node>,
         hash: u32,
         age: u8,
-        draft: Draft<K, V>,
-    ) -> Result<Linked<K, V>, Stalled<K, V>> {
-        let Draft { key, value, weight, deadline, last } = draft;
+        due: Moment,
+        draft: &mut Option<Draft<K, V>>,
+        counted: bool,
+        leaves: impl FnMut((K, V)),
+    ) -> Option<SlotId> {
+        let Terms { weight, deadline, .. } = draft.as_ref()?.terms;
         let header = Header::new(node.number(), hash, deadline, age);
-        let (slot, old) = self.insert(header, (key, value))?;
-        self.note_last(slot, last);
+        let slot = self.insert(header, due, || draft.take().map(|draft| (draft.key, draft.value)), leaves)?;
         let Books { spaces, domains, weights, .. } = self.books();
-        let domain = spaces.enter(node, || domains.open(true));
+        let domain = if counted { 0 } else { spaces.enter(node, || domains.open(true)) };
         weights.set(slot, weight);
         domains.insert(domain, slot, hash, weight);
-        Ok(Linked { slot, old })
+        Some(slot)
     }
 
     /// Whether memory may have to be taken for one entry more, so that somebody should say how many are to come.
@@ -137,38 +155,35 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         weights.expected = entries as usize;
     }
 
-    /// Puts an entry in the place of the live one of its key, which keeps its heat and counts one use more. Answers
-    /// what the old one weighed, too.
-    ///
-    /// # Errors
-    /// [`Stalled`]; the old entry stays.
+    /// Puts a draft in the place of the live entry of its key, which keeps its heat and counts one use more. Answers what the
+    /// old one weighed, too. Otherwise as [`link`](Self::link); where the draft stays, so does the old entry.
+    #[inline]
     pub(super) fn overwrite(
         &mut self,
         from: SlotId,
         age: u8,
+        due: Moment,
         heat_limit: u8,
-        draft: Draft<K, V>,
-    ) -> Result<(Linked<K, V>, u64), Stalled<K, V>> {
-        let Draft { key, value, weight, deadline, last } = draft;
-        let Some((scope, hash, heat)) = self.view().entry(from).map(|old| {
-            let header = old.header();
-            (header.scope(), header.hash(), header.heat())
-        }) else {
-            return Err(Stalled((key, value))); // Not reached: it was found under this very lock.
-        };
+        draft: &mut Option<Draft<K, V>>,
+        leaves: impl FnMut((K, V)),
+    ) -> Option<(SlotId, u64)> {
+        let Terms { weight, deadline, .. } = draft.as_ref()?.terms;
+        let old = self.view().entry(from)?.header();
+        let (scope, hash, heat) = (old.scope(), old.hash(), old.heat());
         let header = Header::new(scope, hash, deadline, age);
         header.set_heat(heat.saturating_add(1).min(heat_limit));
-        let (to, old) = self.replace(from, header, (key, value))?;
-        self.note_last(to, last);
+        let to =
+            self.replace(from, header, due, || draft.take().map(|draft| (draft.key, draft.value)), leaves)?;
         let Books { spaces, domains, weights, .. } = self.books();
         let old_weight = weights.of(from);
         weights.set(to, weight);
         domains.shift(spaces.domain_of(scope), [from, to], hash, weight);
-        Ok((Linked { slot: to, old }, old_weight))
+        Some((to, old_weight))
     }
 
-    fn note_last(&mut self, slot: SlotId, last: Option<Deadline>) {
-        let Some(last) = last else { return };
+    /// Where entries go unused: keeps the deadline that uses of an entry may not put off.
+    #[cold]
+    pub(super) fn note_last(&mut self, slot: SlotId, last: Deadline) {
         let table = &mut self.books().last;
         if table.len() <= slot.index() {
             table.resize(slot.index() + 1, Deadline::NEVER);
@@ -191,14 +206,40 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         slot: SlotId,
         settle: impl FnOnce(&Arc<Node>, u64) -> R,
     ) -> Option<(R, Option<Arc<Node>>)> {
-        let scope = self.view().entry(slot)?.header().scope();
+        let header = self.view().entry(slot)?.header();
+        let (scope, hash) = (header.scope(), header.hash());
+        self.prefetch(hash);
         let Books { spaces, domains, weights, .. } = self.books();
         domains.remove(spaces.domain_of(scope), slot);
         let weight = weights.of(slot);
-        let settled = settle(spaces.node(scope)?, weight);
-        let node = spaces.leave(scope);
+        let answer = spaces.leave(scope, |node| settle(node, weight));
         self.retire(slot);
-        Some((settled, node))
+        answer
+    }
+
+    /// Takes an entry out for a newcomer of the same scope and weight, whose place in the books of its scope it leaves to it.
+    /// All entries are in one domain.
+    #[inline]
+    pub(super) fn displace(&mut self, slot: SlotId, hash: u32) {
+        self.books().domains.remove(0, slot);
+        self.retire_of(slot, hash);
+    }
+
+    /// A place that was left to a newcomer stays empty.
+    pub(super) fn vacate(&mut self, node: &Arc<Node>) -> Option<Arc<Node>> {
+        self.books().spaces.leave(node.number(), |_| ()).and_then(|((), node)| node)
+    }
+
+    /// The next to go where all entries are in one domain, its hash, and whether it is of this scope and weight.
+    #[inline]
+    pub(super) fn next_to_go(&mut self, node: &Node, weight: u64) -> Option<(SlotId, u32, bool)> {
+        let (view, Books { spaces, domains, weights, .. }) = self.parts();
+        let slot = domains.victim(0, view, spaces, None)?;
+        let header = view.entry(slot)?.header();
+        let same = header.scope() == node.number() && weights.of(slot) == weight;
+        let hash = header.hash();
+        self.prefetch(hash);
+        Some((slot, hash, same))
     }
 
     /// Whether an entry's scope is dead.

@@ -97,17 +97,22 @@ impl Spaces {
         self.dead.contains(&number) && self.node(number).is_some_and(|node| !node.is_live())
     }
 
-    /// An entry of a scope goes. With the last one goes the node, to be dropped without the lock.
-    pub(super) fn leave(&mut self, number: u32) -> Option<Arc<Node>> {
+    /// An entry of a scope goes, which `settle` is told of. With the last one goes the node, to be dropped without the lock.
+    pub(super) fn leave<R>(
+        &mut self,
+        number: u32,
+        settle: impl FnOnce(&Arc<Node>) -> R,
+    ) -> Option<(R, Option<Arc<Node>>)> {
         let mut space = self.spaces.find_entry(spread(number), |space| space.node.number() == number).ok()?;
+        let settled = settle(&space.get().node);
         space.get_mut().entries -= 1;
         if space.get().entries > 0 {
-            return None;
+            return Some((settled, None));
         }
         let (space, _) = space.remove();
         if self.spaces.is_empty() {
             self.spaces = HashTable::new();
         }
-        Some(space.node)
+        Some((settled, Some(space.node)))
     }
 }

@@ -43,7 +43,7 @@ pub struct Store<K, V> {
     hashed: u64,
     pub(super) options: StoreOptions<K, V>,
     pub(super) counters: Arc<Counters>,
-    tag: Tag,
+    pub(super) tag: Tag,
     pub(super) entries: AtomicI64,
     pub(super) weight: AtomicI64,
 }

@@ -87,6 +87,8 @@ impl<K: Key, V: Value> Store<K, V> {
     ) -> Option<Origin> {
         let release = |node: &Arc<Node>, weight| node.release(weight);
         let (weight, origin) = self.take_and(engine, shard, slot, cause, removals, release)?;
+        // Whoever takes out what is not in the way of a newcomer wants it dropped soon, and raises the epoch next.
+        shard.stamp();
         self.shrink_by(engine, weight);
         Some(origin)
     }

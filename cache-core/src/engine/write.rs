@@ -2,21 +2,20 @@
 //!
 //! (1) What is wrong with a write is found before anything changes. (2) A write detaches the load that runs for its
 //! key, under the same lock. (3) A charge comes before the link, under the shard's lock. (4) A draft that was not
-//! linked is handed back, to be dropped or tried again without the lock.
+//! linked stays with the caller, to be dropped or tried again without the lock. (5) The clock is read once a write, before
+//! anything else; only what is due is looked for by what look-ups read.
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::arena::Stalled;
 use super::options::{Key, Value, Write};
 use super::removal::Removals;
-use super::shard::{Draft, LockedShard};
+use super::shard::{Draft, LockedShard, Terms};
 use super::store::{Store, short};
 use super::{Engine, Place, Spare};
 use crate::clock::{Deadline, Moment};
-use crate::epoch;
+use crate::epoch::{self, Pin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RemovalCause;
-use crate::expiry::Ttl;
 use crate::flight::After;
 use crate::policy::SlotId;
 use crate::scope::{Charge, Node};
@@ -26,16 +25,46 @@ use crate::sync::Arc;
 /// What an entry may weigh at most, whatever the capacity.
 const MOST_WEIGHT: u64 = 1 << 56;
 
-/// What became of a draft under the lock.
-pub(super) enum Fate<K, V> {
+/// What became of a draft under the lock. It stays with the caller unless it was linked.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fate {
     /// It is linked.
     Linked(SlotId),
     /// It is as if it had been evicted at once: readers keep too much memory from being used again.
-    Gone((K, V)),
+    Gone,
     /// Its scope was evicted meanwhile.
-    Dead(Draft<K, V>),
+    Dead,
     /// There was none.
     Nothing,
+}
+
+/// What is left to be done when a write has let go of its pin, which would keep what goes from being dropped.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rest {
+    /// The epoch has to be raised.
+    tired: bool,
+    /// The cache is too full.
+    over: bool,
+    hash: u64,
+    /// The newcomer, which does not pay for its own place.
+    slot: SlotId,
+}
+
+impl Rest {
+    pub(super) fn new(fate: Fate, hash: u64, tired: bool, over: bool) -> Self {
+        let slot = if let Fate::Linked(slot) = fate { slot } else { Spare::NOBODY.slot };
+        Self { tired, over, hash, slot }
+    }
+}
+
+/// How a newcomer is charged.
+enum Seat {
+    /// By itself.
+    Own,
+    /// It has the place of one that left, of the same scope and weight.
+    Left,
+    /// Not: its scope is dead, and the charge is to be released.
+    Dead,
 }
 
 impl<K: Key, V: Value> Store<K, V> {
@@ -45,51 +74,86 @@ impl<K: Key, V: Value> Store<K, V> {
     /// [`ErrorKind::InvalidWeight`] for a weight of zero or above the capacity, [`ErrorKind::InvalidTtl`] for a
     /// deadline that cannot be represented; the old value stays. What `place` reports.
     pub fn insert(&self, engine: &Engine, place: &impl Place, key: K, value: V, write: Write) -> Result<()> {
-        let weight = self.weigh(engine, &key, &value, write.weight)?;
-        let (deadline, last) = self.deadlines(engine, write.ttl)?;
-        let mut draft = Some(Draft { key, value, weight, deadline, last });
-        while let Some(unlinked) = draft.take() {
+        let terms = self.terms(engine, &key, &value, write)?;
+        let mut draft = Some(Draft { key, value, terms });
+        let pin = epoch::pin();
+        if let Some(node) = place.resolved(&pin, engine.registry())
+            && let Some(full) = self.is_full_and_fresh(engine, &node, terms)
+        {
+            let rest = self.insert_under(engine, &pin, &node, &mut draft, full);
+            drop(node);
+            drop(pin);
+            self.complete(engine, rest);
+        } else {
+            drop(pin);
+        }
+        if draft.is_some() { self.insert_anew(engine, place, draft, terms) } else { Ok(()) }
+    }
+
+    /// As [`insert`](Self::insert) where the scope has to be looked up, or something has to expire first.
+    #[cold]
+    #[inline(never)]
+    fn insert_anew(
+        &self,
+        engine: &Engine,
+        place: &impl Place,
+        mut draft: Option<Draft<K, V>>,
+        terms: Terms,
+    ) -> Result<()> {
+        while draft.is_some() {
             let node = place.create(engine.registry())?;
             engine.note_scope();
-            draft = self.insert_under(engine, &node, unlinked).err();
-            if draft.is_some() {
-                // Whoever evicts the scope may have stopped halfway: finish it, rather than find the dead node again.
-                engine.registry().detach(&node);
-            }
+            let full = self.expire_before(engine, &node, terms);
+            let pin = epoch::pin();
+            let rest = self.insert_under(engine, &pin, &node, &mut draft, full);
+            drop(pin);
+            self.complete(engine, rest);
         }
         Ok(())
     }
 
-    /// Stores under one node. Hands the draft back if the node was evicted meanwhile.
-    fn insert_under(&self, engine: &Engine, node: &Arc<Node>, draft: Draft<K, V>) -> Result<(), Draft<K, V>> {
-        self.expire_before(engine, node, draft.weight);
-        let mut draft = Some(draft);
-        let Some(Draft { key, .. }) = &draft else { return Ok(()) };
-        let hash = self.hash(node, key);
-        let pin = epoch::pin();
-        self.shards[self.shard_index(hash)].prefetch(&pin, short(hash));
-        let mut removals = Removals::new(self.is_heard(engine).then_some(&pin));
+    /// Stores under one node. The draft stays if the node was evicted meanwhile.
+    #[inline(always)]
+    fn insert_under(
+        &self,
+        engine: &Engine,
+        pin: &Pin,
+        node: &Arc<Node>,
+        draft: &mut Option<Draft<K, V>>,
+        full: bool,
+    ) -> Rest {
+        let hash = draft.as_ref().map_or(0, |draft| self.hash(node, &draft.key));
+        let arena = &self.shards[self.shard_index(hash)];
+        arena.prefetch(pin, short(hash));
+        let mut removals = Removals::new(self.is_heard(engine).then_some(pin));
         let mut after = None;
         let (fate, tired) = {
-            let mut shard = self.shard(hash);
+            let mut shard = arena.lock();
+            shard.prefetch_next();
             let flights = &mut shard.books().flights;
             if !flights.is_empty() {
-                let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key == known;
+                let key = draft.as_ref().map(|draft| &draft.key);
+                let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key == Some(known);
                 flights.detach(hash, same, after.insert(After::new()));
             }
-            let fate = self.link(engine, &mut shard, node, hash, &mut draft, &mut removals);
+            let fate = self.link(engine, &mut shard, node, hash, draft, full, &mut removals);
             (fate, shard.is_tired())
         };
-        drop(after);
-        let linked = self.settle(engine, fate, removals);
-        drop(pin);
-        self.make_room(engine, node, hash, linked?, tired);
-        Ok(())
+        if after.is_some() {
+            drop(after);
+        }
+        let over = self.settle(engine, node, fate, draft, removals);
+        if matches!(fate, Fate::Dead) {
+            // Whoever evicts the scope may have stopped halfway: finish it, rather than find the dead node again.
+            engine.registry().detach(node);
+        }
+        Rest::new(fate, hash, tired, over)
     }
 
     /// Links a draft, or overwrites the value of its key, under the shard's lock; the draft is the caller's until no `Eq` can
     /// panic any more, so that it is not dropped under the lock. Where the cache is full, and this region
     /// all there is in it, the newcomer takes the place of the next to go.
+    #[allow(clippy::too_many_arguments, reason = "what a write knows when it has the lock")]
     pub(super) fn link<'p>(
         &self,
         engine: &Engine,
@@ -97,66 +161,91 @@ impl<K: Key, V: Value> Store<K, V> {
         node: &Arc<Node>,
         hash: u64,
         draft: &mut Option<Draft<K, V>>,
+        mut full: bool,
         removals: &mut Removals<'p, K, V>,
-    ) -> Fate<K, V> {
-        let found = draft.as_ref().and_then(|draft| shard.find(short(hash), node.number(), &draft.key));
-        let found = found.map(|entry| (entry.slot(), entry.header().is_expired(|| engine.now())));
-        let Some(draft) = draft.take() else { return Fate::Nothing };
-        match found {
-            None => {}
-            Some((slot, true)) => {
-                self.take(engine, shard, slot, RemovalCause::Expired, removals);
-            }
-            Some((slot, false)) if node.is_live() => {
+    ) -> Fate {
+        let Some(Draft { key, terms, .. }) = &draft else { return Fate::Nothing };
+        let (weight, last, due) = (terms.weight, terms.last, terms.deadline.moment());
+        if let Some(entry) = shard.find(short(hash), node.number(), key) {
+            let slot = entry.slot();
+            if !entry.header().is_expired(|| terms.now(engine)) {
+                if !node.is_live() {
+                    return Fate::Dead;
+                }
                 return self.overwrite(engine, shard, slot, node, draft, removals);
             }
-            Some(_) => return Fate::Dead(draft),
+            self.take(engine, shard, slot, RemovalCause::Expired, removals);
+            full = engine.is_full_for(node, weight);
         }
-        let charged = match self.displace(engine, shard, node, draft.weight, removals) {
-            Some(charge) => charge,
-            None => {
-                let charge = node.charge(draft.weight);
-                if charge == Charge::Live {
-                    self.grow_by(engine, draft.weight);
-                }
-                charge
+        let displaced = if full { self.displace(engine, shard, node, weight, removals) } else { None };
+        let seat = displaced.unwrap_or_else(|| match node.charge(weight) {
+            Charge::Live => {
+                self.grow_by(engine, weight);
+                Seat::Own
             }
-        };
-        if charged == Charge::Dead {
-            node.release(draft.weight);
-            return Fate::Dead(draft);
+            Charge::Dead => Seat::Dead,
+        });
+        if matches!(seat, Seat::Dead) {
+            node.release(weight);
+            return Fate::Dead;
         }
-        engine.note_deadline(draft.deadline.moment());
-        let weight = draft.weight;
+        engine.note_deadline(due);
         let age = engine.tick(shard.books());
         if shard.is_at_a_step() && self.options.max_per_scope.is_none() {
             self.tell_expected(engine, shard);
         }
-        let linked = shard.link(node, short(hash), age, draft);
-        tally::count(Some(&self.counters), Some(node.stats()), Event::Insert);
-        let slot = match linked {
-            Ok(linked) => {
-                removals.drop_later(linked.old);
-                linked.slot
-            }
-            Err(Stalled(payload)) => {
-                if !node.release(weight) {
-                    engine.forget_dead();
-                }
-                self.shrink_by(engine, weight);
-                tally::count(Some(&self.counters), Some(node.stats()), Event::Evicted);
-                return Fate::Gone(payload);
-            }
+        let counted = matches!(seat, Seat::Left);
+        let linked = shard.link(node, short(hash), age, due, draft, counted, |old| removals.drop_later(old));
+        if !counted {
+            self.count(node, Event::Insert);
+        } else if !tally::try_count_two(self.tag, node.tag(), [Event::Evicted, Event::Insert]) {
+            self.count(node, Event::Evicted);
+            self.count(node, Event::Insert);
+        }
+        let Some(slot) = linked else {
+            self.link_none(engine, shard, node, weight, counted, removals);
+            return Fate::Gone;
         };
+        if self.options.idle.is_some() {
+            shard.note_last(slot, last);
+        }
         if let Some(limit) = self.options.max_per_scope.filter(|&limit| shard.is_over(slot, limit)) {
             self.keep_limit(engine, shard, slot, limit, removals);
         }
-        removals.note(shard.books().take_fault());
+        if shard.books().has_fault() {
+            removals.note(shard.books().take_fault());
+        }
         Fate::Linked(slot)
     }
 
+    /// A charged newcomer found no memory.
+    #[cold]
+    fn link_none<'p>(
+        &self,
+        engine: &Engine,
+        shard: &mut LockedShard<'p, K, V>,
+        node: &Arc<Node>,
+        weight: u64,
+        counted: bool,
+        removals: &mut Removals<'p, K, V>,
+    ) {
+        if counted {
+            removals.let_go(shard.vacate(node));
+        }
+        if !node.release(weight) {
+            engine.forget_dead();
+        }
+        self.shrink_by(engine, weight);
+        self.count(node, Event::Evicted);
+    }
+
+    fn count(&self, node: &Node, event: Event) {
+        tally::count(Some(&self.counters), Some(node.stats()), event);
+    }
+
     /// In a full cache that has no other region: evicts the next to go in this shard and charges the newcomer in its
-    /// place, which leaves alone what their scopes have in common. `None` if there is room, or nobody here can pay.
+    /// place, which leaves alone what their scopes have in common. `None` if nobody here can pay.
+    #[inline]
     fn displace<'p>(
         &self,
         engine: &Engine,
@@ -164,14 +253,32 @@ impl<K: Key, V: Value> Store<K, V> {
         node: &Arc<Node>,
         weight: u64,
         removals: &mut Removals<'p, K, V>,
-    ) -> Option<Charge> {
-        if self.options.max_per_scope.is_some() || !engine.is_full_for(node, weight) || !engine.is_alone() {
+    ) -> Option<Seat> {
+        if self.options.max_per_scope.is_some() || !engine.is_alone() || !node.is_live() {
             return None;
         }
-        if !node.is_live() {
-            return None;
+        let (victim, hash, is_same) = shard.next_to_go(node, weight)?;
+        if !is_same {
+            return self.exchange(engine, shard, victim, node, weight, removals);
         }
-        let (victim, _) = shard.victim(None, engine.generation())?;
+        // As in `Node::exchange`: release and charge are as if both had happened at the look at the node above.
+        if let Some(pin) = removals.pin() {
+            removals.tell_live(pin, shard, victim, node, weight);
+        }
+        shard.displace(victim, hash);
+        Some(Seat::Left)
+    }
+
+    #[inline(never)]
+    fn exchange<'p>(
+        &self,
+        engine: &Engine,
+        shard: &mut LockedShard<'p, K, V>,
+        victim: SlotId,
+        node: &Arc<Node>,
+        weight: u64,
+        removals: &mut Removals<'p, K, V>,
+    ) -> Option<Seat> {
         let mut charge = Charge::Dead;
         let exchange = |leaving: &Arc<Node>, left| {
             let (charged, counted) = node.exchange(leaving, [weight, left]);
@@ -179,15 +286,15 @@ impl<K: Key, V: Value> Store<K, V> {
             counted
         };
         let (left, _) = self.take_and(engine, shard, victim, RemovalCause::Evicted, removals, exchange)?;
-        if charge == Charge::Live {
-            let change = weight.cast_signed().wrapping_sub(left.cast_signed());
-            if change != 0 {
-                self.weight.fetch_add(change, Relaxed);
-            }
-        } else {
+        if charge == Charge::Dead {
             self.shrink_by(engine, left);
+            return Some(Seat::Dead);
         }
-        Some(charge)
+        let change = weight.cast_signed().wrapping_sub(left.cast_signed());
+        if change != 0 {
+            self.weight.fetch_add(change, Relaxed);
+        }
+        Some(Seat::Own)
     }
 
     /// Keeps the limit of a scope after an insert: what has expired goes first, then whom the policy names.
@@ -212,126 +319,131 @@ impl<K: Key, V: Value> Store<K, V> {
         }
     }
 
+    #[inline(never)]
     fn overwrite<'p>(
         &self,
         engine: &Engine,
         shard: &mut LockedShard<'p, K, V>,
         slot: SlotId,
         node: &Arc<Node>,
-        draft: Draft<K, V>,
+        draft: &mut Option<Draft<K, V>>,
         removals: &mut Removals<'p, K, V>,
-    ) -> Fate<K, V> {
-        engine.note_deadline(draft.deadline.moment());
+    ) -> Fate {
+        let Some(Terms { weight, deadline, last, .. }) = draft.as_ref().map(|draft| draft.terms) else {
+            return Fate::Nothing;
+        };
+        let due = deadline.moment();
+        engine.note_deadline(due);
         let told = removals.pin().and_then(|pin| shard.hold(pin, slot));
-        let weight = draft.weight;
         let age = engine.tick(shard.books());
-        match shard.overwrite(slot, age, self.heat_limit(), draft) {
-            Ok((linked, old_weight)) => {
-                let change = weight.cast_signed().wrapping_sub(old_weight.cast_signed());
-                if change != 0 {
-                    node.reweigh(change);
-                    self.weight.fetch_add(change, Relaxed);
-                }
-                tally::count(Some(&self.counters), Some(node.stats()), Event::Replaced);
-                removals.drop_later(linked.old);
-                removals.note(shard.books().take_fault());
-                if let Some(entry) = told {
-                    removals.tell(entry, Arc::clone(node), old_weight, RemovalCause::Replaced);
-                }
-                Fate::Linked(linked.slot)
-            }
-            Err(Stalled(payload)) => {
-                // The old value may not be served again.
-                self.take(engine, shard, slot, RemovalCause::Evicted, removals);
-                Fate::Gone(payload)
-            }
+        let written =
+            shard.overwrite(slot, age, due, self.heat_limit(), draft, |old| removals.drop_later(old));
+        let Some((fresh, old_weight)) = written else {
+            // The old value may not be served again.
+            self.take(engine, shard, slot, RemovalCause::Evicted, removals);
+            return Fate::Gone;
+        };
+        if self.options.idle.is_some() {
+            shard.note_last(fresh, last);
         }
+        let change = weight.cast_signed().wrapping_sub(old_weight.cast_signed());
+        if change != 0 {
+            node.reweigh(change);
+            self.weight.fetch_add(change, Relaxed);
+        }
+        self.count(node, Event::Replaced);
+        removals.note(shard.books().take_fault());
+        if let Some(entry) = told {
+            removals.tell(entry, Arc::clone(node), old_weight, RemovalCause::Replaced);
+        }
+        Fate::Linked(fresh)
     }
 
-    /// After the lock: tells and drops what left. Answers the newcomer's slot.
+    /// After the lock: tells and drops what left. Answers whether the cache is too full now.
+    #[inline]
     pub(super) fn settle(
         &self,
         engine: &Engine,
-        fate: Fate<K, V>,
+        node: &Node,
+        fate: Fate,
+        draft: &mut Option<Draft<K, V>>,
         mut removals: Removals<'_, K, V>,
-    ) -> Result<Option<SlotId>, Draft<K, V>> {
-        let result = match fate {
-            Fate::Linked(slot) => Ok(Some(slot)),
-            Fate::Gone(payload) => {
-                removals.drop_later(Some(payload));
-                Ok(None)
-            }
-            Fate::Dead(draft) => Err(draft),
-            Fate::Nothing => Ok(None),
-        };
+    ) -> bool {
+        if matches!(fate, Fate::Gone)
+            && let Some(Draft { key, value, .. }) = draft.take()
+        {
+            removals.drop_later((key, value));
+        }
         self.finish(engine, removals);
-        result
+        matches!(fate, Fate::Linked(_)) && engine.is_over_at(node)
     }
 
-    /// After the lock and the pin, which would keep what goes from being dropped: keeps the bounds of the cache, at the cost
-    /// of anybody but the newcomer.
-    pub(super) fn make_room(
-        &self,
-        engine: &Engine,
-        node: &Node,
-        hash: u64,
-        slot: Option<SlotId>,
-        tired: bool,
-    ) {
-        if tired {
+    /// After the pin of a write: keeps the bounds of the cache, at the cost of anybody but the newcomer.
+    #[inline]
+    pub(super) fn complete(&self, engine: &Engine, rest: Rest) {
+        if rest.tired {
             epoch::advance();
         }
-        if let Some(slot) = slot {
-            let spare = Spare { region: self.id, shard: self.shard_index(hash), slot };
-            engine.make_room_for(node, spare);
+        if rest.over {
+            let spare = Spare { region: self.id, shard: self.shard_index(rest.hash), slot: rest.slot };
+            engine.make_room(spare);
         }
+    }
+
+    /// Whether a newcomer makes the cache too full; `None` if something has to expire first, so that it displaces nothing that
+    /// lives.
+    #[inline]
+    fn is_full_and_fresh(&self, engine: &Engine, node: &Node, terms: Terms) -> Option<bool> {
+        let full = engine.is_full_for(node, terms.weight);
+        let due = (full || self.options.max_per_scope.is_some()) && engine.is_something_due(terms.now);
+        (!due).then_some(full)
     }
 
     /// Before the lock: where the cache is full, or scopes have limits, what has expired goes first, so that it displaces
-    /// nothing that lives.
-    pub(super) fn expire_before(&self, engine: &Engine, node: &Node, weight: u64) {
-        if self.options.max_per_scope.is_some() || engine.is_full_for(node, weight) {
+    /// nothing that lives. Whether a newcomer makes the cache too full after that.
+    pub(super) fn expire_before(&self, engine: &Engine, node: &Node, terms: Terms) -> bool {
+        self.is_full_and_fresh(engine, node, terms).unwrap_or_else(|| {
             engine.expire_due();
-        }
+            engine.is_full_for(node, terms.weight)
+        })
     }
 
-    /// The weight of an entry.
+    /// What a write asks for, as its entry will have it.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidWeight`] for zero, or for more than the cache can hold.
-    pub(super) fn weigh(&self, engine: &Engine, key: &K, value: &V, given: Option<u64>) -> Result<u64> {
-        let weight = given.unwrap_or_else(|| (self.options.weigher)(key, value));
+    /// Those of [`insert`](Self::insert).
+    #[inline]
+    pub(super) fn terms(&self, engine: &Engine, key: &K, value: &V, write: Write) -> Result<Terms> {
+        let weight = write.weight.unwrap_or_else(|| (self.options.weigher)(key, value));
         let capacity = engine.limits().max_weight();
         if weight == 0 || weight > capacity.unwrap_or(u64::MAX).min(MOST_WEIGHT) {
-            let mut error = Error::new(ErrorKind::InvalidWeight, "set").with("region", &self.name);
-            error = error.with("weight", weight);
-            if let Some(capacity) = capacity {
-                error = error.with("capacity", capacity);
-            }
-            return Err(error.because("a weight is at least 1 and at most the capacity"));
+            return Err(self.refuse(weight, capacity));
         }
-        Ok(weight)
-    }
-
-    /// The deadline of an entry written now, and the one that uses may not put off where entries go unused.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidTtl`] if the clock cannot represent it.
-    pub(super) fn deadlines(
-        &self,
-        engine: &Engine,
-        given: Option<Ttl>,
-    ) -> Result<(Deadline, Option<Deadline>)> {
-        let ttl = given.or(self.options.ttl).unwrap_or_else(|| engine.ttl());
+        let ttl = write.ttl.or(self.options.ttl).unwrap_or_else(|| engine.ttl());
         let idle = self.options.idle;
         if ttl.is_never() && idle.is_none() {
-            return Ok((Deadline::NEVER, None));
+            return Ok(Terms { weight, deadline: Deadline::NEVER, last: Deadline::NEVER, now: None });
         }
         let now = engine.now();
-        let full = ttl.deadline(now)?;
-        let last = if full == Moment::NEVER { full } else { engine.shorten(now, full, self.options.jitter) };
-        let last = Deadline::pack(last);
-        let Some(idle) = idle else { return Ok((last, None)) };
-        Ok((Deadline::pack(idle.deadline(now)?).min(last), Some(last)))
+        let mut full = ttl.deadline(now)?;
+        if self.options.jitter != 0 && full != Moment::NEVER {
+            full = engine.shorten(now, full, self.options.jitter);
+        }
+        let last = Deadline::pack(full);
+        let deadline = match idle {
+            Some(idle) => Deadline::pack(idle.deadline(now)?).min(last),
+            None => last,
+        };
+        Ok(Terms { weight, deadline, last, now: Some(now) })
+    }
+
+    #[cold]
+    fn refuse(&self, weight: u64, capacity: Option<u64>) -> Error {
+        let mut error = Error::new(ErrorKind::InvalidWeight, "set").with("region", &self.name);
+        error = error.with("weight", weight);
+        if let Some(capacity) = capacity {
+            error = error.with("capacity", capacity);
+        }
+        error.because("a weight is at least 1 and at most the capacity")
     }
 }

@@ -73,11 +73,13 @@ impl Ttl {
     ///
     /// # Errors
     /// `InvalidTtl` if the clock cannot express that moment.
+    #[inline]
     pub fn deadline(self, now: Moment) -> Result<Moment> {
-        match self.duration() {
-            None => Ok(Moment::NEVER),
-            Some(time) => now.checked_add(time).ok_or_else(|| Fault::Overlong.of(self)),
+        if self.is_never() {
+            return Ok(Moment::NEVER);
         }
+        let sum = now.nanos().checked_add(self.0).map(Moment::from_nanos);
+        sum.filter(|&sum| sum < Moment::NEVER).ok_or_else(|| Fault::Overlong.of(self))
     }
 
     fn finite(nanos: u128) -> Result<Self, Fault> {

@@ -138,6 +138,15 @@ pub(crate) fn try_count(region: Tag, scope: Tag, event: Event) -> bool {
     return region.address == scope.address && event == Event::Hit;
 }
 
+/// As [`try_count`], an event of each kind.
+#[inline]
+pub(crate) fn try_count_two(region: Tag, scope: Tag, events: [Event; 2]) -> bool {
+    #[cfg(not(any(shuttle, loom)))]
+    return MINE.get().is_some_and(|record| record.try_count_two(region, scope, events));
+    #[cfg(any(shuttle, loom))]
+    return region.address == scope.address && events[0] == events[1];
+}
+
 /// As [`count_up`], without an answer.
 #[inline]
 pub fn count(region: Option<&Arc<Counters>>, scope: Option<&Arc<ScopeStats>>, event: Event) {
@@ -374,6 +383,18 @@ impl Record {
             }
         }
         self.count_beside(whom, pair, event)
+    }
+
+    /// For the record's own thread only.
+    #[inline]
+    fn try_count_two(&self, region: Tag, scope: Tag, events: [Event; 2]) -> bool {
+        let cell = &self.cells[(region.place ^ scope.place) % CELLS];
+        let is_full = |event: Event| cell.counts[event as usize].load(Relaxed) == u32::MAX;
+        if !cell.is_of(Pair(region.address, scope.address)) || events.into_iter().any(is_full) {
+            return false;
+        }
+        events.into_iter().for_each(|event| _ = cell.bump(event));
+        true
     }
 
     /// For the record's own thread only.

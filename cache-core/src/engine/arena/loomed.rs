@@ -57,7 +57,10 @@ fn shard(keys: &[u32]) -> Arc<Shard> {
 }
 
 fn insert(shard: &Shard, key: u32) -> Option<(u32, Thing)> {
-    shard.lock().insert(header(), (key, Thing::new(key, 1))).expect("there is memory").1
+    let mut old = None;
+    let payload = || Some((key, Thing::new(key, 1)));
+    shard.lock().insert(header(), Moment::NEVER, payload, |left| old = Some(left)).expect("there is memory");
+    old
 }
 
 /// What a caller of `get` would get.
@@ -89,7 +92,8 @@ fn retire(shard: &Shard, key: u32) {
 fn replace(shard: &Shard) {
     let mut shard = shard.lock();
     let slot = shard.find(HASH, SCOPE, &1).expect("it is there").slot();
-    drop(shard.replace(slot, header(), (1, Thing::new(1, 2))).expect("there is memory"));
+    let payload = || Some((1, Thing::new(1, 2)));
+    shard.replace(slot, header(), Moment::NEVER, payload, drop).expect("there is memory");
 }
 
 fn reclaim(shard: &Shard) -> usize {

@@ -14,6 +14,7 @@
 #![allow(unsafe_code, reason = "slots are shared between readers and a writer; the rules are above")]
 
 mod header;
+mod limbo;
 #[cfg(all(test, loom))]
 mod loomed;
 mod slots;
@@ -21,7 +22,6 @@ mod table;
 #[cfg(all(test, not(any(shuttle, loom))))]
 mod tests;
 
-use std::collections::VecDeque;
 use std::hash::Hash;
 
 use crossbeam_utils::CachePadded;
@@ -29,20 +29,27 @@ use equivalent::Equivalent;
 
 pub(super) use header::Header;
 use header::id_of;
+use limbo::Limbo;
 use slots::{Node, SEGMENTS, Slots, first_of, numbers_of};
-use table::{FILL, Table};
+use table::{FILL, Table, prefetch};
 
 use super::removal::guarded;
 use crate::clock::Moment;
-use crate::epoch::{self, Pin, Stamp};
+use crate::epoch::{self, Pin};
 use crate::policy::SlotId;
-use crate::sync::{AtomicPtr, AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, Mutex, MutexGuard, Ordering};
 
 /// Slots whose state is kept in one word.
 pub(super) const CHUNK: usize = 64;
 
 /// Retired slots that wait before the writer looks whether readers have passed, in a large shard.
 const BATCH: usize = 64;
+
+/// The same in a small shard.
+const FEWEST: usize = 4;
+
+/// Retired slots that share a stamp in a large shard.
+const SHARE: u32 = 8;
 
 /// Retired slots that may wait beside as many as are live; then nothing more is taken in until a reader moves on.
 const STALLED: usize = 4096;
@@ -54,8 +61,8 @@ const BEYOND: usize = 2;
 pub(super) struct Arena<K, V, B> {
     reader: CachePadded<Reader<K, V>>,
     writer: CachePadded<Mutex<Writer<K, V, B>>>,
-    /// Slots in limbo; a hint for maintenance.
-    waiting: AtomicUsize,
+    /// Whether slots are in limbo; a hint for maintenance.
+    waiting: AtomicBool,
 }
 
 struct Reader<K, V> {
@@ -72,7 +79,7 @@ struct Writer<K, V, B> {
 struct State<K, V> {
     chunks: Vec<Chunk>,
     free: Vec<u32>,
-    limbo: VecDeque<(Stamp, u32)>,
+    limbo: Limbo,
     /// The next number that was never used, and the end of what is allocated for it.
     fresh: u32,
     fresh_end: u32,
@@ -178,13 +185,6 @@ impl<K, V, B> std::ops::Deref for Shards<K, V, B> {
     }
 }
 
-/// A slot that was filled, and what it had held before, to be dropped without the lock.
-pub(super) type Filled<K, V> = (SlotId, Option<(K, V)>);
-
-/// An entry that was not taken in: readers have been held up for so long that there is no memory to use again.
-#[derive(Debug)]
-pub(super) struct Stalled<K, V>(pub(super) (K, V));
-
 impl<K, V, B> Arena<K, V, B> {
     /// An empty shard that expects so many slots at most, or 0 where nobody knows.
     pub(super) fn new(expected: u32, books: B) -> Self {
@@ -192,7 +192,7 @@ impl<K, V, B> Arena<K, V, B> {
         Self {
             reader: CachePadded::new(Reader { table: AtomicPtr::new(table), slots: Slots::new() }),
             writer: CachePadded::new(Mutex::new(Writer { state: State::new(expected), books })),
-            waiting: AtomicUsize::new(0),
+            waiting: AtomicBool::new(false),
         }
     }
 
@@ -245,7 +245,7 @@ impl<K, V, B> Arena<K, V, B> {
 
     /// Whether what left waits to be dropped or used again. May be out of date.
     pub(super) fn has_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+        self.waiting.load(Ordering::Relaxed)
     }
 }
 
@@ -376,75 +376,88 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         Some(Entry { node: unsafe { self.arena.reader.slots.node(slot.0) }, slot })
     }
 
-    /// Takes an entry in, of a key that is absent. With it comes what the slot held before, to be dropped without the lock.
-    ///
-    /// # Errors
-    /// [`Stalled`], with the entry.
-    pub(super) fn insert(&mut self, header: Header, payload: (K, V)) -> Result<Filled<K, V>, Stalled<K, V>> {
+    /// Takes an entry in, of a key that is absent, and whose deadline is `due`. `payload` is asked once there is a slot for it; what the slot held before
+    /// goes to `leaves`, to be dropped without the lock. `None`, and nothing changed, if `payload` has none or readers
+    /// have been held up for so long that there is no memory to use again.
+    #[inline]
+    pub(super) fn insert(
+        &mut self,
+        header: Header,
+        due: Moment,
+        payload: impl FnOnce() -> Option<(K, V)>,
+        leaves: impl FnMut((K, V)),
+    ) -> Option<SlotId> {
         let hash = header.hash();
         let state = &mut self.writer.state;
+        let slot = self.arena.fill(state, header, payload, leaves)?;
         // SAFETY: the lock is held.
-        let mut table = unsafe { self.arena.reader.table() };
-        let mut room = if state.len < table.buckets() * FILL { table.room(hash) } else { None };
-        let room = loop {
-            if let Some(room) = room {
-                break room;
-            }
-            // More buckets while it is dense, then more seats, so this ends.
-            self.arena.reader.grow(state);
-            state.outgrown = true;
-            // SAFETY: the lock is held.
-            table = unsafe { self.arena.reader.table() };
-            room = table.room(hash);
-        };
-        let Some((slot, old)) = self.arena.vacate(state) else {
-            return Err(Stalled(payload));
-        };
-        state.note(slot, header.deadline().moment());
-        // SAFETY: `vacate` handed out an empty slot that no reader knows.
-        unsafe { self.arena.reader.slots.fill(slot, Node::new(header, payload)) };
-        table.put(room, hash, slot);
-        state.set_live(slot);
-        Ok((SlotId(slot), old))
+        let table = unsafe { self.arena.reader.table() };
+        if state.len >= table.buckets() * FILL || !table.insert(hash, slot) {
+            self.arena.reader.insert_growing(state, hash, slot);
+        }
+        state.set_live(slot, due);
+        Some(SlotId(slot))
     }
 
     /// Puts a new entry in the place of the live one of the same scope and key. Readers find one of them at any moment.
-    ///
-    /// # Errors
-    /// [`Stalled`], with the entry; the old one stays.
+    /// Otherwise as [`insert`](Self::insert); where nothing is taken in, the old entry stays.
+    #[inline]
     pub(super) fn replace(
         &mut self,
         slot: SlotId,
         header: Header,
-        payload: (K, V),
-    ) -> Result<Filled<K, V>, Stalled<K, V>> {
+        due: Moment,
+        payload: impl FnOnce() -> Option<(K, V)>,
+        leaves: impl FnMut((K, V)),
+    ) -> Option<SlotId> {
         let hash = header.hash();
         let state = &mut self.writer.state;
-        let Some((fresh, old)) = self.arena.vacate(state) else {
-            return Err(Stalled(payload));
-        };
-        state.note(fresh, header.deadline().moment());
-        // SAFETY: `vacate` handed out an empty slot that no reader knows.
-        unsafe { self.arena.reader.slots.fill(fresh, Node::new(header, payload)) };
+        let fresh = self.arena.fill(state, header, payload, leaves)?;
         // SAFETY: the lock is held.
         unsafe { self.arena.reader.table() }.replace(hash, slot.0, fresh);
-        state.set_live(fresh);
+        state.set_live(fresh, due);
         self.arena.bury(state, slot.0);
-        Ok((SlotId(fresh), old))
+        Some(SlotId(fresh))
     }
 
     /// Takes a live slot out of the table; readers who have found it may go on reading it. `false` if it is not live.
+    /// It may share a stamp with what is retired after it: see [`stamp`](Self::stamp).
+    #[inline]
     pub(super) fn retire(&mut self, slot: SlotId) -> bool {
+        let hash = self.view().entry(slot).map(|entry| entry.header().hash());
+        hash.is_some_and(|hash| self.retire_of(slot, hash))
+    }
+
+    /// As [`retire`](Self::retire), for who knows the hash. `false` also if it is another's.
+    #[inline]
+    pub(super) fn retire_of(&mut self, slot: SlotId, hash: u32) -> bool {
         let state = &mut self.writer.state;
-        if !state.is_live(slot.0) {
+        // SAFETY: the lock is held.
+        if !unsafe { self.arena.reader.table() }.remove(hash, slot.0) {
             return false;
         }
-        // SAFETY: a live slot is filled (4).
-        let hash = unsafe { self.arena.reader.slots.node(slot.0) }.header.hash();
-        // SAFETY: the lock is held.
-        unsafe { self.arena.reader.table() }.remove(hash, slot.0);
         self.arena.bury(state, slot.0);
         true
+    }
+
+    /// Sees to it that the next raise of the epoch counts for all that was retired.
+    pub(super) fn stamp(&mut self) {
+        self.writer.state.limbo.stamp();
+    }
+
+    /// Asks for the lines that a retirement, and the slot that will be filled next, need.
+    #[inline]
+    pub(super) fn prefetch_next(&self) {
+        if let Some(slot) = self.writer.state.limbo.first() {
+            prefetch(self.arena.reader.slots.line_of(slot));
+        }
+    }
+
+    /// Asks for the table's line of a hash ahead of its use.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u32) {
+        // SAFETY: the lock is held.
+        unsafe { self.arena.reader.table() }.prefetch(hash);
     }
 
     /// Frees slots that no reader can see any more, so many at most; how many those were. Their keys and values are to be
@@ -453,12 +466,12 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let state = &mut self.writer.state;
         let mut freed = 0;
         while freed < most
-            && let Some((slot, payload)) = self.arena.reclaim(state)
+            && let Some(slot) = self.arena.reclaim(state, |payload| into.push(payload))
         {
             state.free.push(slot);
-            into.extend(payload);
             freed += 1;
         }
+        state.limbo.stamp();
         if state.len == 0 && state.limbo.is_empty() && state.fresh > 0 {
             self.arena.reader.release(state);
         }
@@ -470,23 +483,15 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         self.writer.state.expected = slots;
     }
 
-    /// Whether it is time to raise the epoch: enough has been retired since. Says so once.
+    /// Whether it is time to raise the epoch: enough has been retired since. Says so once, and all that was retired counts.
+    #[inline]
     pub(super) fn is_tired(&mut self) -> bool {
         let state = &mut self.writer.state;
-        // What has to be dropped may be large, so little of it waits.
-        let share = if std::mem::needs_drop::<(K, V)>() { state.len / 64 } else { state.len / 16 };
-        let batch = BATCH.min(share).max(4);
-        if std::mem::take(&mut state.outgrown) {
-            return true;
+        let is_quiet = state.retired * 2 < FEWEST || state.limbo.is_first_known_past();
+        if is_quiet && !state.outgrown {
+            return false;
         }
-        let waits = |&(stamp, _): &(Stamp, u32)| !epoch::is_past(stamp);
-        let tired = state.retired >= batch / 2
-            && state.limbo.len() >= batch
-            && state.limbo.front().is_some_and(waits);
-        if tired {
-            state.retired = 0;
-        }
-        tired
+        state.is_tired()
     }
 
     /// No deadline is before this moment.
@@ -524,45 +529,67 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
 }
 
 impl<K, V, B> Arena<K, V, B> {
-    /// An empty slot that no reader knows, and what it held; `None` while readers keep too much from being reused.
-    fn vacate(&self, state: &mut State<K, V>) -> Option<(u32, Option<(K, V)>)> {
+    /// Fills an empty slot that no reader knows; what it held goes to `leaves`.
+    #[inline]
+    fn fill(
+        &self,
+        state: &mut State<K, V>,
+        header: Header,
+        payload: impl FnOnce() -> Option<(K, V)>,
+        leaves: impl FnMut((K, V)),
+    ) -> Option<u32> {
+        let slot = self.vacate(state, leaves)?;
+        let Some(payload) = payload() else {
+            state.free.push(slot);
+            return None;
+        };
+        // SAFETY: `vacate` handed out an empty slot that no reader knows.
+        unsafe { self.reader.slots.fill(slot, Node::new(header, payload)) };
+        Some(slot)
+    }
+
+    /// An empty slot that no reader knows; `None` while readers keep too much from being reused.
+    #[inline]
+    fn vacate(&self, state: &mut State<K, V>, leaves: impl FnMut((K, V))) -> Option<u32> {
         if let Some(slot) = state.free.pop() {
-            return Some((slot, None));
+            return Some(slot);
         }
-        if let Some(reclaimed) = self.reclaim(state) {
-            return Some(reclaimed);
+        if let Some(slot) = self.reclaim(state, leaves) {
+            return Some(slot);
         }
         if state.limbo.len() > state.len + STALLED || !self.reader.extend(state) {
             return None;
         }
         state.fresh += 1;
-        Some((state.fresh - 1, None))
+        Some(state.fresh - 1)
     }
 
-    /// The slot that has been in limbo for longest, if readers have passed it, and what it held.
-    fn reclaim(&self, state: &mut State<K, V>) -> Option<(u32, Option<(K, V)>)> {
-        let &(stamp, slot) = state.limbo.front()?;
-        if !epoch::is_past(stamp) {
-            return None;
+    /// The slot that has been in limbo for longest, if readers have passed it; what it held goes to `leaves`.
+    #[inline]
+    fn reclaim(&self, state: &mut State<K, V>, mut leaves: impl FnMut((K, V))) -> Option<u32> {
+        let slot = state.limbo.pop()?;
+        if state.limbo.is_empty() {
+            self.waiting.store(false, Ordering::Relaxed);
         }
-        state.limbo.pop_front();
-        self.waiting.store(state.limbo.len(), Ordering::Relaxed);
-        if !std::mem::needs_drop::<(K, V)>() {
-            return Some((slot, None));
+        if std::mem::needs_drop::<(K, V)>() {
+            // SAFETY: the slot is filled (4).
+            let node = unsafe { self.reader.slots.node(slot) };
+            // SAFETY: it is filled, and no reader can still know it (3).
+            leaves(unsafe { node.take() });
         }
-        // SAFETY: the slot is filled (4).
-        let node = unsafe { self.reader.slots.node(slot) };
-        // SAFETY: it is filled, and no reader can still know it (3).
-        Some((slot, Some(unsafe { node.take() })))
+        Some(slot)
     }
 
     /// Puts a slot that the table names no longer into limbo.
+    #[inline]
     fn bury(&self, state: &mut State<K, V>, slot: u32) {
         state.clear_live(slot);
         state.retired += 1;
+        if state.limbo.is_empty() {
+            self.waiting.store(true, Ordering::Relaxed);
+        }
         // After the table's store, as (3) asks.
-        state.limbo.push_back((epoch::stamp(), slot));
-        self.waiting.store(state.limbo.len(), Ordering::Relaxed);
+        state.limbo.push(slot, state.share());
     }
 }
 
@@ -574,8 +601,21 @@ impl<K, V> Reader<K, V> {
         unsafe { &*self.table.load(Ordering::Relaxed) }
     }
 
-    /// Moves to a table with room for one entry more, of whatever hash.
+    /// Adds a slot, in as large a table as that takes.
     #[cold]
+    fn insert_growing(&self, state: &mut State<K, V>, hash: u32, slot: u32) {
+        // More buckets while it is dense, then more seats, so this ends.
+        loop {
+            self.grow(state);
+            state.outgrown = true;
+            // SAFETY: the lock is held.
+            if unsafe { self.table() }.insert(hash, slot) {
+                return;
+            }
+        }
+    }
+
+    /// Moves to a table with room for one entry more, of whatever hash.
     fn grow(&self, state: &State<K, V>) {
         // SAFETY: whoever has the state holds the lock.
         let old = unsafe { self.table() };
@@ -653,7 +693,7 @@ impl<K, V> State<K, V> {
         Self {
             chunks: Vec::new(),
             free: Vec::new(),
-            limbo: VecDeque::new(),
+            limbo: Limbo::new(),
             fresh: 0,
             fresh_end: 0,
             allocated: [0; SEGMENTS],
@@ -672,20 +712,44 @@ impl<K, V> State<K, V> {
             .is_some_and(|chunk| chunk.live >> (slot as usize % CHUNK) & 1 != 0)
     }
 
-    /// Notes the deadline of an entry that is about to be live.
-    fn note(&mut self, slot: u32, deadline: Moment) {
+    /// A slot is live from now on, and the deadline of its entry is this one.
+    #[inline]
+    fn set_live(&mut self, slot: u32, due: Moment) {
         let at = slot as usize / CHUNK;
         if self.chunks.len() <= at {
             self.chunks.resize(at + 1, Chunk { live: 0, earliest: Moment::NEVER });
         }
         let chunk = &mut self.chunks[at];
-        chunk.earliest = chunk.earliest.min(deadline);
-        self.earliest = self.earliest.min(deadline);
+        chunk.live |= 1 << (slot as usize % CHUNK);
+        chunk.earliest = chunk.earliest.min(due);
+        self.earliest = self.earliest.min(due);
+        self.len += 1;
     }
 
-    fn set_live(&mut self, slot: u32) {
-        self.chunks[slot as usize / CHUNK].live |= 1 << (slot as usize % CHUNK);
-        self.len += 1;
+    #[inline(never)]
+    fn is_tired(&mut self) -> bool {
+        let batch = self.batch();
+        let waits = self.retired >= batch / 2 && self.limbo.len() >= batch && !self.limbo.is_first_past();
+        let tired = std::mem::take(&mut self.outgrown) || waits;
+        if tired {
+            self.retired = 0;
+            self.limbo.stamp();
+        }
+        tired
+    }
+
+    /// Retired slots that wait before the writer looks whether readers have passed.
+    fn batch(&self) -> usize {
+        // What has to be dropped may be large, so little of it waits.
+        let share = if std::mem::needs_drop::<(K, V)>() { self.len / 64 } else { self.len / 16 };
+        share.clamp(FEWEST, BATCH)
+    }
+
+    /// How many retired slots share a stamp: one in a small shard, where each of them counts.
+    #[inline]
+    fn share(&self) -> u32 {
+        let many = if std::mem::needs_drop::<(K, V)>() { 64 * 2 * SHARE } else { 16 * 2 * SHARE };
+        if self.len >= many as usize { SHARE } else { 1 }
     }
 
     fn clear_live(&mut self, slot: u32) {
@@ -703,7 +767,7 @@ impl<K, V, B> Drop for Arena<K, V, B> {
         let Writer { state, .. } = self.writer.get_mut();
         if std::mem::needs_drop::<(K, V)>() {
             let live = (0..state.chunks.len()).flat_map(|chunk| slots_of(chunk, state.chunks[chunk].live));
-            for slot in live.map(|slot| slot.0).chain(state.limbo.iter().map(|&(_, slot)| slot)) {
+            for slot in live.map(|slot| slot.0).chain(state.limbo.iter()) {
                 // SAFETY: nobody else has the arena, and these slots are filled (4).
                 let node = unsafe { self.reader.slots.node(slot) };
                 // SAFETY: it is filled, and nobody else reaches it.

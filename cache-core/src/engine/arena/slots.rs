@@ -128,6 +128,12 @@ impl<K, V> Slots<K, V> {
         unsafe { &*self.address(slot) }
     }
 
+    /// Where the node of a number begins, if there is one; to be prefetched.
+    #[inline]
+    pub(super) fn line_of(&self, slot: u32) -> *const Node<K, V> {
+        self.address(slot)
+    }
+
     #[inline]
     fn address(&self, slot: u32) -> *mut Node<K, V> {
         let (at, offset) = place(slot);

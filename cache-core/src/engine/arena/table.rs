@@ -18,9 +18,6 @@ pub(super) const WAYS: usize = 12;
 /// Entries in a bucket on average in a full table.
 pub(super) const FILL: usize = 8;
 
-/// The home takes a newcomer while it has so many ways free, or as many as the alternate.
-const ROOMY: u32 = 2;
-
 const WAYS_MASK: u32 = (1 << WAYS) - 1;
 
 /// `tags[0]` has the tags of eight ways, the low half of `tags[1]` those of four; its high half counts the displaced.
@@ -120,13 +117,10 @@ impl Table {
         found.or_else(|| crowd().filter(|&slot| slot != VACANT).find_map(what))
     }
 
-    /// Where a slot of this hash can be added, if there is room. For the writer.
-    pub(super) fn room(&self, hash: u32) -> Option<Room> {
+    /// Where a slot can be added if its home is nearly full. For the writer.
+    fn room(&self, hash: u32) -> Option<Room> {
         let home = self.home(hash);
         let free = self.buckets[home].free();
-        if free.count_ones() >= ROOMY {
-            return Some(Room { bucket: home, way: free.trailing_zeros() as usize, displaced: false });
-        }
         let other = self.alternate(hash);
         let spare = self.buckets[other].free();
         if free != 0 && spare.count_ones() <= free.count_ones() {
@@ -139,19 +133,19 @@ impl Table {
         Some(Room { bucket: CROWD, way: seat, displaced: true })
     }
 
-    /// Adds a slot where there was room for its hash. For the writer, before anything else changes.
-    pub(super) fn put(&self, room: Room, hash: u32, slot: u32) {
+    #[inline(never)]
+    fn insert_beside(&self, hash: u32, slot: u32) -> bool {
+        let Some(room) = self.room(hash) else { return false };
         if room.bucket == CROWD {
             self.crowd[room.way].store(slot, Ordering::Release);
         } else {
-            let bucket = &self.buckets[room.bucket];
-            bucket.slots[room.way].store(slot, Ordering::Release);
-            bucket.set_tag(room.way, tag_of(hash));
+            self.buckets[room.bucket].put(room.way, tag_of(hash), slot);
         }
         if room.displaced {
             // A reader who finds the count risen finds the slot as well.
             self.buckets[self.home(hash)].displace(1);
         }
+        true
     }
 
     /// The place of a slot in the crowd.
@@ -160,16 +154,30 @@ impl Table {
     }
 
     /// Adds a slot. `false` if there is no room. For the writer.
+    #[inline]
     pub(super) fn insert(&self, hash: u32, slot: u32) -> bool {
-        self.room(hash).map(|room| self.put(room, hash, slot)).is_some()
+        let home = &self.buckets[self.home(hash)];
+        let free = home.free();
+        // At least two, which is cheaper to see than to count.
+        if free & free.wrapping_sub(1) == 0 {
+            return self.insert_beside(hash, slot);
+        }
+        home.put(free.trailing_zeros() as usize, tag_of(hash), slot);
+        true
     }
 
     /// Takes a slot out; whether it was there. For the writer.
+    #[inline]
     pub(super) fn remove(&self, hash: u32, slot: u32) -> bool {
         let home = &self.buckets[self.home(hash)];
         if home.clear(tag_of(hash), slot) {
             return true;
         }
+        self.remove_displaced(home, hash, slot)
+    }
+
+    #[inline(never)]
+    fn remove_displaced(&self, home: &Bucket, hash: u32, slot: u32) -> bool {
         if !self.buckets[self.alternate(hash)].clear(tag_of(hash), slot) {
             let Some(seat) = self.seat(slot) else { return false };
             seat.store(VACANT, Ordering::Release);
@@ -240,23 +248,27 @@ impl Bucket {
         None
     }
 
+    #[inline]
     fn free(&self) -> u32 {
         matches(self.words(), 0) & WAYS_MASK
     }
 
+    #[inline]
     fn clear(&self, tag: u8, slot: u32) -> bool {
         let found = self.search(self.words(), tag, &mut |other| (other == slot).then_some(()));
         found.is_some_and(|(way, _)| {
-            self.set_tag(way, 0);
+            let word = &self.tags[way / 8 % 2];
+            word.store(word.load(Ordering::Relaxed) & !(0xff << (way % 8 * 8)), Ordering::Release);
             true
         })
     }
 
-    fn set_tag(&self, way: usize, tag: u8) {
-        let word = &self.tags[way / 8];
-        let shift = way % 8 * 8;
-        let rest = word.load(Ordering::Relaxed) & !(0xff << shift);
-        word.store(rest | u64::from(tag) << shift, Ordering::Release);
+    /// Fills an empty way.
+    #[inline]
+    fn put(&self, way: usize, tag: u8, slot: u32) {
+        self.slots[way].store(slot, Ordering::Release);
+        let word = &self.tags[way / 8 % 2];
+        word.store(word.load(Ordering::Relaxed) | u64::from(tag) << (way % 8 * 8), Ordering::Release);
     }
 
     fn displace(&self, by: i64) {
