@@ -102,8 +102,14 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
         let next = {
             let mut shard = arena.lock();
             let places = shard.books().places();
+            let from = if from < places {
+                // What was looked through may be all there is; then its slots are next.
+                shard.books().look_for_dead(from, slots.min(SLICE))?
+            } else {
+                from
+            };
             if from < places {
-                return shard.books().look_for_dead(from, slots.min(SLICE));
+                return Some(from);
             }
             let chunks = shard.chunks(from - places, slots.min(SLICE));
             for chunk in chunks.clone() {

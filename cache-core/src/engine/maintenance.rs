@@ -23,6 +23,9 @@ const ROUND: Duration = Duration::from_millis(250);
 const IDLE_SLICE: usize = 1024;
 const IDLE_SLICES: usize = 256;
 
+/// Shards without dead entries that one step of a sweep passes by.
+const PASSED_BY: usize = 64;
+
 /// Who runs maintenance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -189,21 +192,32 @@ impl Engine {
         }
     }
 
-    /// Sweeps among the next `slots` slots, in one lock of one shard; nothing if somebody else is at it.
+    /// Sweeps among the next `slots` slots, in one lock of the next shard that has dead entries; nothing if somebody else is
+    /// at it. Passes by shards without, but not by many.
     pub(crate) fn sweep_step(&self, slots: usize) {
         let Some(mut cursor) = self.upkeep.cursor.try_lock() else { return };
         let regions = self.regions().all();
-        let (region, shard, slot) = *cursor;
-        let Some(current) = regions.get(region) else {
+        for _ in 0..PASSED_BY {
+            let (region, shard, slot) = *cursor;
+            let Some(current) = regions.get(region) else {
+                *cursor = (0, 0, 0);
+                continue;
+            };
+            // Values drop in here and may call the cache, which is why the cursor is tried for and never waited for.
+            let next = current.sweep(self, shard, slot, slots);
+            *cursor = match next {
+                Some(next) => (region, shard, next),
+                None if shard + 1 < current.shards() => (region, shard + 1, 0),
+                None => (region + 1, 0, 0),
+            };
+            if next.is_some() || slot > 0 {
+                break;
+            }
+        }
+        if !self.has_dead() {
+            // What dies next is looked for anew.
             *cursor = (0, 0, 0);
-            return;
-        };
-        // Values drop in here and may call the cache, which is why the cursor is tried for and never waited for.
-        *cursor = match current.sweep(self, shard, slot, slots) {
-            Some(next) => (region, shard, next),
-            None if shard + 1 < current.shards() => (region, shard + 1, 0),
-            None => (region + 1, 0, 0),
-        };
+        }
     }
 
     /// Whether maintenance has, or will have, something to do.
