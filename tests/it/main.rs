@@ -2,6 +2,7 @@
 
 mod cached;
 mod hashing;
+mod held;
 mod hints;
 mod idle;
 mod loads;

@@ -558,6 +558,8 @@ impl<K, V, B> Arena<K, V, B> {
             return Some(slot);
         }
         if state.limbo.len() > state.len + STALLED || !self.reader.extend(state) {
+            // Nothing may be retired for a while, but somebody has to look whether the readers have gone.
+            state.retired = BATCH;
             return None;
         }
         state.fresh += 1;
