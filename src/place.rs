@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use strata_cache_core::engine::Place;
-use strata_cache_core::epoch::{self, Held, Pin};
+use strata_cache_core::epoch::{Held, Pin};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::scope::{ExactPath, Locate, Node, PathIds, Registry, ScopeIds, ScopePath};
 use strata_cache_core::stats::{Event, tally};
@@ -23,7 +23,8 @@ use crate::handle::Scope;
     note = "use `scope!(org = .., user = ..)`, `scope!(global)`, `(\"level\", &ids)` or a resolved `&Scope`"
 )]
 pub trait ToScope {
-    /// Calls with the scope's node, if the cache keeps one. Creates nothing. What runs under the pin should be short.
+    /// Calls with the scope's node, if the cache keeps one, to read under it. Creates nothing. What runs under the pin should
+    /// be short.
     ///
     /// # Errors
     /// If this names no scope of the cache.
@@ -32,7 +33,7 @@ pub trait ToScope {
         pin: &Pin,
         cache: &Cache,
         operation: &'static str,
-        run: impl FnOnce(Option<&Arc<Node>>) -> R,
+        run: impl FnOnce(Option<&Node>) -> R,
     ) -> Result<R>;
 
     /// The scope's node, where that is known without a look-up. The way of a hit.
@@ -41,13 +42,11 @@ pub trait ToScope {
         None
     }
 
-    /// The scope's node, if the cache keeps one. Creates nothing.
+    /// The scope's node, held, if the cache keeps one. Creates nothing.
     ///
     /// # Errors
     /// If this names no scope of the cache.
-    fn find_node(&self, cache: &Cache, operation: &'static str) -> Result<Option<Arc<Node>>> {
-        self.with_node(&epoch::pin(), cache, operation, |node| node.cloned())
-    }
+    fn find_node(&self, cache: &Cache, operation: &'static str) -> Result<Option<Arc<Node>>>;
 
     /// Counts a lookup in a scope that has no node, for the scopes above it that have one. Creates nothing.
     ///
@@ -77,14 +76,19 @@ pub trait ToScope {
 macro_rules! located {
     ($({$($generics:tt)*} $type:ty),+) => {$(
         impl<$($generics)*> ToScope for $type {
+            #[inline]
             fn with_node<R>(
                 &self,
-                _pin: &Pin,
+                pin: &Pin,
                 cache: &Cache,
                 operation: &'static str,
-                run: impl FnOnce(Option<&Arc<Node>>) -> R,
+                run: impl FnOnce(Option<&Node>) -> R,
             ) -> Result<R> {
-                Ok(run(cache.engine().registry().find(self, operation)?.as_ref()))
+                cache.engine().registry().with(pin, self, operation, run)
+            }
+
+            fn find_node(&self, cache: &Cache, operation: &'static str) -> Result<Option<Arc<Node>>> {
+                cache.engine().registry().find(self, operation)
             }
 
             fn count_absent(&self, cache: &Cache, operation: &'static str) -> Result<()> {
@@ -131,10 +135,15 @@ impl ToScope for Scope {
         pin: &Pin,
         cache: &Cache,
         operation: &'static str,
-        run: impl FnOnce(Option<&Arc<Node>>) -> R,
+        run: impl FnOnce(Option<&Node>) -> R,
     ) -> Result<R> {
         self.check_cache(cache, operation)?;
         Ok(self.anchor().with(pin, cache.engine().registry(), run))
+    }
+
+    fn find_node(&self, cache: &Cache, operation: &'static str) -> Result<Option<Arc<Node>>> {
+        self.check_cache(cache, operation)?;
+        Ok(self.anchor().find(cache.engine().registry()))
     }
 
     fn count_absent(&self, cache: &Cache, operation: &'static str) -> Result<()> {
@@ -179,9 +188,13 @@ impl<T: ToScope + ?Sized> ToScope for &T {
         pin: &Pin,
         cache: &Cache,
         operation: &'static str,
-        run: impl FnOnce(Option<&Arc<Node>>) -> R,
+        run: impl FnOnce(Option<&Node>) -> R,
     ) -> Result<R> {
         (**self).with_node(pin, cache, operation, run)
+    }
+
+    fn find_node(&self, cache: &Cache, operation: &'static str) -> Result<Option<Arc<Node>>> {
+        (**self).find_node(cache, operation)
     }
 
     fn count_absent(&self, cache: &Cache, operation: &'static str) -> Result<()> {

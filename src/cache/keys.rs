@@ -68,9 +68,9 @@ impl Cache {
         let mut absent = false;
         let found = place.with_node(&pin, self, operation, |node| {
             absent = node.is_none();
-            let found = self.keys().get_pinned(&pin, self.engine(), node.map(|node| &**node), key, look);
+            let found = self.keys().get_pinned(&pin, self.engine(), node, key, look);
             if look == Look::Lookup {
-                trace::lookup(PROGRAMMATIC, node.map(|node| &**node), found.is_some());
+                trace::lookup(PROGRAMMATIC, node, found.is_some());
             }
             found
         })?;
@@ -149,7 +149,7 @@ impl Cache {
             let found = place.with_node(&pin, self, "get_or_load", |node| {
                 let node = node?;
                 let found = self.keys().hit_pinned(&pin, self.engine(), node, key)?;
-                trace::lookup(PROGRAMMATIC, Some(&**node), true);
+                trace::lookup(PROGRAMMATIC, Some(node), true);
                 Some(found)
             })?;
             drop(pin);

@@ -136,7 +136,6 @@ impl<K: Key, V: Value> Region<K, V> {
         let mut absent = false;
         let found = place.with_node(&pin, &self.cache, operation, |node| {
             absent = node.is_none();
-            let node = node.map(|node| &**node);
             let found = self.store.get_pinned(&pin, self.cache.engine(), node, key, look);
             if look == Look::Lookup {
                 trace::lookup(self.store.name(), node, found.is_some());
@@ -263,7 +262,7 @@ impl<K: Key, V: Value> Region<K, V> {
             let found = place.with_node(&pin, &self.cache, "get_or_load", |node| {
                 let node = node?;
                 let found = self.store.hit_pinned(&pin, self.cache.engine(), node, key)?;
-                trace::lookup(self.store.name(), Some(&**node), true);
+                trace::lookup(self.store.name(), Some(node), true);
                 Some(found)
             })?;
             drop(pin);

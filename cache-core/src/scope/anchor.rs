@@ -40,12 +40,12 @@ impl Anchor {
 
     /// Calls with the path's present node, if it has one. The registry must be the one the anchor was made for.
     #[inline]
-    pub fn with<R>(&self, pin: &Pin, registry: &Registry, f: impl FnOnce(Option<&Arc<Node>>) -> R) -> R {
+    pub fn with<R>(&self, pin: &Pin, registry: &Registry, f: impl FnOnce(Option<&Node>) -> R) -> R {
         let word = registry.word();
         if let Some(node) = self.resolved.load(pin).filter(|node| node.is_live_at(word)) {
-            return f(Some(&*node));
+            return f(Some(&node));
         }
-        f(self.resolve(pin, registry).as_ref())
+        f(self.resolve(pin, registry).as_deref())
     }
 
     /// The path's present node, if it is known at one look.
@@ -68,7 +68,13 @@ impl Anchor {
 
     /// The path's present node, if it has one.
     pub fn find(&self, registry: &Registry) -> Option<Arc<Node>> {
-        self.with(&epoch::pin(), registry, |node| node.cloned())
+        let pin = epoch::pin();
+        // The anchor's own hold lasts as long as the pin, so another one may be taken here.
+        let word = registry.word();
+        match self.resolved.load(&pin).filter(|node| node.is_live_at(word)) {
+            Some(node) => Some(Arc::clone(&node)),
+            None => self.resolve(&pin, registry),
+        }
     }
 
     /// The path's present node, made if it has none.

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
+use super::tree::{LevelId, ScopeTree};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::Arc;
 
@@ -58,6 +59,7 @@ impl<'a> IdText<'a> {
     }
 
     /// A number in decimal, as `Display` writes it: the commonest id, without the machinery of formatting.
+    #[inline]
     fn decimal(mut number: u64) -> Self {
         let mut bytes = [0; INLINE];
         let len = number.checked_ilog10().map_or(1, |log| log + 1) as u8;
@@ -101,6 +103,7 @@ impl<'a> IdText<'a> {
     }
 
     /// The same text without a borrow; no allocation up to 40 bytes.
+    #[inline]
     pub fn into_owned(self) -> IdText<'static> {
         let inline = |text: &[u8]| {
             let mut bytes = [0; INLINE];
@@ -201,6 +204,7 @@ text_ids!(str, String, Cow<'_, str>, Box<str>, Arc<str>);
 macro_rules! integer_ids {
     ($($integer:ident $nonzero:ident),+) => {$(
         impl ScopeId for $integer {
+            #[inline]
             #[allow(clippy::unnecessary_fallible_conversions, reason = "fails for some of the types")]
             fn id_text(&self) -> IdText<'_> {
                 match u64::try_from(*self) {
@@ -211,6 +215,7 @@ macro_rules! integer_ids {
         }
 
         impl ScopeId for std::num::$nonzero {
+            #[inline]
             fn id_text(&self) -> IdText<'_> {
                 self.get().id_text().into_owned()
             }
@@ -230,18 +235,34 @@ impl ScopeId for IdText<'_> {
 }
 
 impl<T: ScopeId + ?Sized> ScopeId for &T {
+    #[inline]
     fn id_text(&self) -> IdText<'_> {
         (**self).id_text()
     }
 }
 
 /// Checks (3) for an id of a level; the error says how long it was, not what.
+#[inline]
 pub(super) fn check<'a>(id: IdText<'a>, level: &str, operation: &'static str) -> Result<IdText<'a>> {
     let length = id.as_bytes().len();
     if (1..=MAX_ID_BYTES).contains(&length) {
         return Ok(id);
     }
     Err(refused(length, level, operation))
+}
+
+/// As [`check`], for the bytes of an id.
+#[inline]
+pub(super) fn check_bytes<'a>(
+    id: &'a [u8],
+    tree: &ScopeTree,
+    level: LevelId,
+    operation: &'static str,
+) -> Result<&'a [u8]> {
+    if (1..=MAX_ID_BYTES).contains(&id.len()) {
+        return Ok(id);
+    }
+    Err(refused(id.len(), tree.name(level), operation))
 }
 
 #[cold]

@@ -15,6 +15,7 @@ pub mod node;
 mod number;
 pub mod path;
 pub mod registry;
+mod text;
 pub mod tree;
 
 #[cfg(test)]
@@ -27,6 +28,6 @@ pub use id::{IdText, Ids, MAX_ID_BYTES, ScopeId, ScopeIds};
 pub use node::{Charge, Detached, Node};
 pub use path::{ExactPath, Locate, PathIds, ScopePath, exact};
 #[doc(hidden)]
-pub use path::{owned_text, plain};
+pub use path::{Names, count, owned_text, plain};
 pub use registry::{Registry, TrackedLevels};
 pub use tree::{LevelId, ScopeTree, ScopeTreeBuilder};

@@ -12,6 +12,7 @@ use super::id::IdText;
 use super::ledger::Ledger;
 use super::number::Numbers;
 use super::path::ScopePath;
+use super::text::Brief;
 use super::tree::{LevelId, ScopeTree};
 use crate::stats::ScopeStats;
 use crate::stats::tally::Tag;
@@ -68,6 +69,7 @@ pub struct Node {
     above: u64,
     level: Option<LevelId>,
     text: IdText<'static>,
+    brief: Brief,
     path_hash: u64,
     /// Its dead bit is the node's.
     entries: Ledger,
@@ -104,6 +106,7 @@ impl Node {
             parent,
             above,
             level,
+            brief: Brief::of(text.as_bytes()),
             text,
             path_hash,
             entries: Ledger::new(),
@@ -163,8 +166,10 @@ impl Node {
 
     /// Whether this is the child of that id on that level. The root, which is nobody's child, has no level.
     #[inline]
-    pub(super) fn is_child(&self, above: u64, level: LevelId, text: &[u8]) -> bool {
-        self.above == above && self.level == Some(level) && self.text.as_bytes() == text
+    pub(super) fn is_child(&self, above: u64, level: LevelId, brief: Brief, text: &[u8]) -> bool {
+        self.above == above
+            && self.level == Some(level)
+            && self.brief.is_same(brief, || self.text.as_bytes() == text)
     }
 
     /// The parent's id, the level and the text: what the index is keyed by. None for the root.

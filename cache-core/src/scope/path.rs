@@ -5,8 +5,8 @@
 //! (3) Ids are compared as whole segments; the printed form is for people and is never parsed.
 //! Cost: a few name comparisons; no allocation unless there is an error.
 
-use super::id::{IdText, ScopeId, ScopeIds, check};
-use super::tree::{GLOBAL, LevelId, ScopeTree, shown};
+use super::id::{IdText, ScopeId, ScopeIds, check, check_bytes};
+use super::tree::{GLOBAL, Known, LevelId, ScopeTree, shown};
 use crate::error::{Error, ErrorKind, Result};
 
 mod owned;
@@ -38,6 +38,21 @@ pub trait Locate {
         operation: &'static str,
     ) -> Result<IdText<'_>>;
 
+    /// The bytes of [`id`](Self::id), which is kept in `kept` where it has to be made.
+    ///
+    /// # Errors
+    /// As `id`.
+    #[inline]
+    fn id_bytes<'a>(
+        &'a self,
+        tree: &ScopeTree,
+        (level, position): (LevelId, usize),
+        kept: &'a mut Option<IdText<'a>>,
+        operation: &'static str,
+    ) -> Result<&'a [u8]> {
+        Ok(kept.insert(self.id(tree, level, position, operation)?).as_bytes())
+    }
+
     /// Refuses ids of the level's own tree that are not on its path: a forgotten level must not widen what a
     /// destructive verb does.
     ///
@@ -63,25 +78,89 @@ impl<L: Locate + ?Sized> Locate for &L {
         (**self).id(tree, level, position, operation)
     }
 
+    #[inline]
+    fn id_bytes<'a>(
+        &'a self,
+        tree: &ScopeTree,
+        at: (LevelId, usize),
+        kept: &'a mut Option<IdText<'a>>,
+        operation: &'static str,
+    ) -> Result<&'a [u8]> {
+        (**self).id_bytes(tree, at, kept, operation)
+    }
+
     fn refuse_surplus(&self, tree: &ScopeTree, operation: &'static str) -> Result<()> {
         (**self).refuse_surplus(tree, operation)
     }
 }
 
 /// One exact path, made by [`scope!`](crate::scope!): levels from the first one down, each with its id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExactPath<const N: usize>([(&'static str, IdText<'static>); N]);
+#[derive(Clone)]
+pub struct ExactPath<const N: usize> {
+    names: &'static Names<N>,
+    ids: [IdText<'static>; N],
+}
+
+/// The names of levels at a place in the code, from the first one down, and the level that they were found to be.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Names<const N: usize> {
+    levels: [&'static str; N],
+    known: Known,
+}
+
+impl<const N: usize> Names<N> {
+    /// Names of which nothing is known yet.
+    #[must_use]
+    pub const fn new(levels: [&'static str; N]) -> Self {
+        Self { levels, known: Known::new() }
+    }
+
+    #[inline]
+    fn level(&self, tree: &ScopeTree, operation: &'static str) -> Result<Option<LevelId>> {
+        match self.known.level(tree) {
+            Some(level) => Ok(Some(level)),
+            None => self.find(tree, operation),
+        }
+    }
+
+    #[cold]
+    fn find(&self, tree: &ScopeTree, operation: &'static str) -> Result<Option<LevelId>> {
+        let found = exact_level(tree, N, |position| self.levels[position], operation)?;
+        if let Some(level) = found {
+            self.known.remember(tree, level);
+        }
+        Ok(found)
+    }
+}
 
 /// Makes an exact path; [`scope!`](crate::scope!) is the way to write one.
-pub const fn exact<const N: usize>(parts: [(&'static str, IdText<'static>); N]) -> ExactPath<N> {
-    ExactPath(parts)
+#[inline]
+pub const fn exact<const N: usize>(names: &'static Names<N>, ids: [IdText<'static>; N]) -> ExactPath<N> {
+    ExactPath { names, ids }
+}
+
+impl<const N: usize> PartialEq for ExactPath<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.names.levels == other.names.levels && self.ids == other.ids
+    }
+}
+
+impl<const N: usize> Eq for ExactPath<N> {}
+
+impl<const N: usize> std::fmt::Debug for ExactPath<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.names.levels.iter().zip(&self.ids)).finish()
+    }
 }
 
 impl<const N: usize> Locate for ExactPath<N> {
+    #[inline]
     fn level(&self, tree: &ScopeTree, operation: &'static str) -> Result<Option<LevelId>> {
-        exact_level(tree, N, |position| self.0[position].0, operation)
+        self.names.level(tree, operation)
     }
 
+    #[inline]
     fn id(
         &self,
         tree: &ScopeTree,
@@ -89,8 +168,20 @@ impl<const N: usize> Locate for ExactPath<N> {
         position: usize,
         operation: &'static str,
     ) -> Result<IdText<'_>> {
-        let (_, id) = self.0.get(position).ok_or_else(|| missing(tree, level, operation))?;
+        let id = self.ids.get(position).ok_or_else(|| missing(tree, level, operation))?;
         check(id.reborrow(), tree.name(level), operation)
+    }
+
+    #[inline]
+    fn id_bytes<'a>(
+        &'a self,
+        tree: &ScopeTree,
+        (level, position): (LevelId, usize),
+        _kept: &'a mut Option<IdText<'a>>,
+        operation: &'static str,
+    ) -> Result<&'a [u8]> {
+        let id = self.ids.get(position).ok_or_else(|| missing(tree, level, operation))?;
+        check_bytes(id.as_bytes(), tree, level, operation)
     }
 }
 
@@ -105,18 +196,21 @@ pub struct PathIds<'a, const N: usize> {
 
 impl<'a, const N: usize> PathIds<'a, N> {
     /// Pairs level names, from the first one down, with their ids.
+    #[inline]
     pub const fn new(levels: &'static [&'static str; N], ids: [IdText<'a>; N]) -> Self {
         Self { levels, ids, known: None }
     }
 
     /// Spares the look at the names: `level` is what [`Locate::level`] said of them, for the tree this is used with.
     #[must_use]
+    #[inline]
     pub fn at(self, level: LevelId) -> Self {
         Self { known: Some(level), ..self }
     }
 }
 
 impl<const N: usize> Locate for PathIds<'_, N> {
+    #[inline]
     fn level(&self, tree: &ScopeTree, operation: &'static str) -> Result<Option<LevelId>> {
         if self.known.is_some() {
             return Ok(self.known);
@@ -124,6 +218,7 @@ impl<const N: usize> Locate for PathIds<'_, N> {
         exact_level(tree, N, |position| self.levels[position], operation)
     }
 
+    #[inline]
     fn id(
         &self,
         tree: &ScopeTree,
@@ -134,10 +229,23 @@ impl<const N: usize> Locate for PathIds<'_, N> {
         let id = self.ids.get(position).ok_or_else(|| missing(tree, level, operation))?;
         check(id.reborrow(), tree.name(level), operation)
     }
+
+    #[inline]
+    fn id_bytes<'a>(
+        &'a self,
+        tree: &ScopeTree,
+        (level, position): (LevelId, usize),
+        _kept: &'a mut Option<IdText<'a>>,
+        operation: &'static str,
+    ) -> Result<&'a [u8]> {
+        let id = self.ids.get(position).ok_or_else(|| missing(tree, level, operation))?;
+        check_bytes(id.as_bytes(), tree, level, operation)
+    }
 }
 
 /// One level out of a bag of ids: exactly that level, from exactly the ids on its path.
 impl<B: ScopeIds + ?Sized> Locate for (&str, &B) {
+    #[inline]
     fn level(&self, tree: &ScopeTree, operation: &'static str) -> Result<Option<LevelId>> {
         if self.0 == GLOBAL {
             return Ok(None);
@@ -145,6 +253,7 @@ impl<B: ScopeIds + ?Sized> Locate for (&str, &B) {
         tree.expect_level(self.0, operation).map(Some)
     }
 
+    #[inline]
     fn id(
         &self,
         tree: &ScopeTree,
@@ -227,6 +336,7 @@ fn missing(tree: &ScopeTree, level: LevelId, operation: &'static str) -> Error {
 
 /// The name of a level as it was meant: `r#type` is `type`.
 #[doc(hidden)]
+#[inline]
 pub const fn plain(name: &'static str) -> &'static str {
     match name.as_bytes() {
         [b'r', b'#', ..] => name.split_at(2).1,
@@ -234,8 +344,16 @@ pub const fn plain(name: &'static str) -> &'static str {
     }
 }
 
+/// How many names there are.
+#[doc(hidden)]
+#[must_use]
+pub const fn count(names: &[&str]) -> usize {
+    names.len()
+}
+
 /// The owned text of an id given by value or by reference.
 #[doc(hidden)]
+#[inline]
 pub fn owned_text(id: &(impl ScopeId + ?Sized)) -> IdText<'static> {
     id.id_text().into_owned()
 }
@@ -256,14 +374,15 @@ pub fn owned_text(id: &(impl ScopeId + ?Sized)) -> IdText<'static> {
 /// ```
 #[macro_export]
 macro_rules! scope {
-    (global $(,)?) => {
-        $crate::scope::exact([])
-    };
-    ($($level:ident = $id:expr),+ $(,)?) => {
-        $crate::scope::exact([$(
-            (const { $crate::scope::plain(::core::stringify!($level)) }, $crate::scope::owned_text(&$id))
-        ),+])
-    };
+    (global $(,)?) => {{
+        static __STRATA_NAMES: $crate::scope::Names<0> = $crate::scope::Names::new([]);
+        $crate::scope::exact(&__STRATA_NAMES, [])
+    }};
+    ($($level:ident = $id:expr),+ $(,)?) => {{
+        static __STRATA_NAMES: $crate::scope::Names<{ $crate::scope::count(&[$(::core::stringify!($level)),+]) }> =
+            $crate::scope::Names::new([$($crate::scope::plain(::core::stringify!($level))),+]);
+        $crate::scope::exact(&__STRATA_NAMES, [$($crate::scope::owned_text(&$id)),+])
+    }};
     ($($other:tt)*) => {
         ::core::compile_error!(
             "write `scope!(org = id, user = id)`, levels from the first one down, or `scope!(global)`"

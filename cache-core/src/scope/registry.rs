@@ -1,33 +1,33 @@
 //! The live scope tree: which nodes exist, and how one is put in the place of another.
 //!
 //! (1) A node that somebody holds is in the index, or was detached, or stands below one that was: only the collector
-//! removes nodes, and only those that nothing but the index holds, seen under the write lock that look-ups would need.
+//! removes nodes, and only those that nothing but the index holds, seen under the write lock that whoever takes a hold
+//! would need.
 //! (2) The index is keyed by the parent's id, which is never used again: below a replaced node nothing can be found.
 //! (3) `detach` kills, then replaces, then raises the word. So whoever reads the new word (or calls after `detach`
 //! returned) finds the successor, never the dead node nor anything below it; whoever verified a node under the old word
 //! verifies it again. (4) Look-ups never create. (5) At most one shard is locked at a time, and nothing that could be
-//! the last holder of a node is dropped under its lock.
-//! Cost: a look-up is one shared lock and one comparison of ids per level; a detachment one exclusive lock, whatever
-//! lies below.
-
-use std::hash::{BuildHasher, Hasher};
+//! the last holder of a node is dropped under its lock. (6) A look-up alone (`with`) takes no lock and no hold: what it finds
+//! is good while the caller is pinned, and may have been collected meanwhile, for want of entries.
+//! Cost: a look-up is one hash, one look at a table and one comparison of ids per level; with a hold one shared lock more;
+//! a detachment is one exclusive lock, whatever lies below.
 
 use ahash::RandomState;
-use arc_swap::ArcSwap;
-use hashbrown::HashTable;
 
 use super::id::IdText;
 use super::node::{Detached, Node, Seed, Shared};
 use super::number::Numbers;
 use super::path::Locate;
 use super::tree::{LevelId, ScopeTree};
+use crate::epoch::{self, Pin, Slot};
 use crate::error::Result;
 use crate::stats::ScopeStats;
-use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, RwLock};
+use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 
 mod collect;
+mod index;
 
-const SHARDS: usize = if cfg!(shuttle) { 2 } else { 64 };
+use index::Index;
 
 /// Which levels count look-ups; loads and removals are counted at all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,16 +41,15 @@ pub enum TrackedLevels {
     None,
 }
 
-type Shard = HashTable<Arc<Node>>;
-
 /// The nodes of one cache.
 pub struct Registry {
     shared: Arc<Shared>,
     /// By place of the level.
     tracked: Box<[bool]>,
     state: RandomState,
-    shards: Box<[RwLock<Shard>]>,
-    root: ArcSwap<Node>,
+    index: Index,
+    /// Never empty.
+    root: Slot<Node>,
     /// The id of `root`, or of one that came before while a detachment of it is under way.
     root_id: AtomicU64,
     next_id: AtomicU64,
@@ -88,9 +87,9 @@ impl Registry {
         Self {
             shared,
             tracked,
+            index: Index::new(&state),
             state,
-            shards: (0..SHARDS).map(|_| RwLock::new(Shard::new())).collect(),
-            root: ArcSwap::new(root),
+            root: Slot::new(Some(root)),
             root_id: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
             word: AtomicU64::new(0),
@@ -106,7 +105,9 @@ impl Registry {
 
     /// The present root.
     pub fn root(&self) -> Arc<Node> {
-        self.root.load_full()
+        // Whoever is pinned may take a hold of it: a root is never idle.
+        let root = self.root.load(&epoch::pin()).map(|root| Arc::clone(&root));
+        root.expect("there is a root from the beginning, and only another one takes its place")
     }
 
     /// Moves whenever a detachment completes. What was found live after this was read stays live while it does not move.
@@ -130,7 +131,43 @@ impl Registry {
         Arc::ptr_eq(&self.shared, node.shared())
     }
 
-    /// The node of a place, if it has one. Creates nothing, allocates nothing.
+    /// Calls with the node of a place, if it has one. No lock, no count, no allocation; creates nothing. The node is good
+    /// for as long as the pin, for reading: whoever wants to keep it, or to charge it, asks [`find`](Self::find).
+    ///
+    /// # Errors
+    /// Those of [`Locate`]: they do not depend on what exists. Then nothing is called.
+    #[inline]
+    pub fn with<R>(
+        &self,
+        pin: &Pin,
+        place: &(impl Locate + ?Sized),
+        operation: &'static str,
+        run: impl FnOnce(Option<&Node>) -> R,
+    ) -> Result<R> {
+        let tree = self.tree();
+        let path = place.level(tree, operation)?.map_or(&[][..], |level| tree.path(level));
+        // One call at the end, so that what is run is compiled once.
+        let (table, mut kept);
+        let found = match path.split_last() {
+            None => self.root.load(pin),
+            Some((&last, above)) => {
+                let parent = self.parent(pin, place, above, operation)?;
+                kept = None;
+                let text = place.id_bytes(tree, (last, above.len()), &mut kept, operation)?;
+                match parent {
+                    Some(parent) => {
+                        let key = self.index.key(parent, last, text);
+                        table = self.index.table(pin, &key);
+                        table.as_ref().and_then(|table| table.find(pin, &key))
+                    }
+                    None => None,
+                }
+            }
+        };
+        Ok(run(found.as_ref().map(|node| &***node)))
+    }
+
+    /// The node of a place, if it has one, held. Creates nothing, allocates nothing.
     ///
     /// # Errors
     /// Those of [`Locate`]: they do not depend on what exists.
@@ -142,14 +179,30 @@ impl Registry {
         let Some((&last, above)) = tree.path(level).split_last() else {
             return Ok(None);
         };
-        // The root's id alone: nothing below needs to hold the nodes it passes.
+        let parent = self.parent(&epoch::pin(), place, above, operation)?;
+        let id = place.id(tree, last, above.len(), operation)?;
+        Ok(parent.and_then(|parent| self.index.hold(&self.index.key(parent, last, id.as_bytes()))))
+    }
+
+    /// The id of the node that a place's own would be below. Nothing needs to hold the nodes on the way.
+    #[inline]
+    fn parent(
+        &self,
+        pin: &Pin,
+        place: &(impl Locate + ?Sized),
+        above: &[LevelId],
+        operation: &'static str,
+    ) -> Result<Option<u64>> {
         let mut parent = Some(self.root_id.load(Ordering::Acquire));
         for (position, &level) in above.iter().enumerate() {
-            let id = place.id(tree, level, position, operation)?;
-            parent = parent.and_then(|parent| self.look(parent, level, id.as_bytes(), |node| node.id()));
+            let mut kept = None;
+            let id = place.id_bytes(self.tree(), (level, position), &mut kept, operation)?;
+            parent = match parent {
+                Some(parent) => self.index.id(pin, &self.index.key(parent, level, id)),
+                None => None,
+            };
         }
-        let id = place.id(tree, last, above.len(), operation)?;
-        Ok(parent.and_then(|parent| self.look(parent, last, id.as_bytes(), Arc::clone)))
+        Ok(parent)
     }
 
     /// The lowest node on the way to a place: its own, or one above. Creates nothing, allocates nothing.
@@ -162,7 +215,7 @@ impl Registry {
         let path = place.level(tree, operation)?.map_or(&[][..], |level| tree.path(level));
         for (position, &level) in path.iter().enumerate() {
             let id = place.id(tree, level, position, operation)?;
-            match self.look(node.id(), level, id.as_bytes(), Arc::clone) {
+            match self.index.hold(&self.index.key(node.id(), level, id.as_bytes())) {
                 Some(found) => node = found,
                 None => break,
             }
@@ -193,7 +246,7 @@ impl Registry {
         let path = place.level(tree, operation)?.map_or(&[][..], |level| tree.path(level));
         for (position, &level) in path.iter().enumerate() {
             let id = place.id(tree, level, position, operation)?;
-            node = match self.look(node.id(), level, id.as_bytes(), Arc::clone) {
+            node = match self.index.hold(&self.index.key(node.id(), level, id.as_bytes())) {
                 Some(found) => found,
                 None => self.create(node, level, id),
             };
@@ -222,46 +275,27 @@ impl Registry {
             return;
         }
         let fresh = self.successor(dead);
-        if dead.level().is_some() {
-            self.replace(dead, fresh);
+        if let Some(key) = self.index.key_of(dead) {
+            // The dead node, or a successor that was not needed, goes here, outside the lock.
+            drop(self.index.replace(&key, dead.id(), fresh));
         } else {
-            let present = self.root.load();
+            let present = self.root();
             if present.id() == dead.id() {
-                self.root.compare_and_swap(&*present, fresh);
+                self.root.replace(&present, fresh);
             }
             // Ids rise, so this also waits for nobody: whoever swapped, the word moves after the id did.
-            self.root_id.fetch_max(self.root.load().id(), Ordering::AcqRel);
+            self.root_id.fetch_max(self.root().id(), Ordering::AcqRel);
         }
         self.word.fetch_add(1, Ordering::AcqRel);
         dead.set_announced();
-    }
-
-    /// Finds a child and answers something about it, under the shard's lock.
-    #[inline]
-    fn look<R>(
-        &self,
-        parent: u64,
-        level: LevelId,
-        text: &[u8],
-        answer: impl FnOnce(&Arc<Node>) -> R,
-    ) -> Option<R> {
-        let hash = self.hash((parent, level, text));
-        let shard = self.shard(hash).read();
-        shard.find(hash, |node| node.is_child(parent, level, text)).map(answer)
     }
 
     fn create(&self, parent: Arc<Node>, level: LevelId, text: IdText<'_>) -> Arc<Node> {
         let above = parent.id();
         let stats = ScopeStats::new(Some(Arc::clone(parent.stats())), self.tracked[level.index()]);
         let fresh = self.make(parent, level, text.into_owned(), Arc::new(stats));
-        let text = fresh.id_text().as_bytes();
-        let hash = self.hash((above, level, text));
-        let mut shard = self.shard(hash).write();
-        let entry = shard.entry(hash, |node| node.is_child(above, level, text), |node| self.hash_of(node));
-        let node = Arc::clone(entry.or_insert_with(|| Arc::clone(&fresh)).get());
-        drop(shard);
         // Where another thread was faster, `fresh` goes here, outside the lock.
-        node
+        self.index.insert(&self.index.key(above, level, fresh.id_text().as_bytes()), &fresh)
     }
 
     fn make(
@@ -296,36 +330,6 @@ impl Registry {
         Node::new(&self.shared, None, seed)
     }
 
-    fn replace(&self, dead: &Node, mut fresh: Arc<Node>) {
-        let hash = self.hash_of(dead);
-        let mut shard = self.shard(hash).write();
-        if let Some(held) = shard.find_mut(hash, |held| held.id() == dead.id()) {
-            std::mem::swap(held, &mut fresh);
-        }
-        drop(shard);
-        // The dead node, or a successor that was not needed, goes here, outside the lock.
-        drop(fresh);
-    }
-
-    #[inline]
-    fn hash(&self, (parent, level, text): (u64, LevelId, &[u8])) -> u64 {
-        // One number and one text, of which the hasher takes the length itself: collisions cost time only.
-        let mut hasher = self.state.build_hasher();
-        hasher.write_u64(parent.rotate_left(16) ^ level.index() as u64);
-        hasher.write(text);
-        hasher.finish()
-    }
-
-    fn hash_of(&self, node: &Node) -> u64 {
-        // The root is not in the index; every other node has a key.
-        node.key().map_or(0, |key| self.hash(key))
-    }
-
-    #[inline]
-    fn shard(&self, hash: u64) -> &RwLock<Shard> {
-        // The table uses the lowest and the highest bits.
-        &self.shards[(hash >> 32) as usize % SHARDS]
-    }
 }
 
 impl std::fmt::Debug for Registry {

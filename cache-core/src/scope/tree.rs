@@ -6,16 +6,19 @@
 //! Cost: a look-up by name compares a few names; paths are computed when the tree is built.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::Arc;
 
 mod build;
+mod known;
 mod suggest;
 #[cfg(feature = "config-toml")]
 mod toml;
 
 pub use build::ScopeTreeBuilder;
+pub use known::Known;
 pub(super) use suggest::shown;
 
 /// The most levels a path may have.
@@ -53,7 +56,11 @@ impl LevelId {
 /// # Ok::<(), strata_cache_core::error::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct ScopeTree(Arc<[Level]>);
+pub struct ScopeTree {
+    levels: Arc<[Level]>,
+    /// Which tree it is: other trees of this process have other numbers, for as long as anybody can count.
+    number: u64,
+}
 
 struct Level {
     name: Box<str>,
@@ -96,11 +103,16 @@ impl ScopeTree {
         toml::parse(text)?.build()
     }
 
+    fn new(levels: Vec<Level>) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self { levels: levels.into(), number: LAST.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+
     /// The level of this name.
     #[inline]
     pub fn level(&self, name: &str) -> Option<LevelId> {
         // The length is below `MAX_LEVELS`, so the place fits.
-        self.0.iter().position(|level| *level.name == *name).map(|place| LevelId(place as u16))
+        self.levels.iter().position(|level| *level.name == *name).map(|place| LevelId(place as u16))
     }
 
     /// The level of this name, or an error that says which are known and which may have been meant.
@@ -117,19 +129,19 @@ impl ScopeTree {
     /// Here and below, if the level is of another, larger tree.
     #[inline]
     pub fn name(&self, level: LevelId) -> &str {
-        &self.0[level.index()].name
+        &self.levels[level.index()].name
     }
 
     /// What ids of a level are called in a bag of ids: `org_id` for example.
     #[inline]
     pub fn id_name(&self, level: LevelId) -> &str {
-        &self.0[level.index()].id_name
+        &self.levels[level.index()].id_name
     }
 
     /// The levels from the first one down to this one, itself the last.
     #[inline]
     pub fn path(&self, level: LevelId) -> &[LevelId] {
-        &self.0[level.index()].path
+        &self.levels[level.index()].path
     }
 
     /// The level above, or `None` directly under the root scope.
@@ -149,22 +161,22 @@ impl ScopeTree {
 
     /// All levels, in the order of declaration.
     pub fn levels(&self) -> impl ExactSizeIterator<Item = LevelId> + use<> {
-        (0..self.0.len() as u16).map(LevelId)
+        (0..self.levels.len() as u16).map(LevelId)
     }
 
     /// Whether both are clones of one tree.
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.levels, &other.levels)
     }
 
     /// The names of the levels, for messages: `org, user, session`. Cut off after 32.
     pub fn known(&self) -> String {
         const SHOWN: usize = 32;
-        if self.0.is_empty() {
+        if self.levels.is_empty() {
             return format!("only {GLOBAL}");
         }
-        let names: Vec<&str> = self.0.iter().take(SHOWN).map(|level| &*level.name).collect();
-        let rest = if self.0.len() > SHOWN { ", …" } else { "" };
+        let names: Vec<&str> = self.levels.iter().take(SHOWN).map(|level| &*level.name).collect();
+        let rest = if self.levels.len() > SHOWN { ", …" } else { "" };
         names.join(", ") + rest
     }
 
@@ -179,7 +191,7 @@ impl ScopeTree {
         let error = Error::new(ErrorKind::UnknownLevel, operation)
             .with("level", suggest::shown(name))
             .with("known", self.known());
-        match suggest::nearest(name, self.0.iter().map(|level| &*level.name)) {
+        match suggest::nearest(name, self.levels.iter().map(|level| &*level.name)) {
             Some(meant) => error.because(format!("did you mean `{meant}`?")),
             None => error,
         }

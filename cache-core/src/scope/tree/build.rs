@@ -7,7 +7,6 @@ use std::collections::HashMap;
 
 use super::{GLOBAL, Level, LevelId, MAX_DEPTH, MAX_LEVELS, ScopeTree, suggest::shown};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::Arc;
 
 /// Collects the levels of a [`ScopeTree`]; the order of declaration is free.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +65,7 @@ impl ScopeTreeBuilder {
         }
         check_id_names(&levels, &mut faults);
         if faults.is_empty() {
-            return Ok(ScopeTree(Arc::from(levels)));
+            return Ok(ScopeTree::new(levels));
         }
         Err(faults.into_iter().fold(Error::new(ErrorKind::InvalidTree, "scope tree"), |error, fault| {
             error.with("fault", fault)
