@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
+use super::text::{self, Brief};
 use super::tree::{LevelId, ScopeTree};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::Arc;
@@ -22,9 +23,39 @@ pub const MAX_ID_BYTES: usize = 1024;
 /// Bytes kept on the stack: the longest integer, `i128::MIN`, has 40.
 const INLINE: usize = 40;
 
+/// Bytes that are two words.
+const SHORT: usize = 16;
+
 /// The text of an id: borrowed, on the stack, or boxed.
 #[derive(Clone)]
 pub struct IdText<'a>(Repr<'a>);
+
+/// Bytes that move as words. Those behind the text are 0.
+#[derive(Clone, Copy)]
+#[repr(align(8))]
+struct Bytes([u8; INLINE]);
+
+impl Bytes {
+    /// A text of up to so many bytes.
+    #[inline]
+    fn of(text: &[u8]) -> Self {
+        let mut bytes = [0; INLINE];
+        if text.len() <= SHORT {
+            // The commonest ones: without a call.
+            let [one, other] = text::words(text);
+            bytes[..8].copy_from_slice(&one.to_le_bytes());
+            bytes[8..SHORT].copy_from_slice(&other.to_le_bytes());
+        } else {
+            bytes[..text.len()].copy_from_slice(text);
+        }
+        Self(bytes)
+    }
+
+    #[inline]
+    fn words(&self) -> [u64; 2] {
+        text::words(&self.0)
+    }
+}
 
 #[derive(Clone)]
 enum Repr<'a> {
@@ -32,7 +63,7 @@ enum Repr<'a> {
     /// The first `len` bytes are UTF-8: they are only ever copied from whole texts.
     Inline {
         len: u8,
-        bytes: [u8; INLINE],
+        bytes: Bytes,
     },
     /// All the bytes of another id's `Inline`.
     InlineOf(&'a [u8]),
@@ -53,7 +84,7 @@ impl<'a> IdText<'a> {
         let _ = write!(sink, "{value}");
         Self(match sink {
             // At most `INLINE`, which fits a byte.
-            Sink::Inline { len, bytes } => Repr::Inline { len: len as u8, bytes },
+            Sink::Inline { len, bytes } => Repr::Inline { len: len as u8, bytes: Bytes(bytes) },
             Sink::Spilled(text) => Repr::Owned(text.into_boxed_str()),
         })
     }
@@ -67,7 +98,7 @@ impl<'a> IdText<'a> {
             *place = b'0' + (number % 10) as u8;
             number /= 10;
         }
-        Self(Repr::Inline { len, bytes })
+        Self(Repr::Inline { len, bytes: Bytes(bytes) })
     }
 
     /// The text.
@@ -85,9 +116,18 @@ impl<'a> IdText<'a> {
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Repr::Borrowed(text) => text.as_bytes(),
-            Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Repr::Inline { len, bytes } => &bytes.0[..usize::from(*len)],
             Repr::InlineOf(bytes) => bytes,
             Repr::Owned(text) => text.as_bytes(),
+        }
+    }
+
+    /// The text in brief.
+    #[inline]
+    pub(super) fn brief(&self) -> Brief {
+        match &self.0 {
+            Repr::Inline { len, bytes } => Brief::new(usize::from(*len), bytes.words()),
+            Repr::Borrowed(_) | Repr::InlineOf(_) | Repr::Owned(_) => Brief::of(self.as_bytes()),
         }
     }
 
@@ -96,7 +136,7 @@ impl<'a> IdText<'a> {
     pub(super) fn reborrow(&self) -> IdText<'_> {
         IdText(match &self.0 {
             Repr::Borrowed(text) => Repr::Borrowed(text),
-            Repr::Inline { len, bytes } => Repr::InlineOf(&bytes[..usize::from(*len)]),
+            Repr::Inline { len, bytes } => Repr::InlineOf(&bytes.0[..usize::from(*len)]),
             Repr::InlineOf(bytes) => Repr::InlineOf(bytes),
             Repr::Owned(text) => Repr::Borrowed(text),
         })
@@ -105,11 +145,7 @@ impl<'a> IdText<'a> {
     /// The same text without a borrow; no allocation up to 40 bytes.
     #[inline]
     pub fn into_owned(self) -> IdText<'static> {
-        let inline = |text: &[u8]| {
-            let mut bytes = [0; INLINE];
-            bytes[..text.len()].copy_from_slice(text);
-            Repr::Inline { len: text.len() as u8, bytes }
-        };
+        let inline = |text: &[u8]| Repr::Inline { len: text.len() as u8, bytes: Bytes::of(text) };
         IdText(match self.0 {
             Repr::Borrowed(text) if text.len() <= INLINE => inline(text.as_bytes()),
             Repr::Borrowed(text) => Repr::Owned(text.into()),
@@ -251,18 +287,14 @@ pub(super) fn check<'a>(id: IdText<'a>, level: &str, operation: &'static str) ->
     Err(refused(length, level, operation))
 }
 
-/// As [`check`], for the bytes of an id.
+/// As [`check`], for one that stays where it is.
 #[inline]
-pub(super) fn check_bytes<'a>(
-    id: &'a [u8],
-    tree: &ScopeTree,
-    level: LevelId,
-    operation: &'static str,
-) -> Result<&'a [u8]> {
-    if (1..=MAX_ID_BYTES).contains(&id.len()) {
-        return Ok(id);
+pub(super) fn check_brief(id: &IdText<'_>, tree: &ScopeTree, level: LevelId, operation: &'static str) -> Result<Brief> {
+    let brief = id.brief();
+    if (1..=MAX_ID_BYTES).contains(&brief.len()) {
+        return Ok(brief);
     }
-    Err(refused(id.len(), tree.name(level), operation))
+    Err(refused(brief.len(), tree.name(level), operation))
 }
 
 #[cold]

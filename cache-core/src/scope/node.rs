@@ -106,7 +106,7 @@ impl Node {
             parent,
             above,
             level,
-            brief: Brief::of(text.as_bytes()),
+            brief: text.brief(),
             text,
             path_hash,
             entries: Ledger::new(),
@@ -166,15 +166,15 @@ impl Node {
 
     /// Whether this is the child of that id on that level. The root, which is nobody's child, has no level.
     #[inline]
-    pub(super) fn is_child(&self, above: u64, level: LevelId, brief: Brief, text: &[u8]) -> bool {
+    pub(super) fn is_child(&self, above: u64, level: LevelId, brief: Brief, id: &IdText<'_>) -> bool {
         self.above == above
             && self.level == Some(level)
-            && self.brief.is_same(brief, || self.text.as_bytes() == text)
+            && self.brief.is_same(brief, || self.text == *id)
     }
 
-    /// The parent's id, the level and the text: what the index is keyed by. None for the root.
-    pub(super) fn key(&self) -> Option<(u64, LevelId, &[u8])> {
-        self.level.map(|level| (self.above, level, self.text.as_bytes()))
+    /// The parent's id, the level and the id on it: what the index is keyed by. None for the root.
+    pub(super) fn key(&self) -> Option<(u64, LevelId, &IdText<'static>)> {
+        self.level.map(|level| (self.above, level, &self.text))
     }
 
     /// The id on its level, for a successor.

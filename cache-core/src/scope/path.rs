@@ -5,7 +5,8 @@
 //! (3) Ids are compared as whole segments; the printed form is for people and is never parsed.
 //! Cost: a few name comparisons; no allocation unless there is an error.
 
-use super::id::{IdText, ScopeId, ScopeIds, check, check_bytes};
+use super::id::{IdText, ScopeId, ScopeIds, check, check_brief};
+use super::text::Brief;
 use super::tree::{GLOBAL, Known, LevelId, ScopeTree, shown};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -38,19 +39,21 @@ pub trait Locate {
         operation: &'static str,
     ) -> Result<IdText<'_>>;
 
-    /// The bytes of [`id`](Self::id), which is kept in `kept` where it has to be made.
+    /// As [`id`](Self::id), where it is; in `kept`, where it has to be made. With its [`Brief`].
     ///
     /// # Errors
     /// As `id`.
+    #[doc(hidden)]
     #[inline]
-    fn id_bytes<'a>(
+    fn id_brief<'a>(
         &'a self,
         tree: &ScopeTree,
         (level, position): (LevelId, usize),
         kept: &'a mut Option<IdText<'a>>,
         operation: &'static str,
-    ) -> Result<&'a [u8]> {
-        Ok(kept.insert(self.id(tree, level, position, operation)?).as_bytes())
+    ) -> Result<(&'a IdText<'a>, Brief)> {
+        let id = &*kept.insert(self.id(tree, level, position, operation)?);
+        Ok((id, id.brief()))
     }
 
     /// Refuses ids of the level's own tree that are not on its path: a forgotten level must not widen what a
@@ -79,14 +82,14 @@ impl<L: Locate + ?Sized> Locate for &L {
     }
 
     #[inline]
-    fn id_bytes<'a>(
+    fn id_brief<'a>(
         &'a self,
         tree: &ScopeTree,
         at: (LevelId, usize),
         kept: &'a mut Option<IdText<'a>>,
         operation: &'static str,
-    ) -> Result<&'a [u8]> {
-        (**self).id_bytes(tree, at, kept, operation)
+    ) -> Result<(&'a IdText<'a>, Brief)> {
+        (**self).id_brief(tree, at, kept, operation)
     }
 
     fn refuse_surplus(&self, tree: &ScopeTree, operation: &'static str) -> Result<()> {
@@ -173,15 +176,15 @@ impl<const N: usize> Locate for ExactPath<N> {
     }
 
     #[inline]
-    fn id_bytes<'a>(
+    fn id_brief<'a>(
         &'a self,
         tree: &ScopeTree,
         (level, position): (LevelId, usize),
         _kept: &'a mut Option<IdText<'a>>,
         operation: &'static str,
-    ) -> Result<&'a [u8]> {
+    ) -> Result<(&'a IdText<'a>, Brief)> {
         let id = self.ids.get(position).ok_or_else(|| missing(tree, level, operation))?;
-        check_bytes(id.as_bytes(), tree, level, operation)
+        Ok((id, check_brief(id, tree, level, operation)?))
     }
 }
 
@@ -231,15 +234,15 @@ impl<const N: usize> Locate for PathIds<'_, N> {
     }
 
     #[inline]
-    fn id_bytes<'a>(
+    fn id_brief<'a>(
         &'a self,
         tree: &ScopeTree,
         (level, position): (LevelId, usize),
         _kept: &'a mut Option<IdText<'a>>,
         operation: &'static str,
-    ) -> Result<&'a [u8]> {
+    ) -> Result<(&'a IdText<'a>, Brief)> {
         let id = self.ids.get(position).ok_or_else(|| missing(tree, level, operation))?;
-        check_bytes(id.as_bytes(), tree, level, operation)
+        Ok((id, check_brief(id, tree, level, operation)?))
     }
 }
 

@@ -153,7 +153,7 @@ impl Registry {
             Some((&last, above)) => {
                 let parent = self.parent(pin, place, above, operation)?;
                 kept = None;
-                let text = place.id_bytes(tree, (last, above.len()), &mut kept, operation)?;
+                let text = place.id_brief(tree, (last, above.len()), &mut kept, operation)?;
                 match parent {
                     Some(parent) => {
                         let key = self.index.key(parent, last, text);
@@ -180,8 +180,9 @@ impl Registry {
             return Ok(None);
         };
         let parent = self.parent(&epoch::pin(), place, above, operation)?;
-        let id = place.id(tree, last, above.len(), operation)?;
-        Ok(parent.and_then(|parent| self.index.hold(&self.index.key(parent, last, id.as_bytes()))))
+        let mut kept = None;
+        let id = place.id_brief(tree, (last, above.len()), &mut kept, operation)?;
+        Ok(parent.and_then(|parent| self.index.hold(&self.index.key(parent, last, id))))
     }
 
     /// The id of the node that a place's own would be below. Nothing needs to hold the nodes on the way.
@@ -196,7 +197,7 @@ impl Registry {
         let mut parent = Some(self.root_id.load(Ordering::Acquire));
         for (position, &level) in above.iter().enumerate() {
             let mut kept = None;
-            let id = place.id_bytes(self.tree(), (level, position), &mut kept, operation)?;
+            let id = place.id_brief(self.tree(), (level, position), &mut kept, operation)?;
             parent = match parent {
                 Some(parent) => self.index.id(pin, &self.index.key(parent, level, id)),
                 None => None,
@@ -215,7 +216,7 @@ impl Registry {
         let path = place.level(tree, operation)?.map_or(&[][..], |level| tree.path(level));
         for (position, &level) in path.iter().enumerate() {
             let id = place.id(tree, level, position, operation)?;
-            match self.index.hold(&self.index.key(node.id(), level, id.as_bytes())) {
+            match self.index.hold(&self.index.key(node.id(), level, (&id, id.brief()))) {
                 Some(found) => node = found,
                 None => break,
             }
@@ -246,7 +247,7 @@ impl Registry {
         let path = place.level(tree, operation)?.map_or(&[][..], |level| tree.path(level));
         for (position, &level) in path.iter().enumerate() {
             let id = place.id(tree, level, position, operation)?;
-            node = match self.index.hold(&self.index.key(node.id(), level, id.as_bytes())) {
+            node = match self.index.hold(&self.index.key(node.id(), level, (&id, id.brief()))) {
                 Some(found) => found,
                 None => self.create(node, level, id),
             };
@@ -295,7 +296,8 @@ impl Registry {
         let stats = ScopeStats::new(Some(Arc::clone(parent.stats())), self.tracked[level.index()]);
         let fresh = self.make(parent, level, text.into_owned(), Arc::new(stats));
         // Where another thread was faster, `fresh` goes here, outside the lock.
-        self.index.insert(&self.index.key(above, level, fresh.id_text().as_bytes()), &fresh)
+        let id = fresh.id_text();
+        self.index.insert(&self.index.key(above, level, (id, id.brief())), &fresh)
     }
 
     fn make(

@@ -1,7 +1,7 @@
 //! Short texts as two words: hashed and compared without a call.
 //!
-//! (1) The words of a text of up to [`WORDS`] bytes, with its length, are the whole text: two such texts of one length
-//! are equal if and only if their words are. (2) A longer text is hashed and compared byte for byte beside its words.
+//! (1) The words of a text of up to [`WORDS`] bytes are the whole text: two such texts of one length are equal if and
+//! only if their words are. (2) A longer text is hashed and compared byte for byte beside its words.
 //! (3) Hashes are keyed by numbers that are drawn for each registry, so nobody can choose ids that meet; they are never
 //! stored, and a collision costs time only.
 //! Cost: two multiplications for up to 16 bytes, one more for each 16 beyond.
@@ -12,27 +12,30 @@ use std::hash::BuildHasher;
 /// The longest text that its words say in full, in bytes.
 const WORDS: usize = 16;
 
-/// The first and the last bytes of a text; they overlap where it is short.
+/// The first bytes of a text as numbers, the first byte lowest; 0 where it is shorter.
 #[inline]
-fn words(text: &[u8]) -> [u64; 2] {
+pub(super) fn words(text: &[u8]) -> [u64; 2] {
+    if let Some(whole) = text.first_chunk() {
+        let whole = u128::from_le_bytes(*whole);
+        return [whole as u64, (whole >> 64) as u64];
+    }
+    // Two looks that overlap where the text is shorter than both: what both see is the same in both.
+    let length = text.len() as u32;
     if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        return [u64::from_le_bytes(*first), u64::from_le_bytes(*last)];
+        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        // 8 bytes move out whole, and 15 by one.
+        return [first, last.checked_shr((16 - length) * 8).unwrap_or(0)];
     }
     if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        return [u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()];
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return [u64::from(first) | u64::from(last) << ((length - 4) * 8), 0];
     }
-    match *text {
-        [] => [0, 0],
-        [one] => [one.into(), 0],
-        [one, two] => [one.into(), two.into()],
-        // Eight bytes or more, and four or more, were told apart above: this is three.
-        [one, two, .., three] => [one.into(), u64::from(two) << 8 | u64::from(three)],
-    }
+    [text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0]
 }
 
 /// The length of a text, and its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Brief {
+pub struct Brief {
     length: usize,
     words: [u64; 2],
 }
@@ -40,7 +43,17 @@ pub(super) struct Brief {
 impl Brief {
     #[inline]
     pub(super) fn of(text: &[u8]) -> Self {
-        Self { length: text.len(), words: words(text) }
+        Self::new(text.len(), words(text))
+    }
+
+    #[inline]
+    pub(super) const fn new(length: usize, words: [u64; 2]) -> Self {
+        Self { length, words }
+    }
+
+    #[inline]
+    pub(super) const fn len(self) -> usize {
+        self.length
     }
 
     /// Whether two texts, of which these are the briefs, are the same bytes. Longer ones are compared by the call.
@@ -58,12 +71,18 @@ impl Seeds {
         Self([1, 2, 3].map(|seed| state.hash_one(seed)))
     }
 
-    /// A hash of two numbers and a text, never 0.
+    /// A hash of two numbers and a text, never 0. The text itself is asked for if it is long.
     #[inline]
-    pub(super) fn hash(&self, above: u64, level: usize, brief: Brief, text: &[u8]) -> u64 {
+    pub(super) fn hash<'t>(
+        &self,
+        above: u64,
+        level: usize,
+        brief: Brief,
+        in_full: impl FnOnce() -> &'t [u8],
+    ) -> u64 {
         let [first, second, third] = self.0;
         let state = fold(above ^ first, (level as u64) << 32 ^ brief.length as u64 ^ second);
-        let state = if brief.length > WORDS { long(state, third, text) } else { state };
+        let state = if brief.length > WORDS { long(state, third, in_full()) } else { state };
         let [one, other] = brief.words;
         fold(one ^ state, other ^ third) | 1
     }
@@ -71,7 +90,6 @@ impl Seeds {
 
 #[inline(never)]
 fn long(state: u64, seed: u64, text: &[u8]) -> u64 {
-    // What is left at the end is in the text's last word, or in both.
     text.chunks(WORDS).fold(state, |state, chunk| {
         let [one, other] = words(chunk);
         fold(one ^ state, other ^ seed)
@@ -90,6 +108,18 @@ fn fold(one: u64, other: u64) -> u64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn words_are_the_first_bytes_in_order_and_zeros() {
+        for length in 0..40 {
+            let text: Vec<u8> = (1..=length).collect();
+            let mut first = [0; WORDS];
+            let count = text.len().min(WORDS);
+            first[..count].copy_from_slice(&text[..count]);
+            let [one, other] = words(&text);
+            assert_eq!([one.to_le_bytes(), other.to_le_bytes()].concat(), first, "{length}");
+        }
+    }
 
     fn same(one: &[u8], other: &[u8]) -> bool {
         Brief::of(one).is_same(Brief::of(other), || one == other)
@@ -112,7 +142,7 @@ mod tests {
     #[test]
     fn every_byte_every_number_and_the_key_change_the_hash() {
         let state = ahash::RandomState::with_seeds(1, 2, 3, 4);
-        let hash = |seeds: &Seeds, above, level, text: &[u8]| seeds.hash(above, level, Brief::of(text), text);
+        let hash = |seeds: &Seeds, above, level, text: &[u8]| seeds.hash(above, level, Brief::of(text), || text);
         let (seeds, others) = (Seeds::new(&state), Seeds::new(&ahash::RandomState::with_seeds(5, 6, 7, 8)));
         let mut seen = std::collections::BTreeSet::new();
         for length in 0..70 {

@@ -123,7 +123,7 @@ impl Registry {
         let id = node.id();
         // From here the index alone may hold it.
         drop(node);
-        self.index.take_idle(&self.index.key(above, level, text.as_bytes()), id)
+        self.index.take_idle(&self.index.key(above, level, (&text, text.brief())), id)
     }
 
     /// Whether nodes wait for readers to pass, for tests.

@@ -13,6 +13,7 @@
 use ahash::RandomState;
 
 use crate::epoch::{self, Held, Pin, Slot};
+use crate::scope::id::IdText;
 use crate::scope::node::Node;
 use crate::scope::text::{Brief, Seeds};
 use crate::scope::tree::LevelId;
@@ -29,17 +30,17 @@ const SMALL: usize = 64;
 /// What a node is found by.
 #[derive(Clone, Copy)]
 pub(super) struct Key<'a> {
-    pub(super) above: u64,
-    pub(super) level: LevelId,
-    pub(super) text: &'a [u8],
+    above: u64,
+    level: LevelId,
+    id: &'a IdText<'a>,
     brief: Brief,
     hash: u64,
 }
 
 impl Key<'_> {
-    #[inline]
+    #[inline(always)]
     fn is_of(&self, node: &Node) -> bool {
-        node.is_child(self.above, self.level, self.brief, self.text)
+        node.is_child(self.above, self.level, self.brief, self.id)
     }
 }
 
@@ -84,7 +85,7 @@ impl Table {
     }
 
     /// The place and the node of this hash that is meant.
-    #[inline]
+    #[inline(always)]
     fn at<'t>(
         &'t self,
         pin: &'t Pin,
@@ -112,7 +113,7 @@ impl Table {
     }
 
     /// The node of a key.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find<'t>(&'t self, pin: &'t Pin, key: &Key<'_>) -> Option<Held<'t, Node>> {
         self.at(pin, key.hash, |node| key.is_of(node)).map(|(_, node)| node)
     }
@@ -138,14 +139,14 @@ impl Index {
     }
 
     #[inline]
-    pub(super) fn key<'a>(&self, above: u64, level: LevelId, text: &'a [u8]) -> Key<'a> {
-        let brief = Brief::of(text);
-        Key { above, level, text, brief, hash: self.seeds.hash(above, level.index(), brief, text) }
+    pub(super) fn key<'a>(&self, above: u64, level: LevelId, (id, brief): (&'a IdText<'a>, Brief)) -> Key<'a> {
+        let hash = self.seeds.hash(above, level.index(), brief, || id.as_bytes());
+        Key { above, level, id, brief, hash }
     }
 
     /// The key of a node; none for a root, which is not in the index.
     pub(super) fn key_of<'a>(&self, node: &'a Node) -> Option<Key<'a>> {
-        node.key().map(|(above, level, text)| self.key(above, level, text))
+        node.key().map(|(above, level, id)| self.key(above, level, (id, id.brief())))
     }
 
     #[inline]
@@ -161,7 +162,7 @@ impl Index {
     }
 
     /// The id of a key's node.
-    #[inline]
+    #[inline(always)]
     pub(super) fn id(&self, pin: &Pin, key: &Key<'_>) -> Option<u64> {
         self.table(pin, key)?.find(pin, key).map(|node| node.id())
     }
