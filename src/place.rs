@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use strata_cache_core::engine::Place;
-use strata_cache_core::epoch::{Held, Pin};
+use strata_cache_core::epoch::Pin;
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::scope::{ExactPath, Locate, Node, PathIds, Registry, ScopeIds, ScopePath};
 use strata_cache_core::stats::{Event, tally};
@@ -36,11 +36,8 @@ pub trait ToScope {
         run: impl FnOnce(Option<&Node>) -> R,
     ) -> Result<R>;
 
-    /// The scope's node, where that is known without a look-up. The way of a hit.
-    #[inline]
-    fn resolved<'p>(&'p self, _pin: &'p Pin, _cache: &Cache) -> Option<Held<'p, Node>> {
-        None
-    }
+    /// As [`with_node`](Self::with_node), where one look tells that there is a node: the way of a hit. `None` says nothing.
+    fn glance<R>(&self, pin: &Pin, cache: &Cache, run: impl FnOnce(&Node) -> Option<R>) -> Option<R>;
 
     /// The scope's node, held, if the cache keeps one. Creates nothing.
     ///
@@ -87,6 +84,16 @@ macro_rules! located {
                 cache.engine().registry().with(pin, self, operation, run)
             }
 
+            #[inline]
+            fn glance<R>(
+                &self,
+                pin: &Pin,
+                cache: &Cache,
+                run: impl FnOnce(&Node) -> Option<R>,
+            ) -> Option<R> {
+                cache.engine().registry().glance(pin, self, run)
+            }
+
             fn find_node(&self, cache: &Cache, operation: &'static str) -> Result<Option<Arc<Node>>> {
                 cache.engine().registry().find(self, operation)
             }
@@ -123,11 +130,11 @@ located!(
 
 impl ToScope for Scope {
     #[inline]
-    fn resolved<'p>(&'p self, pin: &'p Pin, cache: &Cache) -> Option<Held<'p, Node>> {
+    fn glance<R>(&self, pin: &Pin, cache: &Cache, run: impl FnOnce(&Node) -> Option<R>) -> Option<R> {
         if !self.cache().is_same(cache) {
             return None;
         }
-        self.anchor().resolved(pin, cache.engine().registry())
+        run(&*self.anchor().resolved(pin, cache.engine().registry())?)
     }
 
     fn with_node<R>(
@@ -179,8 +186,8 @@ impl Scope {
 
 impl<T: ToScope + ?Sized> ToScope for &T {
     #[inline]
-    fn resolved<'p>(&'p self, pin: &'p Pin, cache: &Cache) -> Option<Held<'p, Node>> {
-        (**self).resolved(pin, cache)
+    fn glance<R>(&self, pin: &Pin, cache: &Cache, run: impl FnOnce(&Node) -> Option<R>) -> Option<R> {
+        (**self).glance(pin, cache, run)
     }
 
     fn with_node<R>(

@@ -14,7 +14,9 @@ use strata_cache_core::event::RemovalCause;
 
 use super::{Cache, PROGRAMMATIC, Payload};
 use crate::driver::LoadTerms;
-use crate::operation::{Call, Convert, Done, GetOrLoad, KeyedLoad, Lazy, Loading, Operation, Set, Started};
+use crate::operation::{
+    Begin, Call, Convert, Done, GetOrLoad, KeyedLoad, Lazy, Loading, Operation, Set, Started,
+};
 use crate::place::{At, ToScope};
 use crate::plan::WhenLeadersFail;
 use crate::trace;
@@ -29,7 +31,10 @@ impl Cache {
         place: impl ToScope + 'a,
         key: &'a str,
     ) -> Operation<impl FnOnce() -> Result<Option<Arc<V>>>> {
-        Operation::new(move || self.read(&place, key, Look::Lookup, "get")?.map(serve).transpose())
+        Operation::new(move || match self.glance(&place, key) {
+            Some(found) => serve(found).map(Some),
+            None => self.read(&place, key, Look::Lookup, "get")?.map(serve).transpose(),
+        })
     }
 
     /// As [`get`](Self::get), without a trace: no lookup is counted and no order changes.
@@ -56,6 +61,17 @@ impl Cache {
         Operation::new(move || Ok(self.read(&place, key, Look::Peek, "contains")?.is_some()))
     }
 
+    /// What a key holds, where one look tells it. No key that is too long was ever stored.
+    #[inline]
+    fn glance(&self, place: &impl ToScope, key: &str) -> Option<Payload> {
+        if trace::is_on() {
+            return None;
+        }
+        let pin = epoch::glimpse()?;
+        place.glance(&pin, self, |node| self.keys().glance(&pin, self.engine(), node, key))
+    }
+
+    #[inline(never)]
     fn read(
         &self,
         place: &impl ToScope,
@@ -116,7 +132,7 @@ impl Cache {
         F: FnOnce() -> R,
         R: Future<Output = Result<V, E>>,
     {
-        GetOrLoad::new(KeyedLoad::new(payload(), self.begin(place, key), Lazy::new(loader)))
+        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, Lazy<F, R>>::new(Payloads, Asked { cache: self, place, key }, loader))
     }
 
     /// As [`get_or_load`](Self::get_or_load) with a sync loader. Awaited in a task it runs inside the poll: keep slow
@@ -134,37 +150,7 @@ impl Cache {
         V: Any + Send + Sync,
         F: FnOnce() -> Result<V, E>,
     {
-        GetOrLoad::new(KeyedLoad::new(payload(), self.begin(place, key), Call::new(loader)))
-    }
-
-    /// The first look of a load.
-    fn begin<'a>(
-        &'a self,
-        place: impl ToScope + 'a,
-        key: &'a str,
-    ) -> impl FnOnce(Write) -> Result<Started<Box<str>, Payload>> {
-        move |write| {
-            self.check_key(key, "get_or_load")?;
-            let pin = epoch::pin();
-            let found = place.with_node(&pin, self, "get_or_load", |node| {
-                let node = node?;
-                let found = self.keys().hit_pinned(&pin, self.engine(), node, key)?;
-                trace::lookup(PROGRAMMATIC, Some(node), true);
-                Some(found)
-            })?;
-            drop(pin);
-            if let Some(payload) = found {
-                return Ok(Started::Hit(payload));
-            }
-            Ok(Started::Miss(LoadTerms {
-                engine: Arc::clone(self.engine()),
-                store: Arc::clone(self.keys()),
-                place: place.path(self, "get_or_load")?,
-                key: key.into(),
-                write,
-                when_leaders_fail: WhenLeadersFail::Report,
-            }))
-        }
+        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, Call<F>>::new(Payloads, Asked { cache: self, place, key }, loader))
     }
 
     /// Takes an entry out, at the call; reports whether a usable one was there. A load that runs for the key will not
@@ -222,8 +208,55 @@ fn serve<V: Any + Send + Sync>(payload: Payload) -> Result<Arc<V>> {
 }
 
 /// Between a loaded value and a payload.
-fn payload<V: Any + Send + Sync>() -> Convert<V, Payload, Arc<V>> {
-    Convert { store: |value| Arc::new(value), serve }
+struct Payloads;
+
+impl<V: Any + Send + Sync> Convert<V, Payload, Arc<V>> for Payloads {
+    fn store(value: V) -> Payload {
+        Arc::new(value)
+    }
+
+    #[inline]
+    fn serve(payload: Payload) -> Result<Arc<V>> {
+        serve(payload)
+    }
+}
+
+/// What a load of a text key is asked for.
+struct Asked<'a, P> {
+    cache: &'a Cache,
+    place: P,
+    key: &'a str,
+}
+
+impl<P: ToScope> Begin<Box<str>, Payload> for Asked<'_, P> {
+    #[inline]
+    fn glance(&self) -> Option<Payload> {
+        self.cache.glance(&self.place, self.key)
+    }
+
+    fn begin(self, write: Write) -> Result<Started<Box<str>, Payload>> {
+        let Self { cache, place, key } = self;
+        cache.check_key(key, "get_or_load")?;
+        let pin = epoch::pin();
+        let found = place.with_node(&pin, cache, "get_or_load", |node| {
+            let node = node?;
+            let found = cache.keys().hit_pinned(&pin, cache.engine(), node, key)?;
+            trace::lookup(PROGRAMMATIC, Some(node), true);
+            Some(found)
+        })?;
+        drop(pin);
+        if let Some(payload) = found {
+            return Ok(Started::Hit(payload));
+        }
+        Ok(Started::Miss(LoadTerms {
+            engine: Arc::clone(cache.engine()),
+            store: Arc::clone(cache.keys()),
+            place: place.path(cache, "get_or_load")?,
+            key: key.into(),
+            write,
+            when_leaders_fail: WhenLeadersFail::Report,
+        }))
+    }
 }
 
 /// The value is of another type than the one asked for.

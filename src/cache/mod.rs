@@ -80,6 +80,7 @@ impl Cache {
         &self.inner.engine
     }
 
+    #[inline]
     pub(crate) fn keys(&self) -> &Arc<Store<Box<str>, Payload>> {
         &self.inner.keys
     }

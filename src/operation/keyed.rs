@@ -1,10 +1,13 @@
 //! Loading one key of one store: programmatic, or of a typed region.
 //!
-//! (1) A hit allocates nothing: the key is owned, and the driver made, on a miss. (2) The loader runs inside a poll of
+//! (1) A hit allocates nothing, and nothing is made before the first look: the key is owned, the loader's run and the driver
+//! are made, on a miss. (2) The loader runs inside a poll of
 //! the driver, never while the driver is made.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
@@ -23,65 +26,91 @@ pub(crate) enum Started<K: Key, V: Value> {
     Miss(LoadTerms<K, V>),
 }
 
+/// How a load is begun. The first look of all comes before anything is made.
+pub(crate) trait Begin<K: Key, V: Value> {
+    /// The value, where one look tells it. Counted, if so; `None` says nothing.
+    fn glance(&self) -> Option<V>;
+
+    /// Looks in full; where the value is not there, the terms of its load.
+    fn begin(self, write: Write) -> Result<Started<K, V>>;
+}
+
 /// Between what the loader gives (`U`), what the store holds (`V`) and what callers get (`T`).
-pub(crate) struct Convert<U, V, T> {
-    pub(crate) store: fn(U) -> V,
-    pub(crate) serve: fn(V) -> Result<T>,
+pub(crate) trait Convert<U, V, T> {
+    fn store(value: U) -> V;
+    fn serve(value: V) -> Result<T>;
 }
 
-/// A load of one key. `B` looks for the first time, `R` is the loader's run.
-pub(crate) struct KeyedLoad<U, E, T, K: Key, V: Value, B, R: Future<Output = Result<U, E>>> {
-    serve: fn(V) -> Result<T>,
-    stage: Stage<U, E, K, V, B, R>,
+/// A load of one key. `B` looks for the first time, `F` makes the loader's run `R`, `C` converts.
+pub(crate) struct KeyedLoad<U, E, T, K: Key, V: Value, C, B, F, R: Future<Output = Result<U, E>>> {
+    stage: Stage<U, E, T, K, V, C, B, F, R>,
+    sharing: Option<Sharing<E>>,
 }
 
-enum Stage<U, E, K: Key, V: Value, B, R: Future<Output = Result<U, E>>> {
-    New { begin: B, run: Run<U, E, V, R> },
-    Loading { load: Load<K, V, Run<U, E, V, R>, R>, look_up: std::sync::Weak<Engine> },
+type Types<U, T, C, R> = PhantomData<fn(U, C) -> (T, R)>;
+
+enum Stage<U, E, T, K: Key, V: Value, C, B, F, R: Future<Output = Result<U, E>>> {
+    New { begin: B, loader: F, types: Types<U, T, C, R> },
+    /// Boxed, so that a hit, which never gets here, moves little.
+    Loading(Box<Running<U, E, T, K, V, C, F, R>>),
     Done,
 }
 
-impl<U, E, T, K, V, B, R> KeyedLoad<U, E, T, K, V, B, R>
+struct Running<U, E, T, K: Key, V: Value, C, F, R: Future<Output = Result<U, E>>> {
+    load: Load<K, V, Run<U, E, T, C, F, R>, R>,
+    look_up: Weak<Engine>,
+}
+
+impl<U, E, T, K, V, C, B, F, R> KeyedLoad<U, E, T, K, V, C, B, F, R>
 where
     K: Key,
     V: Value,
-    B: FnOnce(Write) -> Result<Started<K, V>>,
-    R: Future<Output = Result<U, E>>,
+    C: Convert<U, V, T>,
+    B: Begin<K, V>,
+    R: Future<Output = Result<U, E>> + From<F>,
 {
-    pub(crate) fn new(convert: Convert<U, V, T>, begin: B, future: R) -> Self {
-        let Convert { store, serve } = convert;
-        Self { serve, stage: Stage::New { begin, run: Run { store, future: Some(future), sharing: None } } }
+    #[inline]
+    pub(crate) fn new(_: C, begin: B, loader: F) -> Self {
+        Self { stage: Stage::New { begin, loader, types: PhantomData }, sharing: None }
     }
 
     fn begin(&mut self, write: Write) -> Result<Option<T>> {
-        let Stage::New { begin, run } = std::mem::replace(&mut self.stage, Stage::Done) else {
+        let Stage::New { begin, loader, .. } = std::mem::replace(&mut self.stage, Stage::Done) else {
             return Ok(None);
         };
-        match begin(write)? {
-            Started::Hit(value) => (self.serve)(value).map(Some),
+        match begin.begin(write)? {
+            Started::Hit(value) => C::serve(value).map(Some),
             Started::Miss(terms) => {
-                let look_up = std::sync::Arc::downgrade(&terms.engine);
-                self.stage = Stage::Loading { load: Load::new(terms, run), look_up };
+                let look_up = Arc::downgrade(&terms.engine);
+                let run = Run { loader: Some(loader), sharing: self.sharing.take(), types: PhantomData };
+                self.stage = Stage::Loading(Box::new(Running { load: Load::new(terms, run), look_up }));
                 Ok(None)
             }
         }
     }
 }
 
-impl<U, E, T, K, V, B, R> Loading for KeyedLoad<U, E, T, K, V, B, R>
+impl<U, E, T, K, V, C, B, F, R> Loading for KeyedLoad<U, E, T, K, V, C, B, F, R>
 where
     K: Key,
     V: Value,
-    B: FnOnce(Write) -> Result<Started<K, V>>,
-    R: Future<Output = Result<U, E>>,
+    C: Convert<U, V, T>,
+    B: Begin<K, V>,
+    R: Future<Output = Result<U, E>> + From<F>,
 {
     type Value = T;
     type Error = E;
 
     fn share_with(&mut self, sharing: Sharing<E>) {
-        if let Stage::New { run, .. } = &mut self.stage {
-            run.sharing = Some(sharing);
-        }
+        self.sharing = Some(sharing);
+    }
+
+    #[inline]
+    fn glance(&mut self) -> Option<Result<T, LoadError<E>>> {
+        let Stage::New { begin, .. } = &self.stage else { return None };
+        let value = begin.glance()?;
+        self.stage = Stage::Done;
+        Some(C::serve(value).map_err(LoadError::Cache))
     }
 
     fn poll_load(&mut self, write: Write, context: &mut Context<'_>) -> Poll<Result<T, LoadError<E>>> {
@@ -92,13 +121,13 @@ where
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
-        let Stage::Loading { load, .. } = &mut self.stage else {
+        let Stage::Loading(running) = &mut self.stage else {
             return Poll::Ready(Err(spent("get_or_load").into()));
         };
-        let answer = ready!(Pin::new(load).poll(context));
+        let answer = ready!(Pin::new(&mut running.load).poll(context));
         self.stage = Stage::Done;
         Poll::Ready(match answer {
-            Answer::Value(value) => (self.serve)(value).map_err(LoadError::Cache),
+            Answer::Value(value) => C::serve(value).map_err(LoadError::Cache),
             Answer::Failed(error) => Err(LoadError::Load(error)),
             Answer::LeaderFailed => Err(LoadError::LeaderFailed),
             Answer::Stalled => Err(LoadError::Cache(
@@ -110,32 +139,36 @@ where
     }
 
     fn look_up(&self) {
-        if let Stage::Loading { look_up, .. } = &self.stage
-            && let Some(engine) = look_up.upgrade()
+        if let Stage::Loading(running) = &self.stage
+            && let Some(engine) = running.look_up.upgrade()
         {
             engine.look_after_waiters();
         }
     }
 }
 
-/// A loader of which the outcome is a `Result`.
-pub(crate) struct Run<U, E, V, R> {
-    store: fn(U) -> V,
-    future: Option<R>,
+/// A loader of which the outcome is a `Result`. Its run is made when it starts.
+struct Run<U, E, T, C, F, R> {
+    loader: Option<F>,
     sharing: Option<Sharing<E>>,
+    types: Types<U, T, C, R>,
 }
 
-impl<U, E, V, R: Future<Output = Result<U, E>>> Loader<V> for Run<U, E, V, R> {
+impl<U, E, T, V, C, F, R> Loader<V> for Run<U, E, T, C, F, R>
+where
+    C: Convert<U, V, T>,
+    R: Future<Output = Result<U, E>> + From<F>,
+{
     type Output = Result<U, E>;
     type Error = E;
     type Future = R;
 
     fn start(&mut self) -> Option<R> {
-        self.future.take()
+        self.loader.take().map(R::from)
     }
 
     fn split(&self, output: Result<U, E>) -> Result<V, E> {
-        output.map(self.store)
+        output.map(C::store)
     }
 
     fn share(&self, error: &E) -> Option<SharedError> {
@@ -156,8 +189,8 @@ pin_project! {
     }
 }
 
-impl<F, R> Lazy<F, R> {
-    pub(crate) const fn new(loader: F) -> Self {
+impl<F, R> From<F> for Lazy<F, R> {
+    fn from(loader: F) -> Self {
         Self::Uncalled { loader: Some(loader) }
     }
 }
@@ -184,6 +217,12 @@ pub(crate) struct Call<F>(Option<F>);
 impl<F> Call<F> {
     pub(crate) const fn new(loader: F) -> Self {
         Self(Some(loader))
+    }
+}
+
+impl<F> From<F> for Call<F> {
+    fn from(loader: F) -> Self {
+        Self::new(loader)
     }
 }
 

@@ -102,6 +102,10 @@ pub trait Loading {
     #[doc(hidden)]
     fn share_with(&mut self, sharing: Sharing<Self::Error>);
 
+    /// The answer, where one look tells that the value is there.
+    #[doc(hidden)]
+    fn glance(&mut self) -> Option<Result<Self::Value, LoadError<Self::Error>>>;
+
     #[doc(hidden)]
     fn poll_load(
         &mut self,
@@ -135,6 +139,7 @@ pub struct GetOrLoad<L> {
 }
 
 impl<L: Loading> GetOrLoad<L> {
+    #[inline]
     pub(crate) const fn new(loading: L) -> Self {
         Self { loading, write: Ok(Write { ttl: None, weight: None }) }
     }
@@ -169,7 +174,38 @@ impl<L: Loading> GetOrLoad<L> {
     ///
     /// # Errors
     /// [`LoadError`].
+    #[inline]
     pub fn wait(mut self) -> Result<L::Value, LoadError<L::Error>> {
+        match self.glance() {
+            Some(answer) => answer,
+            None => self.park(),
+        }
+    }
+
+    #[inline]
+    fn glance(&mut self) -> Option<Result<L::Value, LoadError<L::Error>>> {
+        if self.write.is_ok() { self.loading.glance() } else { None }
+    }
+
+    /// Polls on, where the first look did not tell it.
+    #[cold]
+    #[inline(never)]
+    fn poll_on(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<L::Value, LoadError<L::Error>>> {
+        match &self.write {
+            Ok(write) => self.loading.poll_load(*write, context),
+            Err(_) => {
+                let error = std::mem::replace(&mut self.write, Ok(Write::default())).err();
+                Poll::Ready(error.map_or(Err(LoadError::LeaderFailed), |error| Err(error.into())))
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn park(mut self) -> Result<L::Value, LoadError<L::Error>> {
         let write = std::mem::replace(&mut self.write, Ok(Write::default()))?;
         // Whoever parks looks after stalled leaders, so shared and mutable access must not overlap.
         let loading = std::cell::RefCell::new(self.loading);
@@ -185,14 +221,11 @@ impl<L> Unpin for GetOrLoad<L> {}
 impl<L: Loading> Future for GetOrLoad<L> {
     type Output = Result<L::Value, LoadError<L::Error>>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        match &this.write {
-            Ok(write) => this.loading.poll_load(*write, context),
-            Err(_) => {
-                let error = std::mem::replace(&mut this.write, Ok(Write::default())).err();
-                Poll::Ready(error.map_or(Err(LoadError::LeaderFailed), |error| Err(error.into())))
-            }
+        match self.glance() {
+            Some(answer) => Poll::Ready(answer),
+            None => self.poll_on(context),
         }
     }
 }

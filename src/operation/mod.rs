@@ -10,7 +10,7 @@ mod ready;
 mod set;
 
 pub use done::{Below, Done, Evicted};
-pub(crate) use keyed::{Call, Convert, KeyedLoad, Lazy, Started};
+pub(crate) use keyed::{Begin, Call, Convert, KeyedLoad, Lazy, Started};
 pub use load::{GetOrLoad, LoadError, Loading};
 pub use ready::Operation;
 pub use set::Set;

@@ -13,6 +13,7 @@ use super::done::spent;
 pub struct Operation<F>(Option<F>);
 
 impl<T, F: FnOnce() -> Result<T>> Operation<F> {
+    #[inline]
     pub(crate) const fn new(run: F) -> Self {
         Self(Some(run))
     }
@@ -21,10 +22,12 @@ impl<T, F: FnOnce() -> Result<T>> Operation<F> {
     ///
     /// # Errors
     /// What the verb says; [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig) if it was awaited before.
+    #[inline]
     pub fn wait(mut self) -> Result<T> {
         self.perform()
     }
 
+    #[inline]
     fn perform(&mut self) -> Result<T> {
         self.0.take().map_or_else(|| Err(spent("wait")), |run| run())
     }
@@ -36,6 +39,7 @@ impl<F> Unpin for Operation<F> {}
 impl<T, F: FnOnce() -> Result<T>> Future for Operation<F> {
     type Output = Result<T>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<T>> {
         Poll::Ready(self.perform())
     }

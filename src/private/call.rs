@@ -9,9 +9,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use strata_cache_core::engine::{Key, Look, Taken, Write};
+use strata_cache_core::epoch;
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::event::RemovalCause;
-use strata_cache_core::scope::{IdText, LevelId, PathIds, ScopeId};
+use strata_cache_core::scope::{IdText, LevelId, Node, PathIds, ScopeId};
 use strata_cache_core::stats::Stats;
 
 use super::key::View;
@@ -33,6 +34,7 @@ pub type Evicting = Done<Evicted>;
 pub type RegionStats = Stats;
 
 /// The text of an id, borrowed where it is text.
+#[inline]
 pub fn id<T: ScopeId + ?Sized>(id: &T) -> IdText<'_> {
     id.id_text()
 }
@@ -41,28 +43,31 @@ pub fn id<T: ScopeId + ?Sized>(id: &T) -> IdText<'_> {
 pub struct Place<'a, const N: usize> {
     levels: &'static [&'static str; N],
     /// `None`: out of the ambient scope.
-    ids: Option<[IdText<'a>; N]>,
+    path: Option<PathIds<'a, N>>,
 }
 
 impl<'a, const N: usize> Place<'a, N> {
     /// The last of these levels, with all ids.
+    #[inline]
     pub fn ids(levels: &'static [&'static str; N], ids: [IdText<'a>; N]) -> Self {
-        Self { levels, ids: Some(ids) }
+        Self { levels, path: Some(PathIds::new(levels, ids)) }
     }
 
     /// The last of these levels, out of the ambient scope.
     pub fn ambient(levels: &'static [&'static str; N]) -> Self {
-        Self { levels, ids: None }
+        Self { levels, path: None }
     }
 
     /// Calls with the exact path. `level` is the site's, if it has been found.
     fn with<R>(self, level: Option<LevelId>, run: impl FnOnce(&PathIds<'_, N>) -> Result<R>) -> Result<R> {
-        let at = |path: PathIds<'_, N>| match level {
-            Some(level) => run(&path.at(level)),
-            None => run(&path),
+        let at = |mut path: PathIds<'_, N>| {
+            if let Some(level) = level {
+                path.set_level(level);
+            }
+            run(&path)
         };
-        if let Some(ids) = self.ids {
-            return at(PathIds::new(self.levels, ids));
+        if let Some(path) = self.path {
+            return at(path);
         }
         let scope = ambient_scope().ok_or_else(|| {
             Error::new(ErrorKind::NoScope, "cached")
@@ -85,7 +90,7 @@ impl<'a, const N: usize> Place<'a, N> {
 impl Place<'static, 0> {
     /// The root scope.
     pub fn global() -> Self {
-        Self { levels: &[], ids: Some([]) }
+        Self { levels: &[], path: Some(PathIds::new(&[], [])) }
     }
 }
 
@@ -106,7 +111,42 @@ pub struct Pending<K: Key, R, O: Outcome<R>> {
 }
 
 /// Looks for the value of a call.
+#[inline]
 pub fn start<V: View, R, O: Outcome<R>, const N: usize>(
+    at: At,
+    mut place: Place<'_, N>,
+    view: &V,
+    kind: O,
+) -> Start<R, Pending<V::Key, R, O>> {
+    match glance(at, &mut place, view) {
+        Some(value) => Start::Done(kind.ok(value)),
+        None => start_slowly(at, place, view, kind),
+    }
+}
+
+/// The value of a call, where one look tells it.
+#[inline]
+fn glance<V: View, T: crate::Value, const N: usize>(
+    at: At,
+    place: &mut Place<'_, N>,
+    view: &V,
+) -> Option<T> {
+    let (site, path) = (at.site.opened()?, place.path.as_mut()?);
+    if trace::is_on() {
+        return None;
+    }
+    let store = site.known_store::<V::Key, T>()?;
+    if let Some(level) = site.level {
+        path.set_level(level);
+    }
+    let engine = site.cache.engine();
+    let pin = epoch::glimpse()?;
+    engine.registry().glance(&pin, &*path, |node| store.glance(&pin, engine, node, view))
+}
+
+#[cold]
+#[inline(never)]
+fn start_slowly<V: View, R, O: Outcome<R>, const N: usize>(
     at: At,
     place: Place<'_, N>,
     view: &V,
@@ -145,11 +185,16 @@ fn look<V: View, T: crate::Value, const N: usize>(
 ) -> Result<Looked<V::Key, T>> {
     let store = site.store::<V::Key, T>()?;
     place.with(site.level, |path| {
-        let found = site.cache.engine().registry().find(path, "cached")?;
-        if let Some(node) = &found
-            && let Some(value) = store.hit(site.cache.engine(), node, view)
-        {
+        let engine = site.cache.engine();
+        let pin = epoch::pin();
+        let found = engine.registry().with(&pin, path, "cached", |node| {
+            let node = node?;
+            let found = store.hit_pinned(&pin, engine, node, view)?;
             trace::lookup(store.name(), Some(node), true);
+            Some(found)
+        })?;
+        drop(pin);
+        if let Some(value) = found {
             return Ok(Looked::Hit(value));
         }
         Ok(Looked::Miss(LoadTerms {
@@ -238,8 +283,9 @@ pub fn peek<V: View, R, O: Outcome<R>, const N: usize>(
     let site = at.open::<V::Key, O::Value>();
     let store = site.store::<V::Key, O::Value>().ok()?;
     let found = place.with(site.level, |path| {
-        let node = site.cache.engine().registry().find(path, "peek")?;
-        Ok(store.get(site.cache.engine(), node.as_deref(), view, Look::Peek))
+        let (engine, pin) = (site.cache.engine(), epoch::pin());
+        let peek = |node: Option<&Node>| store.get_pinned(&pin, engine, node, view, Look::Peek);
+        engine.registry().with(&pin, path, "peek", peek)
     });
     found.ok().flatten().map(|value| kind.ok(value))
 }

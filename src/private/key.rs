@@ -47,16 +47,19 @@ pub trait Part: Hash {
 }
 
 /// The view of no arguments, to which others are added.
+#[inline]
 pub fn view() -> Empty {
     Empty
 }
 
 /// The part of an argument `T` or `&T`.
+#[inline]
 pub fn part<T: KeyPart + ?Sized>(argument: &T) -> One<'_, T> {
     One(argument)
 }
 
 /// The part of an argument `Option<&T>`.
+#[inline]
 pub fn optional<T: KeyPart + ?Sized>(argument: Option<&T>) -> Optional<'_, T> {
     Optional(argument)
 }
@@ -67,6 +70,7 @@ pub struct Empty;
 
 impl Empty {
     /// Adds an argument.
+    #[inline]
     pub fn and<P>(self, part: P) -> And<Self, P> {
         And(self, part)
     }
@@ -86,12 +90,14 @@ pub struct And<R, P>(R, P);
 
 impl<R, P> And<R, P> {
     /// Adds an argument.
+    #[inline]
     pub fn and<Q>(self, part: Q) -> And<Self, Q> {
         And(self, part)
     }
 }
 
 impl<R: View, P: Part> Equivalent<Key<R::Key, P::Key>> for And<R, P> {
+    #[inline]
     fn equivalent(&self, key: &Key<R::Key, P::Key>) -> bool {
         self.1.matches(&key.1) && self.0.equivalent(&key.0)
     }
@@ -114,6 +120,7 @@ pub struct Key<R, P>(R, P);
 pub struct One<'a, T: ?Sized>(&'a T);
 
 impl<T: Hash + ?Sized> Hash for One<'_, T> {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);
     }
@@ -122,6 +129,7 @@ impl<T: Hash + ?Sized> Hash for One<'_, T> {
 impl<T: KeyPart + ?Sized> Part for One<'_, T> {
     type Key = Owned<T>;
 
+    #[inline]
     fn matches(&self, key: &Owned<T>) -> bool {
         *self.0 == *key.get()
     }
@@ -135,6 +143,7 @@ impl<T: KeyPart + ?Sized> Part for One<'_, T> {
 pub struct Owned<T: KeyPart + ?Sized>(T::Owned);
 
 impl<T: KeyPart + ?Sized> Owned<T> {
+    #[inline]
     fn get(&self) -> &T {
         self.0.borrow()
     }
@@ -147,6 +156,7 @@ impl<T: KeyPart + ?Sized> Clone for Owned<T> {
 }
 
 impl<T: KeyPart + ?Sized> Hash for Owned<T> {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.get().hash(state);
     }
@@ -165,6 +175,7 @@ impl<T: KeyPart + ?Sized> Eq for Owned<T> {}
 pub struct Optional<'a, T: ?Sized>(Option<&'a T>);
 
 impl<T: Hash + ?Sized> Hash for Optional<'_, T> {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);
     }
@@ -173,6 +184,7 @@ impl<T: Hash + ?Sized> Hash for Optional<'_, T> {
 impl<T: KeyPart + ?Sized> Part for Optional<'_, T> {
     type Key = OwnedOption<T>;
 
+    #[inline]
     fn matches(&self, key: &OwnedOption<T>) -> bool {
         self.0 == key.get()
     }
@@ -186,6 +198,7 @@ impl<T: KeyPart + ?Sized> Part for Optional<'_, T> {
 pub struct OwnedOption<T: KeyPart + ?Sized>(Option<T::Owned>);
 
 impl<T: KeyPart + ?Sized> OwnedOption<T> {
+    #[inline]
     fn get(&self) -> Option<&T> {
         self.0.as_ref().map(Borrow::borrow)
     }
@@ -198,6 +211,7 @@ impl<T: KeyPart + ?Sized> Clone for OwnedOption<T> {
 }
 
 impl<T: KeyPart + ?Sized> Hash for OwnedOption<T> {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.get().hash(state);
     }

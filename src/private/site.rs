@@ -27,6 +27,7 @@ impl Site {
         Self(OnceLock::new())
     }
 
+    #[inline]
     pub(super) fn opened(&self) -> Option<&Opened> {
         self.0.get()
     }
@@ -92,6 +93,7 @@ pub struct At {
 impl At {
     /// A site with its options.
     #[must_use]
+    #[inline]
     pub const fn new(site: &'static Site, spec: fn() -> Spec) -> Self {
         Self { site, spec }
     }
@@ -165,14 +167,19 @@ impl Opened {
     /// # Errors
     /// What is wrong with the function's options.
     pub(super) fn store<K: Key, V: Value>(&self) -> Result<&Arc<Store<K, V>>> {
-        let store = self.store.as_ref().map_err(|fault| {
-            Error::new(ErrorKind::InvalidConfig, "cached")
+        if let Err(fault) = &self.store {
+            return Err(Error::new(ErrorKind::InvalidConfig, "cached")
                 .with("function", &self.name)
-                .because(fault.to_string())
-        })?;
-        store
-            .downcast_ref()
+                .because(fault.to_string()));
+        }
+        self.known_store()
             .ok_or_else(|| Error::new(ErrorKind::TypeMismatch, "cached").with("function", &self.name))
+    }
+
+    /// The site's region, if there is one of these types.
+    #[inline]
+    pub(super) fn known_store<K: Key, V: Value>(&self) -> Option<&Arc<Store<K, V>>> {
+        self.store.as_ref().ok()?.downcast_ref()
     }
 
     /// A call runs past the cache: counted always, logged once.

@@ -20,7 +20,7 @@ use strata_cache_core::stats::Stats;
 use crate::cache::Cache;
 use crate::driver::LoadTerms;
 use crate::operation::{
-    Call, Convert, Done, Evicted, GetOrLoad, KeyedLoad, Lazy, Loading, Operation, Set, Started,
+    Begin, Call, Convert, Done, Evicted, GetOrLoad, KeyedLoad, Lazy, Loading, Operation, Set, Started,
 };
 use crate::place::{At, ToScope};
 use crate::plan::WhenLeadersFail;
@@ -123,8 +123,7 @@ impl<K: Key, V: Value> Region<K, V> {
             return None;
         }
         let pin = epoch::glimpse()?;
-        let node = place.resolved(&pin, &self.cache)?;
-        self.store.glance(&pin, self.cache.engine(), &node, key)
+        place.glance(&pin, &self.cache, |node| self.store.glance(&pin, self.cache.engine(), node, key))
     }
 
     #[inline(never)]
@@ -160,7 +159,10 @@ impl<K: Key, V: Value> Region<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        Operation::new(move || self.read(&place, key, Look::Lookup, "get"))
+        Operation::new(move || match self.glance(&place, key) {
+            Some(found) => Ok(Some(found)),
+            None => self.read(&place, key, Look::Lookup, "get"),
+        })
     }
 
     /// As [`get`](Self::get), without a trace: no lookup is counted and no order changes.
@@ -226,7 +228,7 @@ impl<K: Key, V: Value> Region<K, V> {
         F: FnOnce() -> R,
         R: Future<Output = Result<V, E>>,
     {
-        GetOrLoad::new(KeyedLoad::new(same(), self.begin(place, key), Lazy::new(loader)))
+        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, Lazy<F, R>>::new(Same, Asked { region: self, place, key }, loader))
     }
 
     /// As [`get_or_load`](Self::get_or_load) with a sync loader.
@@ -243,41 +245,7 @@ impl<K: Key, V: Value> Region<K, V> {
         Q: ToKey<K> + ?Sized,
         F: FnOnce() -> Result<V, E>,
     {
-        GetOrLoad::new(KeyedLoad::new(same(), self.begin(place, key), Call::new(loader)))
-    }
-
-    fn begin<'a, Q: ToKey<K> + ?Sized>(
-        &'a self,
-        place: impl ToScope + 'a,
-        key: &'a Q,
-    ) -> impl FnOnce(Write) -> Result<Started<K, V>> {
-        move |write| {
-            let pin = epoch::pin();
-            if let Some(node) = place.resolved(&pin, &self.cache)
-                && let Some(value) = self.store.hit_pinned(&pin, self.cache.engine(), &node, key)
-            {
-                trace::lookup(self.store.name(), Some(&node), true);
-                return Ok(Started::Hit(value));
-            }
-            let found = place.with_node(&pin, &self.cache, "get_or_load", |node| {
-                let node = node?;
-                let found = self.store.hit_pinned(&pin, self.cache.engine(), node, key)?;
-                trace::lookup(self.store.name(), Some(node), true);
-                Some(found)
-            })?;
-            drop(pin);
-            if let Some(value) = found {
-                return Ok(Started::Hit(value));
-            }
-            Ok(Started::Miss(LoadTerms {
-                engine: Arc::clone(self.cache.engine()),
-                store: Arc::clone(&self.store),
-                place: place.path(&self.cache, "get_or_load")?,
-                key: key.to_key(),
-                write,
-                when_leaders_fail: WhenLeadersFail::Report,
-            }))
-        }
+        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, Call<F>>::new(Same, Asked { region: self, place, key }, loader))
     }
 
     /// Takes an entry out, at the call; reports whether a usable one was there.
@@ -363,8 +331,55 @@ pub(crate) fn invalidate_scope(
 }
 
 /// A region gives what it holds.
-fn same<V>() -> Convert<V, V, V> {
-    Convert { store: |value| value, serve: Ok }
+struct Same;
+
+impl<V> Convert<V, V, V> for Same {
+    #[inline]
+    fn store(value: V) -> V {
+        value
+    }
+
+    #[inline]
+    fn serve(value: V) -> Result<V> {
+        Ok(value)
+    }
+}
+
+/// What a load of a region is asked for.
+struct Asked<'a, K, V, P, Q: ?Sized> {
+    region: &'a Region<K, V>,
+    place: P,
+    key: &'a Q,
+}
+
+impl<K: Key, V: Value, P: ToScope, Q: ToKey<K> + ?Sized> Begin<K, V> for Asked<'_, K, V, P, Q> {
+    #[inline]
+    fn glance(&self) -> Option<V> {
+        self.region.glance(&self.place, self.key)
+    }
+
+    fn begin(self, write: Write) -> Result<Started<K, V>> {
+        let Self { region: Region { cache, store }, place, key } = self;
+        let pin = epoch::pin();
+        let found = place.with_node(&pin, cache, "get_or_load", |node| {
+            let node = node?;
+            let found = store.hit_pinned(&pin, cache.engine(), node, key)?;
+            trace::lookup(store.name(), Some(node), true);
+            Some(found)
+        })?;
+        drop(pin);
+        if let Some(value) = found {
+            return Ok(Started::Hit(value));
+        }
+        Ok(Started::Miss(LoadTerms {
+            engine: Arc::clone(cache.engine()),
+            store: Arc::clone(store),
+            place: place.path(cache, "get_or_load")?,
+            key: key.to_key(),
+            write,
+            when_leaders_fail: WhenLeadersFail::Report,
+        }))
+    }
 }
 
 impl<K, V> std::fmt::Debug for Region<K, V> {

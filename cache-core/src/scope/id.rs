@@ -123,7 +123,7 @@ impl<'a> IdText<'a> {
     }
 
     /// The text in brief.
-    #[inline]
+    #[inline(always)]
     pub(super) fn brief(&self) -> Brief {
         match &self.0 {
             Repr::Inline { len, bytes } => Brief::new(usize::from(*len), bytes.words()),
@@ -288,7 +288,7 @@ pub(super) fn check<'a>(id: IdText<'a>, level: &str, operation: &'static str) ->
 }
 
 /// As [`check`], for one that stays where it is.
-#[inline]
+#[inline(always)]
 pub(super) fn check_brief(id: &IdText<'_>, tree: &ScopeTree, level: LevelId, operation: &'static str) -> Result<Brief> {
     let brief = id.brief();
     if (1..=MAX_ID_BYTES).contains(&brief.len()) {

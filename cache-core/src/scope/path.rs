@@ -175,7 +175,7 @@ impl<const N: usize> Locate for ExactPath<N> {
         check(id.reborrow(), tree.name(level), operation)
     }
 
-    #[inline]
+    #[inline(always)]
     fn id_brief<'a>(
         &'a self,
         tree: &ScopeTree,
@@ -205,10 +205,9 @@ impl<'a, const N: usize> PathIds<'a, N> {
     }
 
     /// Spares the look at the names: `level` is what [`Locate::level`] said of them, for the tree this is used with.
-    #[must_use]
     #[inline]
-    pub fn at(self, level: LevelId) -> Self {
-        Self { known: Some(level), ..self }
+    pub fn set_level(&mut self, level: LevelId) {
+        self.known = Some(level);
     }
 }
 
@@ -233,7 +232,7 @@ impl<const N: usize> Locate for PathIds<'_, N> {
         check(id.reborrow(), tree.name(level), operation)
     }
 
-    #[inline]
+    #[inline(always)]
     fn id_brief<'a>(
         &'a self,
         tree: &ScopeTree,

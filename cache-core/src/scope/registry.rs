@@ -167,6 +167,17 @@ impl Registry {
         Ok(run(found.as_ref().map(|node| &***node)))
     }
 
+    /// As [`with`](Self::with), where there is a node. Says nothing of what may be wrong with the place.
+    #[inline]
+    pub fn glance<R>(
+        &self,
+        pin: &Pin,
+        place: &(impl Locate + ?Sized),
+        run: impl FnOnce(&Node) -> Option<R>,
+    ) -> Option<R> {
+        self.with(pin, place, "glance", |node| node.and_then(run)).ok().flatten()
+    }
+
     /// The node of a place, if it has one, held. Creates nothing, allocates nothing.
     ///
     /// # Errors
@@ -186,7 +197,7 @@ impl Registry {
     }
 
     /// The id of the node that a place's own would be below. Nothing needs to hold the nodes on the way.
-    #[inline]
+    #[inline(always)]
     fn parent(
         &self,
         pin: &Pin,
