@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use strata_cache_core::engine::Place;
-use strata_cache_core::epoch::Pin;
+use strata_cache_core::epoch::{Held, Pin};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::scope::{ExactPath, Locate, Node, PathIds, Registry, ScopeIds, ScopePath};
 use strata_cache_core::stats::{Event, tally};
@@ -38,6 +38,12 @@ pub trait ToScope {
 
     /// As [`with_node`](Self::with_node), where one look tells that there is a node: the way of a hit. `None` says nothing.
     fn glance<R>(&self, pin: &Pin, cache: &Cache, run: impl FnOnce(&Node) -> Option<R>) -> Option<R>;
+
+    /// The scope's node, where that is known without a look-up: the way of a write.
+    #[inline]
+    fn resolved<'p>(&'p self, _pin: &'p Pin, _cache: &Cache) -> Option<Held<'p, Node>> {
+        None
+    }
 
     /// The scope's node, held, if the cache keeps one. Creates nothing.
     ///
@@ -148,6 +154,14 @@ impl ToScope for Scope {
         Ok(self.anchor().with(pin, cache.engine().registry(), run))
     }
 
+    #[inline]
+    fn resolved<'p>(&'p self, pin: &'p Pin, cache: &Cache) -> Option<Held<'p, Node>> {
+        if !self.cache().is_same(cache) {
+            return None;
+        }
+        self.anchor().resolved(pin, cache.engine().registry())
+    }
+
     fn find_node(&self, cache: &Cache, operation: &'static str) -> Result<Option<Arc<Node>>> {
         self.check_cache(cache, operation)?;
         Ok(self.anchor().find(cache.engine().registry()))
@@ -198,6 +212,11 @@ impl<T: ToScope + ?Sized> ToScope for &T {
         run: impl FnOnce(Option<&Node>) -> R,
     ) -> Result<R> {
         (**self).with_node(pin, cache, operation, run)
+    }
+
+    #[inline]
+    fn resolved<'p>(&'p self, pin: &'p Pin, cache: &Cache) -> Option<Held<'p, Node>> {
+        (**self).resolved(pin, cache)
     }
 
     fn find_node(&self, cache: &Cache, operation: &'static str) -> Result<Option<Arc<Node>>> {

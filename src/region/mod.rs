@@ -104,9 +104,12 @@ impl<K: Key, V: Value> Region<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = epoch::pin();
-        if let Some(node) = place.resolved(&pin, &self.cache) {
-            let found = self.store.get_pinned(&pin, self.cache.engine(), Some(&node), key, Look::Lookup);
-            trace::lookup(self.store.name(), Some(&node), found.is_some());
+        let found = place.glance(&pin, &self.cache, |node| {
+            let found = self.store.get_pinned(&pin, self.cache.engine(), Some(node), key, Look::Lookup);
+            trace::lookup(self.store.name(), Some(node), found.is_some());
+            Some(found)
+        });
+        if let Some(found) = found {
             return Ok(found);
         }
         drop(pin);
