@@ -99,18 +99,23 @@ fn lookups_count_at_tracked_levels_and_the_rest_along_the_path() {
     }
 }
 
+fn is_child(node: &Node, above: u64, level: LevelId, text: &str) -> bool {
+    let id = IdText::borrowed(text);
+    node.is_child(above, level, id.brief(), &id)
+}
+
 /// The index compares keys in full; a hash that collides must not matter.
 #[test]
 fn child_is_recognised_by_parent_level_and_text_together() {
     let registry = registry(TrackedLevels::First);
     let user = user(&registry);
     let (above, level) = (user.parent().unwrap().id(), user.level().unwrap());
-    assert!(user.is_child(above, level, b"42"));
+    assert!(is_child(&user, above, level, "42"));
     let org = user.parent().unwrap().level().unwrap();
-    assert!(!user.is_child(above + 1, level, b"42"));
-    assert!(!user.is_child(above, org, b"42"));
-    assert!(!user.is_child(above, level, b"4") && !user.is_child(above, level, b"420"));
-    assert!(!registry.root().is_child(0, org, b""));
+    assert!(!is_child(&user, above + 1, level, "42"));
+    assert!(!is_child(&user, above, org, "42"));
+    assert!(!is_child(&user, above, level, "4") && !is_child(&user, above, level, "420"));
+    assert!(!is_child(&registry.root(), 0, org, ""));
 }
 
 #[test]
