@@ -135,7 +135,7 @@ located!(
 );
 
 impl ToScope for Scope {
-    #[inline]
+    #[inline(never)]
     fn glance<R>(&self, pin: &Pin, cache: &Cache, run: impl FnOnce(&Node) -> Option<R>) -> Option<R> {
         if !self.cache().is_same(cache) {
             return None;

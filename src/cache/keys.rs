@@ -132,7 +132,11 @@ impl Cache {
         F: FnOnce() -> R,
         R: Future<Output = Result<V, E>>,
     {
-        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, Lazy<F, R>>::new(Payloads, Asked { cache: self, place, key }, loader))
+        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, Lazy<F, R>>::new(
+            Payloads,
+            Asked { cache: self, place, key },
+            loader,
+        ))
     }
 
     /// As [`get_or_load`](Self::get_or_load) with a sync loader. Awaited in a task it runs inside the poll: keep slow
@@ -150,7 +154,11 @@ impl Cache {
         V: Any + Send + Sync,
         F: FnOnce() -> Result<V, E>,
     {
-        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, Call<F>>::new(Payloads, Asked { cache: self, place, key }, loader))
+        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, Call<F>>::new(
+            Payloads,
+            Asked { cache: self, place, key },
+            loader,
+        ))
     }
 
     /// Takes an entry out, at the call; reports whether a usable one was there. A load that runs for the key will not

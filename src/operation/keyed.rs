@@ -50,7 +50,11 @@ pub(crate) struct KeyedLoad<U, E, T, K: Key, V: Value, C, B, F, R: Future<Output
 type Types<U, T, C, R> = PhantomData<fn(U, C) -> (T, R)>;
 
 enum Stage<U, E, T, K: Key, V: Value, C, B, F, R: Future<Output = Result<U, E>>> {
-    New { begin: B, loader: F, types: Types<U, T, C, R> },
+    New {
+        begin: B,
+        loader: F,
+        types: Types<U, T, C, R>,
+    },
     /// Boxed, so that a hit, which never gets here, moves little.
     Loading(Box<Running<U, E, T, K, V, C, F, R>>),
     Done,

@@ -190,10 +190,7 @@ impl<L: Loading> GetOrLoad<L> {
     /// Polls on, where the first look did not tell it.
     #[cold]
     #[inline(never)]
-    fn poll_on(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<L::Value, LoadError<L::Error>>> {
+    fn poll_on(&mut self, context: &mut Context<'_>) -> Poll<Result<L::Value, LoadError<L::Error>>> {
         match &self.write {
             Ok(write) => self.loading.poll_load(*write, context),
             Err(_) => {

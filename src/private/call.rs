@@ -126,11 +126,7 @@ pub fn start<V: View, R, O: Outcome<R>, const N: usize>(
 
 /// The value of a call, where one look tells it.
 #[inline]
-fn glance<V: View, T: crate::Value, const N: usize>(
-    at: At,
-    place: &mut Place<'_, N>,
-    view: &V,
-) -> Option<T> {
+fn glance<V: View, T: crate::Value, const N: usize>(at: At, place: &mut Place<'_, N>, view: &V) -> Option<T> {
     let (site, path) = (at.site.opened()?, place.path.as_mut()?);
     if trace::is_on() {
         return None;

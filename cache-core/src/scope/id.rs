@@ -289,7 +289,12 @@ pub(super) fn check<'a>(id: IdText<'a>, level: &str, operation: &'static str) ->
 
 /// As [`check`], for one that stays where it is.
 #[inline(always)]
-pub(super) fn check_brief(id: &IdText<'_>, tree: &ScopeTree, level: LevelId, operation: &'static str) -> Result<Brief> {
+pub(super) fn check_brief(
+    id: &IdText<'_>,
+    tree: &ScopeTree,
+    level: LevelId,
+    operation: &'static str,
+) -> Result<Brief> {
     let brief = id.brief();
     if (1..=MAX_ID_BYTES).contains(&brief.len()) {
         return Ok(brief);

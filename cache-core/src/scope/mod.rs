@@ -29,7 +29,7 @@ pub use node::{Charge, Detached, Node};
 pub use path::{ExactPath, Locate, PathIds, ScopePath, exact};
 #[doc(hidden)]
 pub use path::{Names, count, owned_text, plain};
+pub use registry::{Registry, TrackedLevels};
 #[doc(hidden)]
 pub use text::Brief;
-pub use registry::{Registry, TrackedLevels};
 pub use tree::{LevelId, ScopeTree, ScopeTreeBuilder};

@@ -167,9 +167,7 @@ impl Node {
     /// Whether this is the child of that id on that level. The root, which is nobody's child, has no level.
     #[inline]
     pub(super) fn is_child(&self, above: u64, level: LevelId, brief: Brief, id: &IdText<'_>) -> bool {
-        self.above == above
-            && self.level == Some(level)
-            && self.brief.is_same(brief, || self.text == *id)
+        self.above == above && self.level == Some(level) && self.brief.is_same(brief, || self.text == *id)
     }
 
     /// The parent's id, the level and the id on it: what the index is keyed by. None for the root.

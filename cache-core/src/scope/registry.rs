@@ -342,7 +342,6 @@ impl Registry {
         };
         Node::new(&self.shared, None, seed)
     }
-
 }
 
 impl std::fmt::Debug for Registry {

@@ -142,7 +142,8 @@ mod tests {
     #[test]
     fn every_byte_every_number_and_the_key_change_the_hash() {
         let state = ahash::RandomState::with_seeds(1, 2, 3, 4);
-        let hash = |seeds: &Seeds, above, level, text: &[u8]| seeds.hash(above, level, Brief::of(text), || text);
+        let hash =
+            |seeds: &Seeds, above, level, text: &[u8]| seeds.hash(above, level, Brief::of(text), || text);
         let (seeds, others) = (Seeds::new(&state), Seeds::new(&ahash::RandomState::with_seeds(5, 6, 7, 8)));
         let mut seen = std::collections::BTreeSet::new();
         for length in 0..70 {

@@ -92,8 +92,7 @@ impl Registry {
                 self.shared.stir();
             }
         };
-        let (looked, next) =
-            self.index.sweep(cursor.shard, cursor.place, most, &mut cursor.leaving, stays);
+        let (looked, next) = self.index.sweep(cursor.shard, cursor.place, most, &mut cursor.leaving, stays);
         cursor.shard += usize::from(next.is_none());
         cursor.place = next.unwrap_or(0);
         looked.max(1)

@@ -139,7 +139,12 @@ impl Index {
     }
 
     #[inline]
-    pub(super) fn key<'a>(&self, above: u64, level: LevelId, (id, brief): (&'a IdText<'a>, Brief)) -> Key<'a> {
+    pub(super) fn key<'a>(
+        &self,
+        above: u64,
+        level: LevelId,
+        (id, brief): (&'a IdText<'a>, Brief),
+    ) -> Key<'a> {
         let hash = self.seeds.hash(above, level.index(), brief, || id.as_bytes());
         Key { above, level, id, brief, hash }
     }
@@ -178,7 +183,9 @@ impl Index {
     pub(super) fn insert(&self, key: &Key<'_>, fresh: &Arc<Node>) -> Arc<Node> {
         let pin = epoch::pin();
         let mut shard = self.lock(Self::shard(key.hash));
-        if let Some(node) = shard.table(&pin).and_then(|table| table.find(&pin, key).map(|node| Arc::clone(&node))) {
+        if let Some(node) =
+            shard.table(&pin).and_then(|table| table.find(&pin, key).map(|node| Arc::clone(&node)))
+        {
             return node;
         }
         shard.make_room(&pin);
