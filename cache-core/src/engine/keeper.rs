@@ -47,6 +47,11 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
         self.shards.get(shard)?.lock().victim(spared, generation).map(|(_, age)| age)
     }
 
+    fn shown_age(&self, shard: usize, generation: u8) -> Option<u8> {
+        let used = u8::try_from(self.shards.get(shard)?.shown()).ok()?;
+        Some(generation.wrapping_sub(used))
+    }
+
     fn evict_from(&self, engine: &Engine, shard: usize, spare: Spare) -> bool {
         let spared = spare.in_shard(self.id, shard);
         let Some(arena) = self.shards.get(shard) else { return false };

@@ -210,7 +210,7 @@ impl<K: Key, V: Value> Lease<K, V> {
         let (store, engine, node) = (&self.store, &self.engine, &self.node);
         let shared = Arc::new(value.clone());
         let terms = store.terms(engine, &key, value, write).ok();
-        let full = terms.is_some_and(|terms| store.expire_before(engine, node, terms));
+        let pays = terms.and_then(|terms| store.expire_before(engine, node, terms));
         let hash = ticket.hash();
         // Made before the lock: to clone a value is to run user code.
         let mut draft = terms.map(|terms| Draft { key, value: value.clone(), terms });
@@ -224,7 +224,7 @@ impl<K: Key, V: Value> Lease<K, V> {
                 let stalled = !current && ticket.is_deposed();
                 (if stalled { Landing::RefusedStalled } else { Landing::RefusedDetached }, None)
             } else {
-                match store.link(engine, &mut shard, node, hash, &mut draft, full, &mut removals) {
+                match store.link(engine, &mut shard, node, hash, &mut draft, pays, &mut removals) {
                     Fate::Nothing => (Landing::RefusedWeight, None),
                     Fate::Dead => (Landing::RefusedDetached, None),
                     fate => (Landing::Published, Some(fate)),

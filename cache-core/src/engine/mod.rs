@@ -72,6 +72,8 @@ pub(crate) trait RegionOps: Any + Send + Sync {
     fn shards(&self) -> usize;
     /// The age, in generations, of the entry of a shard that would go next.
     fn coldest(&self, shard: usize, spare: Spare, generation: u8) -> Option<u8>;
+    /// The same, as it was when somebody last looked; `None` if nobody has, or there was none.
+    fn shown_age(&self, shard: usize, generation: u8) -> Option<u8>;
     /// Evicts the entry of a shard that should go next; whether there was one.
     fn evict_from(&self, engine: &Engine, shard: usize, spare: Spare) -> bool;
     /// Removes what is due in a shard; how many, and the deadline that comes next.

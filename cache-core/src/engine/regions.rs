@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 use super::options::{Key, StoreOptions, Value};
 use super::store::Store;
@@ -56,6 +56,11 @@ impl Regions {
     /// All regions now.
     pub(crate) fn all(&self) -> Arc<Vec<Arc<dyn RegionOps>>> {
         self.all.load_full()
+    }
+
+    /// As [`all`](Self::all), for a look.
+    pub(crate) fn present(&self) -> Guard<Arc<Vec<Arc<dyn RegionOps>>>> {
+        self.all.load()
     }
 
     /// The number of open regions.

@@ -1,10 +1,11 @@
 //! Keeping the bounds: who pays when the cache is too full.
 //!
 //! Expired entries go first. Then the newcomer's shard and a few regions sampled by their size offer their next
-//! victim, and the coldest goes (age counted in generations of the cache). (1) The newcomer pays for itself only if the
+//! victim, and the coldest goes (age counted in generations of the cache). Shards show how old their next victim was when it was
+//! last looked for: a newcomer whose own is as old pays at once, under the lock it holds, without asking the others. (1) The newcomer pays for itself only if the
 //! bounds are too low for it alone: they were lowered during its write. (2) The loop ends at the bounds, or when
 //! nothing is left. (3) No lock is held between steps.
-//! Cost: two locks an eviction with one region; four with several.
+//! Cost: none but its own lock for a newcomer that pays at once; up to four more for one that does not.
 
 use super::{Engine, RegionId, RegionOps};
 use crate::clock::Moment;
@@ -16,7 +17,7 @@ use crate::sync::Arc;
 const SWEEP_STEP: usize = 256;
 
 /// Regions asked for a victim beside the newcomer's.
-const SAMPLES: u64 = 2;
+const SAMPLES: usize = 2;
 
 /// An entry that was just written and does not have to pay for its own place.
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +72,8 @@ impl Engine {
     }
 
     fn is_over(&self) -> bool {
-        let root = self.registry().root();
-        self.limits().exceeded_by(root.entries(), root.weight())
+        let (entries, weight) = self.registry().total();
+        self.limits().exceeded_by(entries, weight)
     }
 
     /// Dead entries count towards this bound only. Asks every region, while there are dead entries.
@@ -85,56 +86,59 @@ impl Engine {
     }
 
     fn evict_one(&self, spare: Spare) -> bool {
-        let candidates = self.candidates(spare);
-        if let [(region, shard)] = candidates.as_slice() {
-            if region.evict_from(self, *shard, spare) {
-                return true;
-            }
-        } else {
-            let generation = self.generation();
-            let offers = candidates.iter().filter_map(|(region, shard)| {
-                region.coldest(*shard, spare, generation).map(|age| (age, region, *shard))
+        let regions = self.regions().present();
+        let own = regions.iter().position(|region| region.id() == spare.region).map(|at| (at, spare.shard));
+        let generation = self.generation();
+        let mut coldest = own;
+        let samples = self.samples(&regions, spare.region);
+        if own.is_none() || samples != [None; SAMPLES] {
+            let offers = samples.into_iter().chain([own]).flatten().filter_map(|(at, shard)| {
+                regions[at].coldest(shard, spare, generation).map(|age| (age, (at, shard)))
             });
-            if let Some((_, region, shard)) = offers.max_by_key(|(age, ..)| *age)
-                && region.evict_from(self, shard, spare)
-            {
-                return true;
-            }
+            coldest = offers.max_by_key(|(age, _)| *age).map(|(_, place)| place);
+        }
+        if let Some((at, shard)) = coldest
+            && regions[at].evict_from(self, shard, spare)
+        {
+            return true;
         }
         // None of the candidates could pay: ask everybody in turn.
-        self.regions()
-            .all()
-            .iter()
-            .any(|region| (0..region.shards()).any(|shard| region.evict_from(self, shard, spare)))
+        regions.iter().any(|region| (0..region.shards()).any(|shard| region.evict_from(self, shard, spare)))
     }
 
-    /// The newcomer's own shard, and one shard each of a few regions, chosen with a chance that grows with their size.
-    fn candidates(&self, spare: Spare) -> Vec<(Arc<dyn RegionOps>, usize)> {
-        let regions = self.regions().all();
-        let mut chosen: Vec<(Arc<dyn RegionOps>, usize)> = Vec::with_capacity(1 + SAMPLES as usize);
-        if let Some(own) = regions.iter().find(|region| region.id() == spare.region) {
-            chosen.push((Arc::clone(own), spare.shard));
-        }
+    /// How old the next to go in a newcomer's own shard has to be to pay for it: as old as what a few other regions showed last.
+    /// `None` if somebody has to look. Takes no lock.
+    #[inline]
+    pub(crate) fn age_to_pay(&self, own: RegionId) -> Option<u8> {
+        if self.is_alone() { Some(0) } else { self.age_of_others(own) }
+    }
+
+    #[inline(never)]
+    fn age_of_others(&self, own: RegionId) -> Option<u8> {
+        let (regions, generation) = (self.regions().present(), self.generation());
+        let shown = |(at, shard): (usize, usize)| regions[at].shown_age(shard, generation);
+        self.samples(&regions, own)
+            .into_iter()
+            .flatten()
+            .try_fold(0, |age, place| Some(age.max(shown(place)?)))
+    }
+
+    /// One shard each of a few regions, chosen with a chance that grows with their size; none where the choice is this one.
+    fn samples(&self, regions: &[Arc<dyn RegionOps>], own: RegionId) -> [Option<(usize, usize)>; SAMPLES] {
         let total: u64 = regions.iter().map(|region| region.entries()).sum();
-        if total == 0 || (regions.len() == 1 && !chosen.is_empty()) {
-            return chosen;
-        }
-        for _ in 0..SAMPLES {
+        std::array::from_fn(|_| {
             let draw = scramble(self.next_draw());
-            let mut point = draw % total;
-            for region in regions.iter() {
-                if let Some(rest) = point.checked_sub(region.entries()) {
+            let mut point = draw.checked_rem(total)?;
+            let at = regions.iter().position(|region| match point.checked_sub(region.entries()) {
+                Some(rest) => {
                     point = rest;
-                    continue;
+                    false
                 }
-                if region.id() != spare.region {
-                    let shard = (draw >> 40) as usize % region.shards();
-                    chosen.push((Arc::clone(region), shard));
-                }
-                break;
-            }
-        }
-        chosen
+                None => true,
+            })?;
+            let shard = (draw >> 40) as usize % regions[at].shards();
+            (regions[at].id() != own).then_some((at, shard))
+        })
     }
 }
 

@@ -108,6 +108,17 @@ pub(super) struct Terms {
     pub(super) now: Option<Moment>,
 }
 
+/// Who goes next.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Next {
+    pub(super) slot: SlotId,
+    pub(super) hash: u32,
+    /// The generation of its last use.
+    pub(super) used: u8,
+    /// It is of the newcomer's scope and weight.
+    pub(super) is_same: bool,
+}
+
 impl Terms {
     /// The moment of the write.
     pub(super) fn now(&self, engine: &Engine) -> Moment {
@@ -230,16 +241,16 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         self.books().spaces.leave(node.number(), |_| ()).and_then(|((), node)| node)
     }
 
-    /// The next to go where all entries are in one domain, its hash, and whether it is of this scope and weight.
+    /// The next to go, where all entries are in one domain.
     #[inline]
-    pub(super) fn next_to_go(&mut self, node: &Node, weight: u64) -> Option<(SlotId, u32, bool)> {
+    pub(super) fn next_to_go(&mut self, node: &Node, weight: u64) -> Option<Next> {
         let (view, Books { spaces, domains, weights, .. }) = self.parts();
         let slot = domains.victim(0, view, spaces, None)?;
         let header = view.entry(slot)?.header();
-        let same = header.scope() == node.number() && weights.of(slot) == weight;
-        let hash = header.hash();
-        self.prefetch(hash);
-        Some((slot, hash, same))
+        let is_same = header.scope() == node.number() && weights.of(slot) == weight;
+        let next = Next { slot, hash: header.hash(), used: header.age(), is_same };
+        self.prefetch(next.hash);
+        Some(next)
     }
 
     /// Whether an entry's scope is dead.
@@ -274,8 +285,14 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         domains.victim(domain, view, spaces, Some(spare))
     }
 
-    /// The coldest next victim of a few domains, `spare` excepted, and its age in generations.
+    /// The coldest next victim of a few domains, `spare` excepted, and its age in generations, which is shown to others.
     pub(super) fn victim(&mut self, spare: Option<SlotId>, generation: u8) -> Option<(SlotId, u8)> {
+        let victim = self.coldest(spare, generation);
+        self.show(victim.map_or(u32::MAX, |(_, age)| generation.wrapping_sub(age).into()));
+        victim
+    }
+
+    fn coldest(&mut self, spare: Option<SlotId>, generation: u8) -> Option<(SlotId, u8)> {
         let (view, Books { spaces, domains, .. }) = self.parts();
         let age_of = |slot| view.entry(slot).map(|entry| generation.wrapping_sub(entry.header().age()));
         if !spaces.are_separate() {

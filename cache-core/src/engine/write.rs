@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::options::{Key, Value, Write};
 use super::removal::Removals;
-use super::shard::{Draft, LockedShard, Terms};
+use super::shard::{Draft, LockedShard, Next, Terms};
 use super::store::{Store, short};
 use super::{Engine, Place, Spare};
 use crate::clock::{Deadline, Moment};
@@ -57,6 +57,10 @@ impl Rest {
     }
 }
 
+/// The age of the next to go in a newcomer's own shard from which on that one pays for it, at once. `None` if there is room, or
+/// others have to be asked.
+pub(super) type Pays = Option<u8>;
+
 /// How a newcomer is charged.
 enum Seat {
     /// By itself.
@@ -78,9 +82,9 @@ impl<K: Key, V: Value> Store<K, V> {
         let mut draft = Some(Draft { key, value, terms });
         let pin = epoch::pin();
         if let Some(node) = place.resolved(&pin, engine.registry())
-            && let Some(full) = self.is_full_and_fresh(engine, &node, terms)
+            && let Some(pays) = self.who_pays(engine, &node, terms)
         {
-            let rest = self.insert_under(engine, &pin, &node, &mut draft, full);
+            let rest = self.insert_under(engine, &pin, &node, &mut draft, pays);
             drop(node);
             drop(pin);
             self.complete(engine, rest);
@@ -103,9 +107,9 @@ impl<K: Key, V: Value> Store<K, V> {
         while draft.is_some() {
             let node = place.create(engine.registry())?;
             engine.note_scope();
-            let full = self.expire_before(engine, &node, terms);
+            let pays = self.expire_before(engine, &node, terms);
             let pin = epoch::pin();
-            let rest = self.insert_under(engine, &pin, &node, &mut draft, full);
+            let rest = self.insert_under(engine, &pin, &node, &mut draft, pays);
             drop(pin);
             self.complete(engine, rest);
         }
@@ -120,7 +124,7 @@ impl<K: Key, V: Value> Store<K, V> {
         pin: &Pin,
         node: &Arc<Node>,
         draft: &mut Option<Draft<K, V>>,
-        full: bool,
+        pays: Pays,
     ) -> Rest {
         let hash = draft.as_ref().map_or(0, |draft| self.hash(node, &draft.key));
         let arena = &self.shards[self.shard_index(hash)];
@@ -136,7 +140,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key == Some(known);
                 flights.detach(hash, same, after.insert(After::new()));
             }
-            let fate = self.link(engine, &mut shard, node, hash, draft, full, &mut removals);
+            let fate = self.link(engine, &mut shard, node, hash, draft, pays, &mut removals);
             (fate, shard.is_tired())
         };
         if after.is_some() {
@@ -151,8 +155,8 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 
     /// Links a draft, or overwrites the value of its key, under the shard's lock; the draft is the caller's until no `Eq` can
-    /// panic any more, so that it is not dropped under the lock. Where the cache is full, and this region
-    /// all there is in it, the newcomer takes the place of the next to go.
+    /// panic any more, so that it is not dropped under the lock. Where the cache is full, and nobody is
+    /// known to be colder, the newcomer takes the place of the next to go.
     #[allow(clippy::too_many_arguments, reason = "what a write knows when it has the lock")]
     pub(super) fn link<'p>(
         &self,
@@ -161,7 +165,7 @@ impl<K: Key, V: Value> Store<K, V> {
         node: &Arc<Node>,
         hash: u64,
         draft: &mut Option<Draft<K, V>>,
-        mut full: bool,
+        mut pays: Pays,
         removals: &mut Removals<'p, K, V>,
     ) -> Fate {
         let Some(Draft { key, terms, .. }) = &draft else { return Fate::Nothing };
@@ -175,9 +179,9 @@ impl<K: Key, V: Value> Store<K, V> {
                 return self.overwrite(engine, shard, slot, node, draft, removals);
             }
             self.take(engine, shard, slot, RemovalCause::Expired, removals);
-            full = engine.is_full_for(node, weight);
+            pays = pays.filter(|_| engine.is_full_for(node, weight));
         }
-        let displaced = if full { self.displace(engine, shard, node, weight, removals) } else { None };
+        let displaced = pays.and_then(|age| self.displace(engine, shard, node, weight, age, removals));
         let seat = displaced.unwrap_or_else(|| match node.charge(weight) {
             Charge::Live => {
                 self.grow_by(engine, weight);
@@ -243,8 +247,8 @@ impl<K: Key, V: Value> Store<K, V> {
         tally::count(Some(&self.counters), Some(node.stats()), event);
     }
 
-    /// In a full cache that has no other region: evicts the next to go in this shard and charges the newcomer in its
-    /// place, which leaves alone what their scopes have in common. `None` if nobody here can pay.
+    /// In a full cache: evicts the next to go in this shard, if it is this old, and charges the newcomer in its place, which
+    /// leaves alone what their scopes have in common. `None` if nobody here can pay.
     #[inline]
     fn displace<'p>(
         &self,
@@ -252,21 +256,32 @@ impl<K: Key, V: Value> Store<K, V> {
         shard: &mut LockedShard<'p, K, V>,
         node: &Arc<Node>,
         weight: u64,
+        age: u8,
         removals: &mut Removals<'p, K, V>,
     ) -> Option<Seat> {
-        if self.options.max_per_scope.is_some() || !engine.is_alone() || !node.is_live() {
+        if !node.is_live() {
             return None;
         }
-        let (victim, hash, is_same) = shard.next_to_go(node, weight)?;
-        if !is_same {
-            return self.exchange(engine, shard, victim, node, weight, removals);
+        let next = shard.next_to_go(node, weight)?;
+        if !engine.is_alone() && !self.is_old(engine, shard, next, age) {
+            return None;
+        }
+        if !next.is_same {
+            return self.exchange(engine, shard, next.slot, node, weight, removals);
         }
         // As in `Node::exchange`: release and charge are as if both had happened at the look at the node above.
         if let Some(pin) = removals.pin() {
-            removals.tell_live(pin, shard, victim, node, weight);
+            removals.tell_live(pin, shard, next.slot, node, weight);
         }
-        shard.displace(victim, hash);
+        shard.displace(next.slot, next.hash);
         Some(Seat::Left)
+    }
+
+    /// Whether the next to go is as old as those of other regions are; shows its age to them.
+    #[cold]
+    fn is_old(&self, engine: &Engine, shard: &LockedShard<'_, K, V>, next: Next, least: u8) -> bool {
+        shard.show(next.used.into());
+        engine.generation().wrapping_sub(next.used) >= least
     }
 
     #[inline(never)]
@@ -390,21 +405,27 @@ impl<K: Key, V: Value> Store<K, V> {
         }
     }
 
-    /// Whether a newcomer makes the cache too full; `None` if something has to expire first, so that it displaces nothing that
-    /// lives.
+    /// Who pays for a newcomer; `None` if something has to expire first, so that it displaces nothing that lives.
     #[inline]
-    fn is_full_and_fresh(&self, engine: &Engine, node: &Node, terms: Terms) -> Option<bool> {
-        let full = engine.is_full_for(node, terms.weight);
-        let due = (full || self.options.max_per_scope.is_some()) && engine.is_something_due(terms.now);
-        (!due).then_some(full)
+    fn who_pays(&self, engine: &Engine, node: &Node, terms: Terms) -> Option<Pays> {
+        let is_full = engine.is_full_for(node, terms.weight);
+        if (is_full || self.options.max_per_scope.is_some()) && engine.is_something_due(terms.now) {
+            return None;
+        }
+        Some(if is_full { self.who_pays_when_full(engine) } else { None })
+    }
+
+    #[inline]
+    fn who_pays_when_full(&self, engine: &Engine) -> Pays {
+        if self.options.max_per_scope.is_some() { None } else { engine.age_to_pay(self.id) }
     }
 
     /// Before the lock: where the cache is full, or scopes have limits, what has expired goes first, so that it displaces
-    /// nothing that lives. Whether a newcomer makes the cache too full after that.
-    pub(super) fn expire_before(&self, engine: &Engine, node: &Node, terms: Terms) -> bool {
-        self.is_full_and_fresh(engine, node, terms).unwrap_or_else(|| {
+    /// nothing that lives. Answers who pays after that.
+    pub(super) fn expire_before(&self, engine: &Engine, node: &Node, terms: Terms) -> Pays {
+        self.who_pays(engine, node, terms).unwrap_or_else(|| {
             engine.expire_due();
-            engine.is_full_for(node, terms.weight)
+            if engine.is_full_for(node, terms.weight) { self.who_pays_when_full(engine) } else { None }
         })
     }
 

@@ -110,6 +110,12 @@ impl Registry {
         root.expect("there is a root from the beginning, and only another one takes its place")
     }
 
+    /// The entries and the weight charged to the present root.
+    pub fn total(&self) -> (u64, u64) {
+        let root = self.root.load();
+        (root.entries(), root.weight())
+    }
+
     /// Moves whenever a detachment completes. What was found live after this was read stays live while it does not move.
     #[inline]
     pub fn word(&self) -> u64 {

@@ -37,7 +37,7 @@ use super::removal::guarded;
 use crate::clock::Moment;
 use crate::epoch::{self, Pin};
 use crate::policy::SlotId;
-use crate::sync::{AtomicBool, AtomicPtr, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, Mutex, MutexGuard, Ordering};
 
 /// Slots whose state is kept in one word.
 pub(super) const CHUNK: usize = 64;
@@ -63,6 +63,8 @@ pub(super) struct Arena<K, V, B> {
     writer: CachePadded<Mutex<Writer<K, V, B>>>,
     /// Whether slots are in limbo; a hint for maintenance.
     waiting: AtomicBool,
+    /// What the writer lets others know without the lock.
+    shown: AtomicU32,
 }
 
 struct Reader<K, V> {
@@ -193,6 +195,7 @@ impl<K, V, B> Arena<K, V, B> {
             reader: CachePadded::new(Reader { table: AtomicPtr::new(table), slots: Slots::new() }),
             writer: CachePadded::new(Mutex::new(Writer { state: State::new(expected), books })),
             waiting: AtomicBool::new(false),
+            shown: AtomicU32::new(u32::MAX),
         }
     }
 
@@ -241,6 +244,11 @@ impl<K, V, B> Arena<K, V, B> {
     /// Waits for the shard's lock.
     pub(super) fn lock(&self) -> Locked<'_, K, V, B> {
         Locked { arena: self, writer: self.writer.lock() }
+    }
+
+    /// What a writer [showed](Locked::show) last; all bits before.
+    pub(super) fn shown(&self) -> u32 {
+        self.shown.load(Ordering::Relaxed)
     }
 
     /// Whether what left waits to be dropped or used again. May be out of date.
@@ -343,6 +351,11 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     /// What the writer keeps beside the entries.
     pub(super) fn books(&mut self) -> &mut B {
         &mut self.writer.books
+    }
+
+    /// Lets others know something without the lock, which may be out of date when they do.
+    pub(super) fn show(&self, word: u32) {
+        self.arena.shown.store(word, Ordering::Relaxed);
     }
 
     /// Entries and books at the same time.
