@@ -76,8 +76,11 @@ impl Domains {
     }
 
     pub(super) fn insert(&mut self, domain: u32, slot: SlotId, hash: u32, weight: Weight) {
-        let Some(Some(owner)) = self.domains.get_mut(domain as usize) else { return };
-        owner.policy.enter(&mut self.orders, &mut owner.heads, slot, hash, weight);
+        if let Some(Some(owner)) = self.domains.get_mut(domain as usize)
+            && !owner.policy.quick_enter(&mut self.orders, &mut owner.heads, slot, hash)
+        {
+            owner.policy.enter(&mut self.orders, &mut owner.heads, slot, hash, weight);
+        }
     }
 
     /// Tells the policy of hits; all slots are of this domain.
@@ -89,9 +92,18 @@ impl Domains {
 
     pub(super) fn remove(&mut self, domain: u32, slot: SlotId) {
         let Some(Some(owner)) = self.domains.get_mut(domain as usize) else { return };
+        if owner.of_scope || !owner.policy.quick_leave(&mut self.orders, &mut owner.heads, slot) {
+            self.remove_any(domain, slot);
+        }
+    }
+
+    #[inline(never)]
+    fn remove_any(&mut self, domain: u32, slot: SlotId) {
+        let Some(place) = self.domains.get_mut(domain as usize) else { return };
+        let Some(owner) = place else { return };
         owner.policy.leave(&mut self.orders, &mut owner.heads, slot);
         if owner.of_scope && owner.len() == 0 {
-            self.domains[domain as usize] = None;
+            *place = None;
             self.free.push(domain);
         }
     }
@@ -109,7 +121,26 @@ impl Domains {
     }
 
     /// A live slot of the domain that should go next, never `spare`.
+    #[inline]
     pub(super) fn victim<K, V>(
+        &mut self,
+        domain: u32,
+        entries: View<'_, K, V>,
+        spaces: &Spaces,
+        spare: Option<SlotId>,
+    ) -> Option<SlotId> {
+        if let Some(Some(owner)) = self.domains.get_mut(domain as usize)
+            && let Some(slot) = owner.policy.quick_victim(&owner.heads, &entries)
+            && Some(slot) != spare
+        {
+            return Some(slot);
+        }
+        self.careful_victim(domain, entries, spaces, spare)
+    }
+
+    /// As [`Self::victim`], of any policy, which is not believed.
+    #[inline(never)]
+    fn careful_victim<K, V>(
         &mut self,
         domain: u32,
         entries: View<'_, K, V>,

@@ -358,7 +358,8 @@ impl<K, V> HeatSource for View<'_, K, V> {
         self.entry(slot).map_or(0, |entry| entry.header().hash())
     }
 
-    fn look(&self, slot: SlotId) -> (u8, u32) {
-        self.entry(slot).map_or((0, 0), |entry| (entry.header().heat(), entry.header().hash()))
+    #[inline(always)]
+    fn look(&self, slot: SlotId) -> Option<(u8, u32)> {
+        self.entry(slot).map(|entry| (entry.header().heat(), entry.header().hash()))
     }
 }

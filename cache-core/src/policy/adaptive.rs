@@ -15,7 +15,7 @@
 use super::duel::{self, Counts, Loser, MAIN, WINDOW};
 use super::ghost::{Ghost, Kind, Mixed, mix};
 use super::history::History;
-use super::{EvictionPolicy, Heat, Order, SlotId, Weight};
+use super::{EvictionPolicy, Heads, Heat, HeatSource, Order, Orders, SlotId, Weight};
 
 /// Members at most that are counted when a domain evicts for the first time.
 const RECALLED: usize = 4096;
@@ -52,40 +52,51 @@ struct Memory {
     share: u32,
     room: usize,
     /// Who was named last.
-    named: Option<Loser>,
+    named: Loser,
 }
 
 impl Adaptive {
-    /// Notes a newcomer; the list it is to enter.
+    /// A slot enters the domain and the window, where that is short. `false` if nothing was done.
     #[inline]
-    pub(super) fn meet(&mut self, hash: u32) -> u8 {
-        let Some(memory) = self.memory.as_deref_mut() else { return MAIN };
-        memory.learn(mix(hash));
-        WINDOW
-    }
-
-    /// Once the newcomer is in its list.
-    #[inline]
-    pub(super) fn even(&self, order: &mut Order<'_>) {
-        if let Some(memory) = self.memory.as_deref()
-            && order.len(WINDOW) > memory.room
-        {
-            memory.even(order);
+    pub(super) fn quick_enter(
+        &mut self,
+        orders: &mut Orders,
+        heads: &mut Heads,
+        slot: SlotId,
+        hash: u32,
+    ) -> bool {
+        let Some(memory) = self.memory.as_deref_mut() else { return false };
+        let is_in = orders.enter(heads, WINDOW, slot);
+        if is_in {
+            let key = mix(hash);
+            if memory.learn(key) | (heads.len(WINDOW) > memory.room) {
+                memory.settle(&mut orders.of(heads), key);
+            }
         }
+        is_in
     }
 
-    /// Notes that a member leaves.
+    /// A member leaves.
     #[inline]
-    pub(super) fn miss(&mut self, slot: SlotId) {
+    pub(super) fn note_leaver(&mut self, slot: SlotId) {
         if let Some(memory) = self.memory.as_deref_mut()
-            && let Some(named) = memory.named.take_if(|named| named.slot == slot)
+            && memory.named.slot == slot
         {
-            memory.ghost.add(named.key, named.kind);
+            memory.ghost.add(memory.named.key, memory.named.kind);
+            memory.named = Loser::NOBODY;
         }
+    }
+
+    /// The next to go where that is soon found; the answer is that of [`EvictionPolicy::victim`], which is to be asked where
+    /// there is none.
+    #[inline]
+    pub(super) fn quick_victim(&mut self, heads: &Heads, heat: &impl HeatSource) -> Option<SlotId> {
+        let memory = self.memory.as_deref_mut().filter(|memory| memory.capacity == heads.members())?;
+        memory.named = duel::choose_cold(heads, heat, &memory.history, memory.room)?;
+        Some(memory.named.slot)
     }
 
     /// Makes the memory fit a domain whose members have become more or fewer, if it is large enough for one.
-    #[cold]
     #[inline(never)]
     fn fit(&mut self, order: &Order<'_>, heat: &Heat<'_>) -> Option<&mut Memory> {
         let (members, is_new) = (order.members(), self.memory.is_none());
@@ -128,23 +139,38 @@ impl Memory {
         let keys = (members * KEYS + MORE_KEYS).min(members * MOST_KEYS);
         let ghosts = (members / 5).max(64.min(members));
         let (history, ghost) = (History::new(keys), Ghost::new(ghosts, ghosts));
-        let mut new =
-            Self { history, ghost, made_for: members, capacity: members, share, room: 1, named: None };
+        let mut new = Self {
+            history,
+            ghost,
+            made_for: members,
+            capacity: members,
+            share,
+            room: 1,
+            named: Loser::NOBODY,
+        };
         new.resize();
         new
     }
 
-    /// A key comes in: counts it, and learns from when it was last here.
+    /// A key comes in: counts it. Whether it is to be settled, too.
     #[inline]
-    fn learn(&mut self, key: Mixed) {
-        self.history.bump(key, 1);
+    fn learn(&mut self, key: Mixed) -> bool {
+        self.history.add(key, 1) | self.ghost.holds(key)
+    }
+
+    /// What is rarely to be done once a newcomer is in its list.
+    #[inline(never)]
+    fn settle(&mut self, order: &mut Order<'_>, key: Mixed) {
+        if self.history.is_due() {
+            self.history.halve();
+        }
         if let Some((kind, age)) = self.ghost.take(key) {
             self.adapt(kind, age);
         }
+        self.even(order);
     }
 
     /// Moves the window's share for a victim that came back.
-    #[inline(never)]
     fn adapt(&mut self, kind: Kind, age: usize) {
         if age > (self.capacity / 20).max(4) {
             return;
@@ -172,7 +198,6 @@ impl Memory {
     }
 
     /// Moves members out of a window that grew while there was room, so that they need not compete for it.
-    #[inline(never)]
     fn even(&self, order: &mut Order<'_>) {
         let slack = self.capacity / 16;
         let filling = order.members() + slack < self.capacity;
@@ -186,9 +211,14 @@ impl Memory {
 
 impl EvictionPolicy for Adaptive {
     fn on_insert(&mut self, order: &mut Order<'_>, slot: SlotId, hash: u32, _weight: Weight) {
-        let list = self.meet(hash);
-        order.push_front(list, slot);
-        self.even(order);
+        let Some(memory) = self.memory.as_deref_mut() else {
+            order.push_front(MAIN, slot);
+            return;
+        };
+        let key = mix(hash);
+        memory.learn(key);
+        order.push_front(WINDOW, slot);
+        memory.settle(order, key);
     }
 
     fn on_move(&mut self, order: &mut Order<'_>, from: SlotId, to: SlotId, _hash: u32, _weight: Weight) {
@@ -197,10 +227,9 @@ impl EvictionPolicy for Adaptive {
 
     fn on_remove(&mut self, order: &mut Order<'_>, slot: SlotId) {
         order.remove(slot);
-        self.miss(slot);
+        self.note_leaver(slot);
     }
 
-    #[inline]
     fn victim(&mut self, order: &mut Order<'_>, heat: &Heat<'_>) -> Option<SlotId> {
         let members = order.members();
         let memory = match self.memory.as_deref_mut().is_some_and(|memory| memory.capacity == members) {
@@ -208,8 +237,9 @@ impl EvictionPolicy for Adaptive {
             false => self.fit(order, heat),
         };
         let Some(memory) = memory else { return without_memory(order, heat) };
-        memory.named = duel::choose(order, heat, &mut memory.history, memory.room);
-        memory.named.map(|named| named.slot)
+        let named = duel::choose(order, heat, &mut memory.history, memory.room);
+        memory.named = named.unwrap_or(Loser::NOBODY);
+        named.map(|named| named.slot)
     }
 }
 

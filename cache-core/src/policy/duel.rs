@@ -10,7 +10,7 @@
 //! Better than LRU", HotOS 2023 (lazy promotion).
 
 use super::ghost::{Kind, Mixed, mix};
-use super::{Heat, Order, SlotId};
+use super::{Heads, Heat, HeatSource, Order, SlotId};
 
 pub(super) const WINDOW: u8 = 0;
 pub(super) const MAIN: u8 = 1;
@@ -35,8 +35,36 @@ pub(super) struct Loser {
     pub(super) key: Mixed,
 }
 
-/// The next to go, with a window of `room` entries once the newcomer is in it; none if both lists are empty.
+impl Loser {
+    /// No slot has this number.
+    pub(super) const NOBODY: Self = Self { slot: SlotId(u32::MAX), kind: Kind::Rejected, key: Mixed(0) };
+}
+
+/// What [`choose`] answers if it need not move anybody: if whom it looks at is cold, and the window's oldest is refused.
+/// Whom it names is live.
 #[inline]
+pub(super) fn choose_cold(
+    heads: &Heads,
+    heat: &impl HeatSource,
+    counts: &impl Counts,
+    room: usize,
+) -> Option<Loser> {
+    let slot = heads.back(MAIN)?;
+    let (warmth, hash) = heat.look(slot)?;
+    if warmth > 0 {
+        return None;
+    }
+    let victim = Loser { slot, kind: Kind::Evicted, key: mix(hash) };
+    if heads.len(WINDOW) < room {
+        return Some(victim);
+    }
+    let slot = heads.back(WINDOW)?;
+    let (warmth, hash) = heat.look(slot)?;
+    let candidate = Loser { slot, kind: Kind::Rejected, key: mix(hash) };
+    (warmth == 0 && counts.count(candidate.key) <= counts.count(victim.key)).then_some(candidate)
+}
+
+/// The next to go, with a window of `room` entries once the newcomer is in it; none if both lists are empty.
 pub(super) fn choose(
     order: &mut Order<'_>,
     heat: &Heat<'_>,

@@ -45,6 +45,8 @@ pub(super) struct Ghost {
     left: [u32; 2],
     /// Times are written in units of 2^this.
     unit: u32,
+    /// 3 to 0. Read from memory, so that the compiler treats all ways alike, in one register.
+    places: [i32; WAYS],
 }
 
 impl Ghost {
@@ -52,7 +54,7 @@ impl Ghost {
     pub(super) fn new(victims: usize, ages: usize) -> Self {
         let buckets = victims.div_ceil(WAYS).max(1);
         let unit = (usize::BITS - (victims.max(ages) * 16).leading_zeros()).saturating_sub(16);
-        Self { buckets: vec![[0; WAYS]; buckets].into(), left: [0; 2], unit }
+        Self { buckets: vec![[0; WAYS]; buckets].into(), left: [0; 2], unit, places: [3, 2, 1, 0] }
     }
 
     /// Bytes it uses beside itself.
@@ -62,30 +64,38 @@ impl Ghost {
     }
 
     /// Remembers a victim.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&mut self, key: Mixed, kind: Kind) {
-        let times = [self.time(Kind::Rejected), self.time(Kind::Evicted)];
+        let times = self.left.map(|left| left >> self.unit);
         let left = &mut self.left[kind as usize];
         *left = left.wrapping_add(1);
         let at = key.among(self.buckets.len());
         let Some(bucket) = self.buckets.get_mut(at) else { return };
-        let way = match bucket.iter().fold(false, |any, cell| any | (*cell == 0)) {
-            true => bucket.iter().position(|cell| *cell == 0).unwrap_or(0),
-            false => oldest(bucket, times),
-        };
-        bucket[way] = print(key) << 17 | (kind as u32) << 16 | u32::from(times[kind as usize]);
+        let differ = times[0] ^ times[1];
+        let mut oldest = i32::MIN;
+        for way in 0..WAYS {
+            let cell = bucket[way];
+            let is_second = ((cell << 15).cast_signed() >> 31).cast_unsigned();
+            let age = (times[0] ^ is_second & differ).wrapping_sub(cell) << 16 >> 14;
+            // Below the age stands the place, so that the greatest number tells it. Who is free goes before all.
+            let age = if cell == 0 { 1 << 20 } else { age };
+            oldest = oldest.max(age.cast_signed() | self.places[way]);
+        }
+        let way = WAYS - 1 - (oldest & 3).cast_unsigned() as usize;
+        bucket[way] = print(key) << 17 | (kind as u32) << 16 | times[kind as usize] & 0xFFFF;
+    }
+
+    /// Whether a victim is remembered. Reads all four at once: most keys that come in were not here lately.
+    #[inline]
+    pub(super) fn holds(&self, key: Mixed) -> bool {
+        let bucket = self.buckets.get(key.among(self.buckets.len()));
+        bucket.is_some_and(|bucket| bucket.iter().fold(false, |any, cell| any | (cell >> 17 == print(key))))
     }
 
     /// Forgets a victim, and tells its kind and how many of that kind left since.
-    #[inline]
     pub(super) fn take(&mut self, key: Mixed) -> Option<(Kind, usize)> {
         let (at, print) = (key.among(self.buckets.len()), print(key));
-        let bucket = self.buckets.get_mut(at)?;
-        // All four at once: most keys that come in were not here lately.
-        if !bucket.iter().fold(false, |any, cell| any | (cell >> 17 == print)) {
-            return None;
-        }
-        let cell = bucket.iter_mut().find(|cell| **cell >> 17 == print)?;
+        let cell = self.buckets.get_mut(at)?.iter_mut().find(|cell| **cell >> 17 == print)?;
         let found = std::mem::take(cell);
         let kind = if found >> 16 & 1 == 0 { Kind::Rejected } else { Kind::Evicted };
         let age = self.time(kind).wrapping_sub(found as u16);
@@ -96,20 +106,6 @@ impl Ghost {
     fn time(&self, kind: Kind) -> u16 {
         (self.left[kind as usize] >> self.unit) as u16
     }
-}
-
-/// The way of the victim with the greatest age, of equals the first.
-#[inline]
-fn oldest(bucket: &[u32; WAYS], times: [u16; 2]) -> usize {
-    // Below the age stands the way, so that the greatest number tells it.
-    let differ = u32::from(times[0] ^ times[1]);
-    let age = |way: usize| {
-        let cell = bucket[way];
-        let now = u32::from(times[0]) ^ (cell >> 16 & 1).wrapping_neg() & differ;
-        now.wrapping_sub(cell) << 16 | (WAYS - 1 - way) as u32
-    };
-    let greatest = age(0).max(age(1)).max(age(2).max(age(3)));
-    WAYS - 1 - greatest as usize % WAYS
 }
 
 /// A fingerprint, which is never 0.

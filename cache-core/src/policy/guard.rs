@@ -10,7 +10,9 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Adaptive, EvictionPolicy, Heads, Heat, LISTS, Order, Orders, Policy, SlotId, Touches, Weight};
+use super::{
+    Adaptive, EvictionPolicy, Heads, Heat, HeatSource, LISTS, Order, Orders, Policy, SlotId, Touches, Weight,
+};
 
 /// The list that new members enter once a policy was set aside.
 const NEW: u8 = 0;
@@ -97,28 +99,54 @@ impl Guarded {
         self.fault
     }
 
-    /// A slot enters the domain: [`Orders::adopt`], and the policy is told.
+    /// A slot enters the domain, where that is short; else nothing is done, and `false`: it is [`Self::enter`] then.
     #[inline]
-    pub fn enter(&mut self, orders: &mut Orders, heads: &mut Heads, slot: SlotId, hash: u32, weight: Weight) {
-        if let Held::Ours(ours) = &mut self.policy {
-            let list = ours.meet(hash);
-            orders.enter(heads, list, slot);
-            ours.even(&mut orders.of(heads));
-        } else {
-            orders.adopt(heads, slot);
-            self.on_insert(&mut orders.of(heads), slot, hash, weight);
+    pub(crate) fn quick_enter(
+        &mut self,
+        orders: &mut Orders,
+        heads: &mut Heads,
+        slot: SlotId,
+        hash: u32,
+    ) -> bool {
+        let Held::Ours(ours) = &mut self.policy else { return false };
+        ours.quick_enter(orders, heads, slot, hash)
+    }
+
+    /// A slot leaves the domain, where that is short; else nothing is done, and `false`: it is [`Self::leave`] then.
+    #[inline]
+    pub(crate) fn quick_leave(&mut self, orders: &mut Orders, heads: &mut Heads, slot: SlotId) -> bool {
+        let Held::Ours(ours) = &mut self.policy else { return false };
+        let left = orders.leave(heads, slot);
+        if left {
+            ours.note_leaver(slot);
         }
+        left
+    }
+
+    /// A slot enters the domain: [`Orders::adopt`], and the policy is told.
+    pub(crate) fn enter(
+        &mut self,
+        orders: &mut Orders,
+        heads: &mut Heads,
+        slot: SlotId,
+        hash: u32,
+        weight: Weight,
+    ) {
+        orders.adopt(heads, slot);
+        self.on_insert(&mut orders.of(heads), slot, hash, weight);
     }
 
     /// A slot leaves the domain: the policy is told, and [`Orders::release`].
-    #[inline]
-    pub fn leave(&mut self, orders: &mut Orders, heads: &mut Heads, slot: SlotId) {
-        if let Held::Ours(ours) = &mut self.policy {
-            ours.miss(slot);
-        } else {
-            self.on_remove(&mut orders.of(heads), slot);
-        }
+    pub(crate) fn leave(&mut self, orders: &mut Orders, heads: &mut Heads, slot: SlotId) {
+        self.on_remove(&mut orders.of(heads), slot);
         orders.release(heads, slot);
+    }
+
+    /// The member that should go next, where it is soon found; a live one. Else [`EvictionPolicy::victim`] finds it.
+    #[inline]
+    pub(crate) fn quick_victim(&mut self, heads: &Heads, heat: &impl HeatSource) -> Option<SlotId> {
+        let Held::Ours(ours) = &mut self.policy else { return None };
+        ours.quick_victim(heads, heat)
     }
 
     /// Calls the policy, if there still is one; a panic sets it aside.
@@ -186,7 +214,6 @@ impl EvictionPolicy for Guarded {
         }
     }
 
-    #[inline]
     fn victim(&mut self, order: &mut Order<'_>, heat: &Heat<'_>) -> Option<SlotId> {
         match &mut self.policy {
             Held::Ours(ours) => ours.victim(order, heat),

@@ -3,6 +3,7 @@
 //! (1) The first two lists lie in the heads; the others are allocated together when one of them is first used.
 //! Cost: 40 bytes a domain, 168 more once it uses a third list; one branch to find a list.
 
+use super::SlotId;
 use super::link::NONE;
 
 /// How many lists a domain may use, numbered from 0.
@@ -64,6 +65,25 @@ impl Heads {
         if at < NEAR { &mut self.near[at] } else { self.far_mut(at.min(LISTS - 1) - NEAR) }
     }
 
+    /// A list that lies in the heads.
+    #[inline]
+    pub(super) fn near_mut(&mut self, list: u8) -> Option<&mut List> {
+        self.near.get_mut(usize::from(list))
+    }
+
+    /// How many slots a list links.
+    #[inline]
+    pub(super) fn len(&self, list: u8) -> usize {
+        self.list(list).map_or(0, |ends| ends.len as usize)
+    }
+
+    /// The last slot of a list.
+    #[inline]
+    pub(super) fn back(&self, list: u8) -> Option<SlotId> {
+        let ends = self.list(list)?;
+        (ends.tail != NONE).then_some(SlotId(ends.tail))
+    }
+
     /// Whether no list links any slot.
     pub(super) fn are_empty(&self) -> bool {
         let far = self.far.as_deref().into_iter().flatten();
@@ -79,7 +99,7 @@ impl Heads {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Orders, SlotId};
+    use super::super::Orders;
     use super::*;
 
     #[test]

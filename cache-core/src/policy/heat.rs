@@ -20,9 +20,9 @@ pub trait HeatSource {
     /// insert; 0 if the slot is not live.
     fn hash(&self, slot: SlotId) -> u32;
 
-    /// Heat and hash at once, where that is cheaper than one after the other.
-    fn look(&self, slot: SlotId) -> (u8, u32) {
-        (self.heat(slot), self.hash(slot))
+    /// Heat and hash at once, where that is cheaper than one after the other; `None` only if the slot is not live.
+    fn look(&self, slot: SlotId) -> Option<(u8, u32)> {
+        Some((self.heat(slot), self.hash(slot)))
     }
 }
 
@@ -53,7 +53,7 @@ impl<'a> Heat<'a> {
 
     /// A slot's heat, and the hash of its key as at its insert; 0 and 0 if it is not live. One call for both.
     pub fn look(&self, slot: SlotId) -> (u8, u32) {
-        self.0.look(slot)
+        self.0.look(slot).unwrap_or_default()
     }
 }
 

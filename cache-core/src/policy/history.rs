@@ -12,28 +12,30 @@ use super::duel::Counts;
 use super::ghost::Mixed;
 
 const LANES: usize = 8;
-/// The lowest bit of each lane.
-const ONES: u128 = 0x0001_0001_0001_0001_0001_0001_0001_0001;
-/// The counts, and the fingerprints.
-const COUNT: u128 = ONES * 0x000F;
-const PRINT: u128 = ONES * 0xFFF0;
-/// All bits but the highest of each lane, in half a bucket.
-const LOW: u64 = ONES as u64 * 0x7FFF;
+/// The count of a lane, which is the highest count, too.
 const TOP: u16 = 15;
 /// Increments between two halvings, the first time, as a multiple of the lanes there are.
 const PERIOD: u32 = 5;
 /// Buckets halved at each increment while a halving lasts: one line of memory.
 const SLICE: usize = 4;
 
+/// Keys that were seen, the one written last in front.
+type Bucket = [u16; LANES];
+
+/// By lane, front first: 8 to 1.
+const PLACES: [i16; LANES] = [8, 7, 6, 5, 4, 3, 2, 1];
+
 /// Counts of keys by their hash.
 #[derive(Debug)]
 pub(super) struct History {
-    buckets: Box<[u128]>,
+    buckets: Box<[Bucket]>,
     increments: u32,
     /// The next bucket to halve; behind the last one if no halving is going on.
     hand: usize,
     /// Increments at which there is something to halve.
     due: u32,
+    /// [`PLACES`]. Read from memory, so that the compiler treats all lanes alike, in one register.
+    places: [i16; LANES],
 }
 
 impl History {
@@ -41,7 +43,7 @@ impl History {
     pub(super) fn new(keys: usize) -> Self {
         let buckets = keys.div_ceil(LANES).max(1);
         let due = PERIOD * (LANES * buckets) as u32;
-        Self { buckets: vec![0; buckets].into(), increments: 0, hand: buckets, due }
+        Self { buckets: vec![[0; LANES]; buckets].into(), increments: 0, hand: buckets, due, places: PLACES }
     }
 
     /// Bytes it uses beside itself.
@@ -50,19 +52,44 @@ impl History {
         size_of_val(&*self.buckets)
     }
 
-    /// Counts increments, and halves counts when it is time.
-    #[inline]
-    fn age(&mut self, by: u8) {
-        self.increments += u32::from(by);
-        if self.increments >= self.due {
-            self.halve();
+    /// Counts a key as seen some times more; whether [`Self::halve`] is to be called.
+    #[inline(always)]
+    pub(super) fn add(&mut self, key: Mixed, by: u8) -> bool {
+        let (at, print) = self.place(key);
+        if let Some(bucket) = self.buckets.get_mut(at) {
+            // The least number belongs to the key's own lane, else to the rarest, of equals the one furthest back; its lower
+            // bits tell the place.
+            let mut least = i16::MAX;
+            for lane in 0..LANES {
+                let rank = if is_of(bucket[lane], print) { TOP } else { ((bucket[lane] & TOP) + 1) << 4 };
+                least = least.min(rank.cast_signed() ^ self.places[lane]);
+            }
+            let top = TOP.cast_signed();
+            let (place, count) = if least <= top {
+                let place = top - least;
+                (place, bucket[(8 - place).cast_unsigned() as usize % LANES] & TOP)
+            } else {
+                (least & top, 0)
+            };
+            let [a, b, c, d, e, f, g, _] = *bucket;
+            let moved = [print | TOP.min(count + u16::from(by)), a, b, c, d, e, f, g];
+            for lane in 0..LANES {
+                bucket[lane] = if self.places[lane] >= place { moved[lane] } else { bucket[lane] };
+            }
         }
+        self.increments += u32::from(by);
+        self.is_due()
+    }
+
+    /// Whether there is something to halve.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        self.increments >= self.due
     }
 
     /// Begins a halving, or goes on with it.
-    #[cold]
     #[inline(never)]
-    fn halve(&mut self) {
+    pub(super) fn halve(&mut self) {
         let period = PERIOD * (LANES * self.buckets.len()) as u32;
         if self.increments >= period {
             self.increments /= 2;
@@ -70,7 +97,7 @@ impl History {
         }
         let rest = self.buckets.get_mut(self.hand..).unwrap_or_default();
         for bucket in rest.iter_mut().take(SLICE) {
-            *bucket = *bucket & PRINT | *bucket >> 1 & (COUNT >> 1 & COUNT);
+            *bucket = bucket.map(|lane| lane & !TOP | (lane & TOP) >> 1);
         }
         self.hand = (self.hand + SLICE).min(self.buckets.len());
         self.due = if self.hand < self.buckets.len() { 0 } else { period };
@@ -79,76 +106,32 @@ impl History {
     /// The bucket of a key, and its fingerprint in the place it has in a lane.
     #[inline]
     fn place(&self, key: Mixed) -> (usize, u16) {
-        (key.among(self.buckets.len()), (key.0 >> 12) as u16 & PRINT as u16)
+        (key.among(self.buckets.len()), (key.0 >> 12) as u16 & !TOP)
     }
 }
 
 impl Counts for History {
-    #[inline]
+    #[inline(always)]
     fn count(&self, key: Mixed) -> u8 {
         let (at, print) = self.place(key);
-        let bucket = self.buckets.get(at).copied().unwrap_or_default();
-        match find(bucket, print) {
-            0 => 0,
-            lane => count_in(bucket, lane) as u8,
-        }
+        let Some(bucket) = self.buckets.get(at) else { return 0 };
+        let counts = bucket.iter().map(|lane| if is_of(*lane, print) { lane & TOP } else { 0 });
+        // No more than one is above 0: a fingerprint stands in a bucket once, but for that of lanes never written.
+        counts.fold(0, |all, count| all | count) as u8
     }
 
-    #[inline]
+    #[inline(never)]
     fn bump(&mut self, key: Mixed, by: u8) {
-        let (at, print) = self.place(key);
-        if let Some(bucket) = self.buckets.get_mut(at) {
-            let (count, moved) = match find(*bucket, print) {
-                0 => (0, up_to_rarest(*bucket)),
-                lane => (count_in(*bucket, lane), lane ^ (lane - 1)),
-            };
-            let entry = print | TOP.min(count + u16::from(by));
-            // The lanes in front of this one move back by one, over it.
-            *bucket ^= (*bucket ^ (*bucket << 16 | u128::from(entry))) & moved;
+        if self.add(key, by) {
+            self.halve();
         }
-        self.age(by);
     }
 }
 
-/// The highest bit of each lane that has a fingerprint; 0 if none has.
-#[inline]
-fn find(bucket: u128, print: u16) -> u128 {
-    let half = u64::from(print) * ONES as u64;
-    let within = |bucket: u64| {
-        let differs = bucket ^ half;
-        // A lane whose lower bits differ carries into its highest bit; no lane carries into the next.
-        let carried = (differs & (PRINT as u64 & LOW)) + LOW;
-        !(carried | differs) & !LOW
-    };
-    u128::from(within((bucket >> 64) as u64)) << 64 | u128::from(within(bucket as u64))
-}
-
-/// The count of the first of the lanes that are marked; there is one.
-#[inline]
-fn count_in(bucket: u128, lanes: u128) -> u16 {
-    let (half, mark) = match lanes as u64 {
-        0 => ((bucket >> 64) as u64, (lanes >> 64) as u64),
-        mark => (bucket as u64, mark),
-    };
-    (half >> (mark.trailing_zeros() & 48)) as u16 & TOP
-}
-
-/// All bits from the front up to the lane with the lowest count, of equals the one furthest back.
-#[inline]
-fn up_to_rarest(bucket: u128) -> u128 {
-    // The highest bit of a lane is set if its count is above 0, then 1, and so on; no lane carries into the next.
-    let (mut front, mut back) =
-        ((bucket as u64 & COUNT as u64) + LOW, ((bucket >> 64) as u64 & COUNT as u64) + LOW);
-    for _ in 0..TOP {
-        if front & back & !LOW != !LOW {
-            break;
-        }
-        (front, back) = (front - ONES as u64, back - ONES as u64);
-    }
-    match !back & !LOW {
-        0 => u128::from(u64::MAX >> (!front & !LOW).leading_zeros()),
-        rare => u128::from(u64::MAX >> rare.leading_zeros()) << 64 | u128::from(u64::MAX),
-    }
+/// Whether a lane has this fingerprint.
+#[inline(always)]
+fn is_of(lane: u16, print: u16) -> bool {
+    lane ^ print <= TOP
 }
 
 #[cfg(test)]
@@ -177,10 +160,9 @@ mod tests {
             list.insert(0, (print, (count + by).min(15)));
             history.bump(mix(hash), by);
             for (bucket, list) in history.buckets.iter().zip(&plain) {
-                let lanes: Vec<u16> = (0..LANES).map(|lane| (bucket >> (16 * lane)) as u16).collect();
                 let expected: Vec<u16> =
                     list.iter().map(|(print, count)| print | u16::from(*count)).collect();
-                assert_eq!(lanes, expected);
+                assert_eq!(bucket.to_vec(), expected);
             }
         }
     }

@@ -21,36 +21,44 @@ pub(super) const FREE: Link = Link::new(NONE, NONE, 31);
 pub(super) struct Link(u64);
 
 impl Link {
+    #[inline]
     pub(super) const fn new(prev: u32, next: u32, list: u8) -> Self {
         Self(prev as u64 & MASK | (next as u64 & MASK) << WIDTH | (list as u64) << (2 * WIDTH))
     }
 
+    #[inline]
     pub(super) const fn prev(self) -> u32 {
         (self.0 & MASK) as u32
     }
 
+    #[inline]
     pub(super) const fn next(self) -> u32 {
         (self.0 >> WIDTH & MASK) as u32
     }
 
+    #[inline]
     pub(super) const fn list(self) -> u8 {
         (self.0 >> (2 * WIDTH)) as u8
     }
 
     /// Whether it stands in a list.
+    #[inline]
     pub(super) const fn is_linked(self) -> bool {
         self.0 < 16 << (2 * WIDTH)
     }
 
     /// Whether its slot is no member.
+    #[inline]
     pub(super) const fn is_free(self) -> bool {
         self.list() == FREE.list()
     }
 
+    #[inline]
     pub(super) const fn set_prev(&mut self, slot: u32) {
         self.0 = self.0 & !MASK | slot as u64 & MASK;
     }
 
+    #[inline]
     pub(super) const fn set_next(&mut self, slot: u32) {
         self.0 = self.0 & !(MASK << WIDTH) | (slot as u64 & MASK) << WIDTH;
     }

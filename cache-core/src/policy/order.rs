@@ -65,16 +65,14 @@ impl Orders {
         true
     }
 
-    /// [`Self::adopt`] and [`Order::push_front`] in one.
+    /// [`Self::adopt`] and [`Order::push_front`] in one, where that is short: `false` if nothing was done.
     #[inline]
-    pub(crate) fn enter(&mut self, heads: &mut Heads, list: u8, slot: SlotId) -> bool {
-        let is_known = self.links.get(slot.index()).is_some_and(|link| link.is_free());
-        if !is_known || !self.is_sole(heads) || usize::from(list) >= LISTS {
-            return self.adopt(heads, slot) && self.of(heads).push_front(list, slot);
+    pub(super) fn enter(&mut self, heads: &mut Heads, list: u8, slot: SlotId) -> bool {
+        let is_free = self.links.get(slot.index()).is_some_and(|link| link.is_free());
+        if !is_free || !self.is_sole(heads) {
+            return false;
         }
-        self.members += 1;
-        heads.members += 1;
-        let ends = heads.list_mut(list);
+        let Some(ends) = heads.near_mut(list) else { return false };
         ends.len += 1;
         let next = std::mem::replace(&mut ends.head, slot.0);
         match self.links.get_mut(next as usize) {
@@ -82,6 +80,8 @@ impl Orders {
             None => ends.tail = slot.0,
         }
         self.links[slot.index()] = Link::new(NONE, next, list);
+        self.members += 1;
+        heads.members += 1;
         true
     }
 
@@ -110,8 +110,31 @@ impl Orders {
         self.domains[slot.index()] = domain;
     }
 
-    /// Ends a slot's membership, and takes it out of the list it may still be in. `false` if it was no member.
+    /// [`Self::release`] where that is short: of one member of several, in one of the first lists. `false` if
+    /// nothing was done.
     #[inline]
+    pub(super) fn leave(&mut self, heads: &mut Heads, slot: SlotId) -> bool {
+        let Some(&link) = self.links.get(slot.index()) else { return false };
+        if !self.is_sole(heads) || self.members < 2 {
+            return false;
+        }
+        let Some(ends) = heads.near_mut(link.list()) else { return false };
+        ends.len = ends.len.wrapping_sub(1);
+        match self.links.get_mut(link.prev() as usize) {
+            Some(before) => before.set_next(link.next()),
+            None => ends.head = link.next(),
+        }
+        match self.links.get_mut(link.next() as usize) {
+            Some(after) => after.set_prev(link.prev()),
+            None => ends.tail = link.prev(),
+        }
+        self.links[slot.index()] = FREE;
+        self.members -= 1;
+        heads.members = heads.members.wrapping_sub(1);
+        true
+    }
+
+    /// Ends a slot's membership, and takes it out of the list it may still be in. `false` if it was no member.
     pub fn release(&mut self, heads: &mut Heads, slot: SlotId) -> bool {
         let mut order = self.of(heads);
         let Some(link) = order.member(slot) else { return false };
@@ -203,7 +226,7 @@ impl Order<'_> {
     /// The last slot of a list.
     #[inline]
     pub fn back(&self, list: u8) -> Option<SlotId> {
-        self.heads.list(list).and_then(|ends| some(ends.tail))
+        self.heads.back(list)
     }
 
     /// The neighbour of a linked member towards the back.
@@ -224,7 +247,7 @@ impl Order<'_> {
     /// How many slots a list links.
     #[inline]
     pub fn len(&self, list: u8) -> usize {
-        self.heads.list(list).map_or(0, |ends| ends.len as usize)
+        self.heads.len(list)
     }
 
     /// Whether no list links any slot.

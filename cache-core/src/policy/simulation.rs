@@ -121,7 +121,10 @@ impl Shard {
             *entry = Entry { key, hash, heat: Cell::new(0) };
         }
         self.index.insert(key, slot);
-        self.policy.enter(&mut self.orders, &mut self.heads, slot, hash, 1);
+        let (orders, heads) = (&mut self.orders, &mut self.heads);
+        if !self.policy.quick_enter(orders, heads, slot, hash) {
+            self.policy.enter(orders, heads, slot, hash, 1);
+        }
         false
     }
 
@@ -153,9 +156,14 @@ impl Shard {
 
     /// Makes room, and gives the slot that is free then. A guarded policy of a full domain always names a member.
     fn evict(&mut self) -> SlotId {
-        let mut order = self.orders.of(&mut self.heads);
-        let Some(slot) = self.policy.victim(&mut order, &Heat::new(&self.slots)) else { return self.fresh() };
-        self.policy.leave(&mut self.orders, &mut self.heads, slot);
+        let quick = self.policy.quick_victim(&self.heads, &self.slots);
+        let victim = quick
+            .or_else(|| self.policy.victim(&mut self.orders.of(&mut self.heads), &Heat::new(&self.slots)));
+        let Some(slot) = victim else { return self.fresh() };
+        let (orders, heads) = (&mut self.orders, &mut self.heads);
+        if !self.policy.quick_leave(orders, heads, slot) {
+            self.policy.leave(orders, heads, slot);
+        }
         if let Some(entry) = self.slots.0.get(slot.index()) {
             self.index.remove(&entry.key);
         }
