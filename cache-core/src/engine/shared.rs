@@ -23,6 +23,10 @@ use crate::sync::{Arc, AtomicU32, AtomicU64, Weak};
 /// Up to so many entries a region is in one shard, and its order exact.
 const EXACT: u64 = 1024;
 
+/// What a shard has to have for itself at least: so many entries, or so many bytes.
+const LEAST_ENTRIES: u64 = 512;
+const LEAST_BYTES: u64 = 640 << 10;
+
 /// Everything an engine is made from. All of it has been checked.
 pub struct EngineConfig {
     /// The levels of the cache.
@@ -260,27 +264,34 @@ impl Engine {
         self.upkeep.note_deadline(deadline);
     }
 
-    /// How many shards a region gets: one while the order has to be exact, several where threads may meet.
+    /// How many shards a region gets: one while the order has to be exact, several where threads may meet. Fewer in a small
+    /// cache, so that what a shard keeps for itself is little beside its entries.
     pub(crate) fn shards_for(&self, max_per_scope: Option<u64>) -> usize {
-        let most = self.limits.max_entries().or(self.limits.max_weight()).unwrap_or(u64::MAX);
-        if most <= EXACT {
+        let [entries, weight] = [self.limits.max_entries(), self.limits.max_weight()];
+        if entries.or(weight).unwrap_or(u64::MAX) <= EXACT {
             return 1;
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let wanted = (8 * cores).next_power_of_two().clamp(8, 128);
-        let fit = usize::try_from(most / 512).unwrap_or(usize::MAX).max(1);
-        if max_per_scope.is_some() { wanted } else { wanted.min(prev_power_of_two(fit)) }
+        // Nobody knows what is counted in weights. Below so many shards' worth of bytes it may be anything.
+        let by_weight =
+            weight.map(|most| (most / LEAST_BYTES).max(most.min(LEAST_ENTRIES * 8) / LEAST_ENTRIES));
+        let fit = entries.map(|most| most / LEAST_ENTRIES).or(by_weight).unwrap_or(u64::MAX);
+        let fit = usize::try_from(fit).map_or(wanted, |fit| fit.clamp(1, wanted));
+        if max_per_scope.is_some() { wanted } else { prev_power_of_two(fit) }
     }
 
-    /// Slots that each of so many shards needs at most, if a bound says so for entries of this mean weight; 0 if not.
-    pub(crate) fn expected_in(&self, shards: usize, mean_weight: u64) -> u32 {
-        let by_weight = self.limits.max_weight().map(|most| most / mean_weight.max(1));
-        let by_weight = by_weight.filter(|_| mean_weight > 0);
-        let bounds = [self.limits.max_entries(), by_weight];
+    /// Slots that each of so many shards needs at most, if a bound says so for entries as heavy as those held; 0 if not.
+    pub(crate) fn expected_in(&self, shards: usize, entries: u64, weight: u64) -> u32 {
+        // Whole numbers all along: a mean weight rounded up would be too few slots, of small entries.
+        let by_weight = |most: u64| u128::from(most) * u128::from(entries) / u128::from(weight.max(1));
+        let by_weight = self.limits.max_weight().filter(|_| weight > 0).map(by_weight);
+        let bounds = [self.limits.max_entries().map(u128::from), by_weight];
         let Some(most) = bounds.into_iter().flatten().min() else { return 0 };
+        let share = most / shards as u128;
         // Shares differ by chance, and some slots wait for readers to pass.
-        let share = most / shards as u64;
-        u32::try_from(share + share / 64 + 128).unwrap_or(0)
+        let chance = if shards == 1 { 0 } else { share.isqrt() * 3 };
+        u32::try_from(share + chance + (share / 64).min(64) + 8).unwrap_or(0)
     }
 
     /// Changes the bounds, and evicts down to them. Locks one shard at a time.

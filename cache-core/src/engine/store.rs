@@ -85,7 +85,7 @@ impl<K: Key, V: Value> Store<K, V> {
             exact: shards == 1 || separate,
             hot: if plain { u32::from(sample.heat_limit()) << 8 } else { 1 << 16 },
         };
-        let expected = if separate { 0 } else { engine.expected_in(shards, 0) };
+        let expected = if separate { 0 } else { engine.expected_in(shards, 0, 0) };
         let counters = Arc::default();
         let shard = |_| Shard::new(expected, Books::new(engine.policy(), Arc::clone(&setup), separate));
         Self {
@@ -308,9 +308,10 @@ impl<K: Key, V: Value> Store<K, V> {
     /// Tells a shard how many entries are to come.
     #[cold]
     pub(super) fn tell_expected(&self, engine: &Engine, shard: &mut LockedShard<'_, K, V>) {
-        let entries = self.entries.load(Relaxed).max(1).unsigned_abs();
-        let mean = self.weight.load(Relaxed).unsigned_abs().div_ceil(entries);
-        shard.expect_entries(engine.expected_in(self.shards.len(), mean));
+        // Counts that others are changing may for a moment be below zero.
+        let [entries, weight] =
+            [&self.entries, &self.weight].map(|held| held.load(Relaxed).max(0).unsigned_abs());
+        shard.expect_entries(engine.expected_in(self.shards.len(), entries, weight));
     }
 
     /// One entry more, of this weight.

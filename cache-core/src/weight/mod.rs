@@ -42,16 +42,25 @@ pub const fn allocated(bytes: usize) -> usize {
     if block < LEAST { LEAST } else { block }
 }
 
-/// What the cache keeps for an entry beside its key and value: header, weight, and its places in the index, the order and the
-/// policy's memory. Bytes. A deadline adds nothing.
+/// What the cache keeps for an entry beside its key and value: header, its places in the index, the order and the policy's
+/// memory, and what of all that stays free. Bytes. A deadline adds nothing. The weight itself is kept only where entries may
+/// differ: where key or value has something to drop.
 pub const fn entry_overhead<K, V>() -> usize {
     let padding = size_of::<(K, V)>() - size_of::<K>() - size_of::<V>();
-    SLOT + padding
+    let weight = if std::mem::needs_drop::<(K, V)>() { WEIGHT } else { 0 };
+    let slot = SLOT + weight + padding;
+    slot + (slot + size_of::<K>() + size_of::<V>()) / SPARE
 }
 
-/// A slot without key and value. By layout: header 16, index 8, order 8, weight 8, the default policy's counts and ghosts 7;
-/// what tables keep free makes up the rest, measured by `tests/weights.rs`.
-const SLOT: usize = 58;
+/// A slot without key, value and weight. By layout: header 16, index 8, order 8, the default policy's counts and ghosts 7; what a
+/// shard has once makes up the rest, measured by `tests/weights.rs`.
+const SLOT: usize = 40;
+
+/// What is kept of a weight.
+const WEIGHT: usize = 8;
+
+/// Of so many slots one is free: shares of shards differ by chance.
+const SPARE: usize = 32;
 
 /// The weight of an entry in bytes: key, value, what they own, and [`entry_overhead`]. Saturates.
 pub fn entry_bytes<K: HeapSize, V: HeapSize>(key: &K, value: &V) -> u64 {

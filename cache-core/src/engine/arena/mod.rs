@@ -637,8 +637,13 @@ impl<K, V> Reader<K, V> {
         let (mut buckets, mut crowd) = (old.buckets(), old.crowd());
         // A full table gets more buckets. One with room elsewhere had bad luck, or has many keys of one hash.
         if state.len >= buckets * FILL || (crowd * 8 >= buckets && state.len >= buckets * FILL / 2) {
-            let wanted = (state.expected as usize).div_ceil(FILL);
-            buckets = if wanted > buckets && wanted <= buckets * 2 { wanted } else { buckets * 2 };
+            let (wanted, full) = ((state.expected as usize).div_ceil(FILL), state.len >= buckets * FILL);
+            buckets += match wanted {
+                _ if wanted > buckets && wanted <= buckets * 2 => wanted - buckets,
+                // What is expected is not exceeded by much, so in small steps.
+                _ if full && wanted <= buckets && buckets < wanted + wanted / 2 => buckets / 16 + 1,
+                _ => buckets,
+            };
         } else {
             crowd = (crowd * 2).max(16);
         }
@@ -678,7 +683,7 @@ impl<K, V> Reader<K, V> {
             numbers.min(missing)
         } else if first_of(segment.saturating_sub(BEYOND)) < state.expected {
             // What is expected is not exceeded by much, so in small steps.
-            numbers.min(256)
+            numbers.min((state.expected / 16).clamp(16, 256))
         } else {
             // It was too little, as when the capacity was raised: segments are few, so twice as many each time.
             numbers.min(state.allocated.iter().sum::<u32>().max(256))
