@@ -6,6 +6,7 @@
 
 use std::hint::black_box;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::contenders::{Contender, Quick, Strata};
 use crate::draw::{Rng, mix};
@@ -15,6 +16,9 @@ use crate::run::Run;
 const ENTRIES: usize = 10_000;
 const FEW: u64 = 20_000;
 const MANY: u64 = 220_000;
+
+/// How long the program rests between its set-up and what is counted.
+const SETTLE: Duration = Duration::from_millis(30);
 
 pub fn rows(run: &mut Run) {
     let row = "instructions-u64-hit";
@@ -55,6 +59,8 @@ fn hits<C: Contender<u64, u64>>(count: u64) {
     let mut rng = Rng::new(81);
     let drawn = std::iter::repeat_with(|| mix(rng.below(ENTRIES) as u64));
     let keys: Vec<u64> = drawn.filter(|key| cache.get(key).is_some()).take(1 << 14).collect();
+    // The thread that tells the time starts with the first hits and has to get the processor before it is of use.
+    std::thread::sleep(SETTLE);
     for turn in 0..count {
         black_box(cache.get(&keys[turn as usize & (keys.len() - 1)]));
     }
@@ -68,7 +74,7 @@ fn of_one(contender: &str) -> Option<f64> {
 /// Instructions of a whole run.
 fn counted(contender: &str, hits: u64) -> Option<f64> {
     let program = std::env::current_exe().ok()?;
-    let valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
+    let valgrind = ["valgrind", "--fair-sched=yes", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
     let perf = ["perf", "stat", "-x,", "-e", "instructions:u"];
     [&valgrind[..], &perf[..]].iter().find_map(|command| {
         let output = Command::new(command[0])
