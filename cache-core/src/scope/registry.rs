@@ -112,8 +112,9 @@ impl Registry {
 
     /// The entries and the weight charged to the present root.
     pub fn total(&self) -> (u64, u64) {
-        let root = self.root.load();
-        (root.entries(), root.weight())
+        let pin = epoch::pin();
+        let root = self.root.load(&pin);
+        root.map_or((0, 0), |root| (root.entries(), root.weight()))
     }
 
     /// Moves whenever a detachment completes. What was found live after this was read stays live while it does not move.
