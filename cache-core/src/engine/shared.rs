@@ -187,12 +187,6 @@ impl Engine {
         generation
     }
 
-    /// As [`generation`](Self::generation); the bits above are zero.
-    #[inline]
-    pub(crate) fn generation_word(&self) -> u32 {
-        self.generation.load(Relaxed)
-    }
-
     /// Counts a write in a shard, and answers the generation it belongs to.
     pub(super) fn tick<K, V: Send + Sync + 'static>(&self, books: &mut Books<K, V>) -> u8 {
         let most = self.limits.max_entries().unwrap_or(EXACT * 16);

@@ -24,7 +24,7 @@ use crate::policy::{EvictionPolicy as _, Guarded, Touches};
 use crate::scope::Node;
 use crate::stats::tally::{self, Tag};
 use crate::stats::{Counters, Event};
-use crate::sync::{Arc, Weak};
+use crate::sync::{Arc, AtomicU32, Weak};
 
 /// Slots visited, or entries removed, during one hold of a shard's lock.
 pub(super) const SLICE: usize = 128;
@@ -49,14 +49,15 @@ pub struct Store<K, V> {
 }
 
 /// What the policy wants of a hit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Hits {
     heat_limit: u8,
     touches: Touches,
     /// The order has to be exact: the whole region is in one shard, or all entries of a scope with a limit.
     exact: bool,
-    /// The limit times 256; or more, where a hit leaves more than heat and age in the entry.
-    hot: u32,
+    /// The limit times 256, and a late generation: what an entry looks like in which a use would leave no trace. More than
+    /// sixteen bits where a hit leaves more than heat and age.
+    hot: AtomicU32,
 }
 
 /// The hash of a scope's path and a key: its low half is kept by entries, its high half chooses the shard.
@@ -83,7 +84,7 @@ impl<K: Key, V: Value> Store<K, V> {
             heat_limit: sample.heat_limit(),
             touches: sample.touches(),
             exact: shards == 1 || separate,
-            hot: if plain { u32::from(sample.heat_limit()) << 8 } else { 1 << 16 },
+            hot: AtomicU32::new(if plain { u32::from(sample.heat_limit()) << 8 } else { 1 << 16 }),
         };
         let expected = if separate { 0 } else { engine.expected_in(shards, 0, 0) };
         let counters = Arc::default();
@@ -127,11 +128,17 @@ impl<K: Key, V: Value> Store<K, V> {
         if !state.is_ahead_of(self.face.load(Acquire)) {
             return None;
         }
-        if !state.is_used(self.hits.hot, engine.generation_word()) {
-            if self.hits.hot >> 16 != 0 {
+        let hot = self.hits.hot.load(Relaxed);
+        if !state.looks_like(hot) {
+            if hot >> 16 != 0 {
                 return None;
             }
-            entry.header().note_use(state, self.hits.heat_limit, engine.generation());
+            let generation = engine.generation();
+            entry.header().note_use(state, self.hits.heat_limit, generation);
+            let now = u32::from(self.hits.heat_limit) << 8 | u32::from(generation);
+            if now != hot {
+                self.hits.hot.store(now, Relaxed);
+            }
         }
         tally::try_count(self.tag, node.tag(), Event::Hit).then(|| entry.value().clone())
     }

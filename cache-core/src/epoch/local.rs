@@ -13,6 +13,8 @@ use shuttle::{lazy_static, thread_local};
 
 use super::barrier;
 use super::domain::{Domain, Stamp};
+#[cfg(not(any(shuttle, loom)))]
+use super::record::NOBODYS;
 use super::record::Record;
 pub use super::record::{Glimpse, Pin};
 
@@ -26,7 +28,7 @@ lazy_static! {
 
 #[cfg(not(any(shuttle, loom)))]
 thread_local! {
-    static MINE: Cell<Option<&'static Record>> = const { Cell::new(None) };
+    static MINE: Cell<&'static Record> = const { Cell::new(&NOBODYS) };
     static LEAVER: Leaver = const { Leaver };
 }
 
@@ -49,13 +51,25 @@ impl Drop for Leaver {
     }
 }
 
+#[cfg(not(any(shuttle, loom)))]
 #[inline]
+pub(super) fn mine() -> Option<&'static Record> {
+    Some(MINE.get()).filter(|&mine| !std::ptr::eq(mine, &raw const NOBODYS))
+}
+
+#[cfg(not(any(shuttle, loom)))]
+fn keep(record: Option<&'static Record>) {
+    MINE.set(record.unwrap_or(&NOBODYS));
+}
+
+#[cfg(any(shuttle, loom))]
 pub(super) fn mine() -> Option<&'static Record> {
     MINE.try_with(Cell::get).ok().flatten()
 }
 
+#[cfg(any(shuttle, loom))]
 fn keep(record: Option<&'static Record>) {
-    // Only explored threads can have lost the cell; they take a record at each pin then.
+    // An explored thread can have lost the cell; it takes a record at each pin then.
     let _ = MINE.try_with(|mine| mine.set(record));
 }
 
@@ -102,7 +116,10 @@ fn pin_beside() -> Pin {
 /// Pins the calling thread, if it was pinned before and is not now.
 #[inline]
 pub fn glimpse() -> Option<Glimpse> {
-    mine()?.glimpse(DOMAIN.epoch())
+    #[cfg(not(any(shuttle, loom)))]
+    return MINE.get().glimpse(DOMAIN.epoch());
+    #[cfg(any(shuttle, loom))]
+    return mine()?.glimpse(DOMAIN.epoch());
 }
 
 /// How many records there are, for tests.

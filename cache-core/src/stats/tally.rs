@@ -106,7 +106,7 @@ type Whom<'a> = (Option<&'a Arc<Counters>>, Option<&'a Arc<ScopeStats>>);
 #[inline]
 pub fn count_up(region: Option<&Arc<Counters>>, scope: Option<&Arc<ScopeStats>>, event: Event) -> u32 {
     #[cfg(not(any(shuttle, loom)))]
-    if let Some(record) = MINE.get() {
+    if let Some(record) = mine() {
         return record.count((region, scope), event);
     }
     count_first((region, scope), event);
@@ -133,7 +133,7 @@ impl Tag {
 #[inline]
 pub(crate) fn try_count(region: Tag, scope: Tag, event: Event) -> bool {
     #[cfg(not(any(shuttle, loom)))]
-    return MINE.get().is_some_and(|record| record.try_count(region, scope, event));
+    return MINE.get().try_count(region, scope, event);
     #[cfg(any(shuttle, loom))]
     return region.address == scope.address && event == Event::Hit;
 }
@@ -142,7 +142,7 @@ pub(crate) fn try_count(region: Tag, scope: Tag, event: Event) -> bool {
 #[inline]
 pub(crate) fn try_count_two(region: Tag, scope: Tag, events: [Event; 2]) -> bool {
     #[cfg(not(any(shuttle, loom)))]
-    return MINE.get().is_some_and(|record| record.try_count_two(region, scope, events));
+    return MINE.get().try_count_two(region, scope, events);
     #[cfg(any(shuttle, loom))]
     return region.address == scope.address && events[0] == events[1];
 }
@@ -160,7 +160,7 @@ fn count_first(whom: Whom<'_>, event: Event) {
     #[cfg(not(any(shuttle, loom)))]
     if LEAVER.try_with(|_| ()).is_ok() {
         let record = ROLL.enter();
-        MINE.set(Some(record));
+        MINE.set(record);
         record.count(whom, event);
         return;
     }
@@ -188,8 +188,19 @@ static ROLL: Roll = Roll { records: RwLock::new(Vec::new()), idle: Mutex::new(Ve
 #[cfg(not(any(shuttle, loom)))]
 thread_local! {
     /// The thread's record. The cell has no destructor, so that it costs one load.
-    static MINE: StdCell<Option<&'static Record>> = const { StdCell::new(None) };
+    static MINE: StdCell<&'static Record> = const { StdCell::new(&NOBODYS) };
     static LEAVER: Leaver = const { Leaver };
+}
+
+/// The record of threads that have none: no pair has a cell there, so that a quick count needs no look of its own at
+/// whether there is one.
+#[cfg(not(any(shuttle, loom)))]
+static NOBODYS: Record = Record::empty();
+
+#[cfg(not(any(shuttle, loom)))]
+#[inline]
+fn mine() -> Option<&'static Record> {
+    Some(MINE.get()).filter(|&mine| !std::ptr::eq(mine, &raw const NOBODYS))
 }
 
 /// Settles, and gives the record back, when its thread ends.
@@ -199,7 +210,8 @@ struct Leaver;
 #[cfg(not(any(shuttle, loom)))]
 impl Drop for Leaver {
     fn drop(&mut self) {
-        if let Some(record) = MINE.take() {
+        if let Some(record) = mine() {
+            MINE.set(&NOBODYS);
             ROLL.leave(record);
         }
     }
@@ -266,7 +278,7 @@ const NOBODY: usize = 1;
 struct Record {
     cells: [Cell; CELLS],
     /// Who the cells belong to.
-    owners: Mutex<Box<[Owner]>>,
+    owners: Mutex<Vec<Owner>>,
     /// Events without a cell; written by the record's thread.
     strays: AtomicU32,
 }
@@ -314,6 +326,16 @@ const fn place_of(address: usize) -> usize {
 }
 
 impl Cell {
+    #[cfg(not(any(shuttle, loom)))]
+    const fn new() -> Self {
+        Self {
+            region: AtomicUsize::new(NOBODY),
+            scope: AtomicUsize::new(0),
+            counts: [const { AtomicU32::new(0) }; Event::ALL.len()],
+        }
+    }
+
+    #[cfg(any(shuttle, loom))]
     fn new() -> Self {
         Self {
             region: AtomicUsize::new(NOBODY),
@@ -363,6 +385,16 @@ impl Cell {
 }
 
 impl Record {
+    /// Without owners; nobody may take a cell over.
+    #[cfg(not(any(shuttle, loom)))]
+    const fn empty() -> Self {
+        Self {
+            cells: [const { Cell::new() }; CELLS],
+            owners: Mutex::new(Vec::new()),
+            strays: AtomicU32::new(0),
+        }
+    }
+
     fn new() -> Self {
         Self {
             cells: std::array::from_fn(|_| Cell::new()),

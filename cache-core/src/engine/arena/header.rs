@@ -64,11 +64,10 @@ impl State {
         Self::new(self.deadline(), self.heat(), age)
     }
 
-    /// Whether a use in a generation would leave no trace: heat at this limit, which comes times 256, and age. Never for a
-    /// larger limit than there is.
+    /// Whether heat times 256 and age come to this.
     #[inline]
-    pub(in crate::engine) fn is_used(self, limit: u32, generation: u32) -> bool {
-        self.0 as u32 & 0xffff == limit | generation
+    pub(in crate::engine) fn looks_like(self, heat_and_age: u32) -> bool {
+        self.0 as u32 & 0xffff == heat_and_age
     }
 }
 
@@ -200,8 +199,9 @@ mod tests {
             header.refresh(!age);
             header.put_off(later);
             prop_assert_eq!(parts(&header), (3, 4, later, warmed, !age));
-            prop_assert_eq!(header.state().is_used(u32::from(warmed) << 8, u32::from(!age)), true);
-            prop_assert_eq!(header.state().is_used(u32::from(warmed) << 8, u32::from(age)), false);
+            let look = u32::from(warmed) << 8 | u32::from(!age);
+            prop_assert!(header.state().looks_like(look) && !header.state().looks_like(look ^ 1));
+            prop_assert!(!header.state().looks_like(look | 1 << 16));
             header.note_use(header.state(), limit, age);
             let used = if warmed < limit { warmed + 1 } else { warmed };
             prop_assert_eq!(parts(&header), (3, 4, later, used, age));
