@@ -33,21 +33,14 @@ pub struct IdText<'a>(Repr<'a>);
 /// Bytes that move as words. Those behind the text are 0.
 #[derive(Clone, Copy)]
 #[repr(align(8))]
-struct Bytes([u8; INLINE]);
+struct Bytes<const MOST: usize>([u8; MOST]);
 
-impl Bytes {
+impl<const MOST: usize> Bytes<MOST> {
     /// A text of up to so many bytes.
     #[inline]
     fn of(text: &[u8]) -> Self {
-        let mut bytes = [0; INLINE];
-        if text.len() <= SHORT {
-            // The commonest ones: without a call.
-            let [one, other] = text::words(text);
-            bytes[..8].copy_from_slice(&one.to_le_bytes());
-            bytes[8..SHORT].copy_from_slice(&other.to_le_bytes());
-        } else {
-            bytes[..text.len()].copy_from_slice(text);
-        }
+        let mut bytes = [0; MOST];
+        bytes[..text.len()].copy_from_slice(text);
         Self(bytes)
     }
 
@@ -60,14 +53,36 @@ impl Bytes {
 #[derive(Clone)]
 enum Repr<'a> {
     Borrowed(&'a str),
-    /// The first `len` bytes are UTF-8: they are only ever copied from whole texts.
+    /// The commonest ones, as two words. Here and below the first `len` bytes are UTF-8: they are only ever copied from
+    /// whole texts.
+    Short {
+        len: u8,
+        bytes: Bytes<SHORT>,
+    },
+    /// Longer than `SHORT`.
     Inline {
         len: u8,
-        bytes: Bytes,
+        bytes: Bytes<INLINE>,
     },
-    /// All the bytes of another id's `Inline`.
+    /// All the bytes of another id's `Short` or `Inline`.
     InlineOf(&'a [u8]),
     Owned(Box<str>),
+}
+
+impl Repr<'_> {
+    /// A text of up to `INLINE` bytes.
+    #[inline]
+    fn inline(text: &[u8]) -> Self {
+        let len = text.len() as u8;
+        if text.len() > SHORT {
+            return Self::Inline { len, bytes: Bytes::of(text) };
+        }
+        let [one, other] = text::words(text).map(u64::to_le_bytes);
+        let mut bytes = [0; SHORT];
+        bytes[..8].copy_from_slice(&one);
+        bytes[8..].copy_from_slice(&other);
+        Self::Short { len, bytes: Bytes(bytes) }
+    }
 }
 
 impl<'a> IdText<'a> {
@@ -83,8 +98,7 @@ impl<'a> IdText<'a> {
         // The sink never fails; a `Display` that does leaves what it wrote so far.
         let _ = write!(sink, "{value}");
         Self(match sink {
-            // At most `INLINE`, which fits a byte.
-            Sink::Inline { len, bytes } => Repr::Inline { len: len as u8, bytes: Bytes(bytes) },
+            Sink::Inline { len, bytes } => Repr::inline(&bytes[..len]),
             Sink::Spilled(text) => Repr::Owned(text.into_boxed_str()),
         })
     }
@@ -92,20 +106,21 @@ impl<'a> IdText<'a> {
     /// A number in decimal, as `Display` writes it: the commonest id, without the machinery of formatting.
     #[inline]
     fn decimal(mut number: u64) -> Self {
-        let mut bytes = [0; INLINE];
-        let len = number.checked_ilog10().map_or(1, |log| log + 1) as u8;
-        for place in bytes[..usize::from(len)].iter_mut().rev() {
+        // The largest has 20 digits.
+        let mut bytes = [0; 20];
+        let len = number.checked_ilog10().map_or(1, |log| log + 1) as usize;
+        for place in bytes[..len].iter_mut().rev() {
             *place = b'0' + (number % 10) as u8;
             number /= 10;
         }
-        Self(Repr::Inline { len, bytes: Bytes(bytes) })
+        Self(Repr::inline(&bytes[..len]))
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Repr::Borrowed(text) => text,
-            Repr::Inline { .. } | Repr::InlineOf(_) => std::str::from_utf8(self.as_bytes())
+            Repr::Short { .. } | Repr::Inline { .. } | Repr::InlineOf(_) => std::str::from_utf8(self.as_bytes())
                 .expect("an inline id is copied from whole texts, so it is UTF-8"),
             Repr::Owned(text) => text,
         }
@@ -116,6 +131,7 @@ impl<'a> IdText<'a> {
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Repr::Borrowed(text) => text.as_bytes(),
+            Repr::Short { len, bytes } => &bytes.0[..usize::from(*len)],
             Repr::Inline { len, bytes } => &bytes.0[..usize::from(*len)],
             Repr::InlineOf(bytes) => bytes,
             Repr::Owned(text) => text.as_bytes(),
@@ -126,6 +142,7 @@ impl<'a> IdText<'a> {
     #[inline(always)]
     pub(super) fn brief(&self) -> Brief {
         match &self.0 {
+            Repr::Short { len, bytes } => Brief::new(usize::from(*len), bytes.words()),
             Repr::Inline { len, bytes } => Brief::new(usize::from(*len), bytes.words()),
             Repr::Borrowed(_) | Repr::InlineOf(_) | Repr::Owned(_) => Brief::of(self.as_bytes()),
         }
@@ -136,7 +153,7 @@ impl<'a> IdText<'a> {
     pub(super) fn reborrow(&self) -> IdText<'_> {
         IdText(match &self.0 {
             Repr::Borrowed(text) => Repr::Borrowed(text),
-            Repr::Inline { len, bytes } => Repr::InlineOf(&bytes.0[..usize::from(*len)]),
+            Repr::Short { .. } | Repr::Inline { .. } => Repr::InlineOf(self.as_bytes()),
             Repr::InlineOf(bytes) => Repr::InlineOf(bytes),
             Repr::Owned(text) => Repr::Borrowed(text),
         })
@@ -145,12 +162,12 @@ impl<'a> IdText<'a> {
     /// The same text without a borrow; no allocation up to 40 bytes.
     #[inline]
     pub fn into_owned(self) -> IdText<'static> {
-        let inline = |text: &[u8]| Repr::Inline { len: text.len() as u8, bytes: Bytes::of(text) };
         IdText(match self.0 {
-            Repr::Borrowed(text) if text.len() <= INLINE => inline(text.as_bytes()),
+            Repr::Borrowed(text) if text.len() <= INLINE => Repr::inline(text.as_bytes()),
             Repr::Borrowed(text) => Repr::Owned(text.into()),
+            Repr::Short { len, bytes } => Repr::Short { len, bytes },
             Repr::Inline { len, bytes } => Repr::Inline { len, bytes },
-            Repr::InlineOf(bytes) => inline(bytes),
+            Repr::InlineOf(bytes) => Repr::inline(bytes),
             Repr::Owned(text) => Repr::Owned(text),
         })
     }

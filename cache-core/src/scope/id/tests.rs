@@ -37,14 +37,16 @@ fn longest_integers_fit_the_stack() {
 
 #[test]
 fn owned_text_is_inline_up_to_forty_bytes_and_whole_beyond() {
-    for length in [0, 1, 39, 40, 41, 2000] {
+    let is_inline = |id: &IdText<'_>| matches!(id.0, Repr::Short { .. } | Repr::Inline { .. });
+    for length in [0, 1, 7, 8, 15, 16, 17, 39, 40, 41, 2000] {
         let given = "ü".repeat(length / 2) + &"x".repeat(length % 2);
         let kept = IdText::borrowed(&given).into_owned();
         assert_eq!(kept.as_str(), given);
-        assert_eq!(matches!(kept.0, Repr::Inline { .. }), length <= INLINE);
+        assert_eq!(is_inline(&kept), length <= INLINE);
+        assert_eq!(kept.brief(), Brief::of(given.as_bytes()));
         let shown = IdText::display(&given);
         assert_eq!(shown.as_str(), given);
-        assert_eq!(matches!(shown.0, Repr::Inline { .. }), length <= INLINE);
+        assert_eq!(is_inline(&shown), length <= INLINE);
     }
 }
 

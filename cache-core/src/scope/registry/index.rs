@@ -48,8 +48,8 @@ impl Key<'_> {
 pub(super) struct Index {
     seeds: Seeds,
     /// Apart from the locks, which are written by who only takes a hold.
-    tables: Box<[Slot<Table>]>,
-    books: Box<[RwLock<Books>]>,
+    tables: Box<[Slot<Table>; SHARDS]>,
+    books: Box<[RwLock<Books>; SHARDS]>,
 }
 
 /// What the places of a table are used for.
@@ -133,8 +133,8 @@ impl Index {
     pub(super) fn new(state: &RandomState) -> Self {
         Self {
             seeds: Seeds::new(state),
-            tables: (0..SHARDS).map(|_| Slot::new(None)).collect(),
-            books: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            tables: Box::new(std::array::from_fn(|_| Slot::new(None))),
+            books: Box::new(std::array::from_fn(|_| RwLock::default())),
         }
     }
 
