@@ -149,6 +149,9 @@ fn check_detachments_of(nodes: fn(&World) -> Vec<Arc<Node>>) {
             let held = anchor.find(&world.registry);
             let moved = world.registry.word() > 0;
             let found = world.registry.find(&scope!(org = 1, user = 2), "test").unwrap();
+            let moved_before = world.registry.word() > 0;
+            let looked = look(&world.registry, 2);
+            assert!(looked != Some(world.user.id()) || !moved_before, "looked up after the word moved");
             let gone = |node: Option<Arc<Node>>| node.is_none_or(|node| node.id() != world.user.id());
             assert!(gone(held) || !over, "read after it was gone");
             assert!(gone(found) || !moved, "found after the word moved");
@@ -158,10 +161,80 @@ fn check_detachments_of(nodes: fn(&World) -> Vec<Arc<Node>>) {
     check_gone(&world, &anchor);
 }
 
+/// The id of a user's node, looked up without a lock.
+fn look(registry: &Registry, user: u64) -> Option<u64> {
+    let place = scope!(org = 1, user = user);
+    registry.with(&crate::epoch::pin(), &place, "test", |node| node.map(Node::id)).unwrap()
+}
+
+/// Nothing is locked by who looks: what somebody holds is found whatever happens beside it, and what is found stays what
+/// it is while the thread is pinned.
+#[test]
+fn look_ups_against_creation_detachment_and_collection_find_what_is_held_and_only_that() {
+    explore(|| {
+        let registry = Arc::new(Registry::new(ScopeTree::default(), TrackedLevels::First));
+        let held = registry.find_or_create(&scope!(org = 1, user = 2), "test").unwrap();
+        let (creator, detacher, collector) = (registry.clone(), registry.clone(), registry.clone());
+        let readers = [2, 3].map(|user| -> Box<dyn FnOnce() + Send> {
+            let (registry, held) = (registry.clone(), held.clone());
+            Box::new(move || {
+                for _ in 0..2 {
+                    assert_eq!(look(&registry, 2), Some(held.id()), "somebody holds it");
+                    let place = scope!(org = 1, user = user);
+                    let seen = |node: Option<&Node>| {
+                        let Some(node) = node else { return };
+                        let number = node.number();
+                        thread::yield_now();
+                        // The number of a node that is dropped goes to the next one.
+                        let other = registry.find_or_create(&scope!(org = 1, user = 7), "test").unwrap();
+                        assert_ne!(number, other.number(), "dropped under the reader");
+                        assert_eq!((node.text(), node.parent().unwrap().text()), (&*user.to_string(), "1"));
+                    };
+                    registry.with(&crate::epoch::pin(), &place, "test", seen).unwrap();
+                }
+            })
+        });
+        let others: [Box<dyn FnOnce() + Send>; 3] = [
+            Box::new(move || {
+                for user in [3, 4, 5, 3] {
+                    let node = creator.find_or_create(&scope!(org = 1, user = user), "test").unwrap();
+                    let found = look(&creator, user);
+                    assert!(found == Some(node.id()) || !node.is_live());
+                }
+            }),
+            Box::new(move || {
+                if let Some(node) = detacher.find(&scope!(org = 1, user = 3), "test").unwrap() {
+                    detacher.detach(&node);
+                    assert!(look(&detacher, 3) != Some(node.id()));
+                }
+            }),
+            Box::new(move || {
+                collector.collect_idle(usize::MAX);
+                collector.collect_idle(usize::MAX);
+            }),
+        ];
+        run(readers.into_iter().chain(others).collect());
+        assert_eq!(look(&registry, 2), Some(held.id()));
+        drop(held);
+        collect(&registry);
+        assert_eq!(registry.root().counts(), (0, 0));
+    });
+}
+
+/// Collects until nothing is left.
+fn collect(registry: &Registry) {
+    for _ in 0..20 {
+        crate::epoch::settle();
+        registry.collect_idle(usize::MAX);
+    }
+    assert!(registry.is_empty() && !registry.idle_work(), "{registry:?}");
+}
+
 fn check_gone(world: &World, anchor: &Anchor) {
     let gone = world.user.id();
     let found = world.registry.find(&scope!(org = 1, user = 2), "test").unwrap();
     assert!(found.is_none_or(|node| node.id() != gone), "found by its path");
+    assert!(look(&world.registry, 2) != Some(gone), "looked up by its path");
     assert!(anchor.find(&world.registry).is_none_or(|node| node.id() != gone), "found by its anchor");
     assert!(anchor.create(&world.registry).unwrap().id() != gone, "made by its anchor");
 }
@@ -210,8 +283,7 @@ fn collection_against_creation_never_takes_a_node_in_use() {
         run(users.into_iter().chain([collector]).collect());
         // Nobody holds anything: what is left is known to be left, and goes.
         assert!(world.is_empty() || world.idle_work());
-        world.collect_idle(usize::MAX);
-        assert!(world.is_empty(), "{world:?}");
+        collect(&world);
         assert_eq!(world.root().counts(), (0, 0));
     });
 }
@@ -238,10 +310,7 @@ fn collection_against_detachment_leaves_nothing_behind() {
                 c.collect_idle(usize::MAX);
             }),
         ]);
-        while registry.idle_work() {
-            registry.collect_idle(usize::MAX);
-        }
-        assert!(registry.is_empty(), "{registry:?}");
+        collect(&registry);
         assert_eq!(registry.root().counts(), (0, 0));
     });
 }

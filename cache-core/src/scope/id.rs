@@ -50,6 +50,17 @@ impl<const MOST: usize> Bytes<MOST> {
     }
 }
 
+impl Bytes<SHORT> {
+    #[inline]
+    fn of_words(words: [u64; 2]) -> Self {
+        let [one, other] = words.map(u64::to_le_bytes);
+        let mut bytes = [0; SHORT];
+        bytes[..8].copy_from_slice(&one);
+        bytes[8..].copy_from_slice(&other);
+        Self(bytes)
+    }
+}
+
 #[derive(Clone)]
 enum Repr<'a> {
     Borrowed(&'a str),
@@ -77,11 +88,7 @@ impl Repr<'_> {
         if text.len() > SHORT {
             return Self::Inline { len, bytes: Bytes::of(text) };
         }
-        let [one, other] = text::words(text).map(u64::to_le_bytes);
-        let mut bytes = [0; SHORT];
-        bytes[..8].copy_from_slice(&one);
-        bytes[8..].copy_from_slice(&other);
-        Self::Short { len, bytes: Bytes(bytes) }
+        Self::Short { len, bytes: Bytes::of_words(text::words(text)) }
     }
 }
 
@@ -106,9 +113,20 @@ impl<'a> IdText<'a> {
     /// A number in decimal, as `Display` writes it: the commonest id, without the machinery of formatting.
     #[inline]
     fn decimal(mut number: u64) -> Self {
+        if number < 100_000_000 {
+            // One word, the first digit lowest: the last one is known first.
+            let (mut word, mut len) = (0, 0);
+            loop {
+                word = word << 8 | u64::from(b'0') + number % 10;
+                (number, len) = (number / 10, len + 1);
+                if number == 0 {
+                    return Self(Repr::Short { len, bytes: Bytes::of_words([word, 0]) });
+                }
+            }
+        }
         // The largest has 20 digits.
         let mut bytes = [0; 20];
-        let len = number.checked_ilog10().map_or(1, |log| log + 1) as usize;
+        let len = number.ilog10() as usize + 1;
         for place in bytes[..len].iter_mut().rev() {
             *place = b'0' + (number % 10) as u8;
             number /= 10;

@@ -38,12 +38,13 @@ impl Registry {
         let Some(mut removed) = self.look_for_idle(budget) else {
             return 0;
         };
-        // Each time those that left let go of what is above them.
+        // Each time those that left let go of what is above them. Readers are waited for a little, and never for long.
+        let mut have_passed = true;
         for _ in 0..MAX_DEPTH {
-            if !self.collector.try_lock().is_some_and(|cursor| !cursor.leaving.is_empty()) {
+            if !have_passed || self.collector.try_lock().is_none_or(|cursor| cursor.leaving.is_empty()) {
                 break;
             }
-            epoch::advance();
+            have_passed = epoch::settle();
             let Some(mut cursor) = self.collector.try_lock() else { break };
             removed += self.let_go(&mut cursor);
         }

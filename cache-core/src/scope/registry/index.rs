@@ -323,3 +323,7 @@ impl<'i> Locked<'i> {
         self.slot.swap(Some(Arc::new(table)));
     }
 }
+
+#[cfg(test)]
+#[cfg(not(shuttle))]
+mod tests;
