@@ -138,8 +138,10 @@ impl<'a> IdText<'a> {
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Repr::Borrowed(text) => text,
-            Repr::Short { .. } | Repr::Inline { .. } | Repr::InlineOf(_) => std::str::from_utf8(self.as_bytes())
-                .expect("an inline id is copied from whole texts, so it is UTF-8"),
+            Repr::Short { .. } | Repr::Inline { .. } | Repr::InlineOf(_) => {
+                std::str::from_utf8(self.as_bytes())
+                    .expect("an inline id is copied from whole texts, so it is UTF-8")
+            }
             Repr::Owned(text) => text,
         }
     }

@@ -120,10 +120,15 @@ impl Registry {
     fn take_idle(&self, node: Arc<Node>) -> Option<Arc<Node>> {
         let text = node.id_text().clone();
         let (above, level) = node.key().map(|(above, level, _)| (above, level))?;
-        let id = node.id();
+        let (id, is_bare) = (node.id(), node.is_bare());
         // From here the index alone may hold it.
         drop(node);
-        self.index.take_idle(&self.index.key(above, level, (&text, text.brief())), id)
+        let idle = self.index.take_idle(&self.index.key(above, level, (&text, text.brief())), id);
+        if idle.is_none() && is_bare {
+            // A holder that goes silently, an old table or another child that leaves: to be looked at again.
+            self.shared.stir();
+        }
+        idle
     }
 
     /// Whether nodes wait for readers to pass, for tests.

@@ -138,7 +138,8 @@ impl World {
         assert_eq!(nodes, self.model.len());
         for (table, books) in self.index.tables.iter().zip(self.index.books.iter()) {
             if let Some(table) = table.load(&pin) {
-                let words = table.places.iter().filter(|place| place.word.load(Ordering::Relaxed) != 0).count();
+                let words =
+                    table.places.iter().filter(|place| place.word.load(Ordering::Relaxed) != 0).count();
                 assert_eq!(words, books.read().words);
                 assert!(words * 4 <= table.places.len() * 3, "look-ups need an end");
             }
