@@ -124,3 +124,54 @@ impl Limbo {
         self.past > 0
     }
 }
+
+#[cfg(all(test, not(any(shuttle, loom))))]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    /// Raises the epoch until so many slots have left; other tests of this process may be pinned for a moment.
+    fn leave(limbo: &mut Limbo, slots: usize) -> Vec<u32> {
+        let (began, mut left) = (Instant::now(), Vec::new());
+        while left.len() < slots {
+            assert!(began.elapsed() < Duration::from_secs(20), "slots stay: {left:?}");
+            epoch::advance();
+            left.extend((left.len()..slots).map_while(|_| limbo.pop()));
+            std::thread::yield_now();
+        }
+        left
+    }
+
+    #[test]
+    fn slots_leave_in_order_behind_a_stamp_that_is_past_and_never_without() {
+        let mut limbo = Limbo::new();
+        let pin = epoch::pin();
+        (0..20).for_each(|slot| limbo.push(slot, 8));
+        epoch::advance();
+        assert_eq!(limbo.pop(), None, "a reader is pinned since before");
+        drop(pin);
+        assert_eq!(leave(&mut limbo, 16), (0..16).collect::<Vec<_>>());
+        (0..3).for_each(|_| epoch::advance());
+        assert_eq!((limbo.pop(), limbo.len()), (None, 4), "four have no stamp");
+        limbo.stamp();
+        assert_eq!(leave(&mut limbo, 4), [16, 17, 18, 19]);
+        assert!(limbo.is_empty() && limbo.pop().is_none());
+    }
+
+    #[test]
+    fn slots_are_kept_in_order_while_their_ring_grows_and_turns() {
+        let mut limbo = Limbo::new();
+        let (mut next, mut first) = (0, 0);
+        for round in 0..40 {
+            for _ in 0..round % 7 * 3 + 1 {
+                limbo.push(next, 1 + round % 3);
+                next += 1;
+            }
+            limbo.stamp();
+            assert_eq!(limbo.iter().collect::<Vec<_>>(), (first..next).collect::<Vec<_>>());
+            let some = limbo.len() * 2 / 3;
+            assert_eq!(leave(&mut limbo, some), (first..first + some as u32).collect::<Vec<_>>());
+            first += some as u32;
+        }
+    }
+}
