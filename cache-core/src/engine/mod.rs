@@ -21,6 +21,7 @@ mod regions;
 mod regressions;
 mod removal;
 mod room;
+mod seat;
 mod shard;
 mod shared;
 mod space;

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::options::{Key, Value, Write};
 use super::removal::Removals;
-use super::shard::{Draft, LockedShard, Next, Terms};
+use super::seat::{Pays, Seat};
+use super::shard::{Draft, LockedShard, Terms};
 use super::store::{Store, short};
 use super::{Engine, Place, Spare};
 use crate::clock::{Deadline, Moment};
@@ -18,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::RemovalCause;
 use crate::flight::After;
 use crate::policy::SlotId;
-use crate::scope::{Charge, Node};
+use crate::scope::Node;
 use crate::stats::{Event, tally};
 use crate::sync::Arc;
 
@@ -57,20 +58,6 @@ impl Rest {
     }
 }
 
-/// The age of the next to go in a newcomer's own shard from which on that one pays for it, at once. `None` if there is room, or
-/// others have to be asked.
-pub(super) type Pays = Option<u8>;
-
-/// How a newcomer is charged.
-enum Seat {
-    /// By itself.
-    Own,
-    /// It has the place of one that left, of the same scope and weight.
-    Left,
-    /// Not: its scope is dead, and the charge is to be released.
-    Dead,
-}
-
 impl<K: Key, V: Value> Store<K, V> {
     /// Stores a value. Detaches the load that runs for the key; evicts what the capacity asks for.
     ///
@@ -85,7 +72,6 @@ impl<K: Key, V: Value> Store<K, V> {
             && let Some(pays) = self.who_pays(engine, &node, terms)
         {
             let rest = self.insert_under(engine, &pin, &node, &mut draft, pays);
-            drop(node);
             drop(pin);
             self.complete(engine, rest);
         } else {
@@ -134,11 +120,8 @@ impl<K: Key, V: Value> Store<K, V> {
         let (fate, tired) = {
             let mut shard = arena.lock();
             shard.prefetch_next();
-            let flights = &mut shard.books().flights;
-            if !flights.is_empty() {
-                let key = draft.as_ref().map(|draft| &draft.key);
-                let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key == Some(known);
-                flights.detach(hash, same, after.insert(After::new()));
+            if !shard.books().flights.is_empty() {
+                self.detach_load(&mut shard, node, hash, draft, after.insert(After::new()));
             }
             let fate = self.link(engine, &mut shard, node, hash, draft, pays, &mut removals);
             (fate, shard.is_tired())
@@ -152,6 +135,21 @@ impl<K: Key, V: Value> Store<K, V> {
             engine.registry().detach(node);
         }
         Rest::new(fate, hash, tired, over)
+    }
+
+    /// Detaches the load that runs for the key of a draft, if there is one.
+    #[cold]
+    fn detach_load(
+        &self,
+        shard: &mut LockedShard<'_, K, V>,
+        node: &Arc<Node>,
+        hash: u64,
+        draft: &Option<Draft<K, V>>,
+        after: &mut After<Arc<Node>, K>,
+    ) {
+        let key = draft.as_ref().map(|draft| &draft.key);
+        let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key == Some(known);
+        shard.books().flights.detach(hash, same, after);
     }
 
     /// Links a draft, or overwrites the value of its key, under the shard's lock; the draft is the caller's until no `Eq` can
@@ -182,13 +180,7 @@ impl<K: Key, V: Value> Store<K, V> {
             pays = pays.filter(|_| engine.is_full_for(node, weight));
         }
         let displaced = pays.and_then(|age| self.displace(engine, shard, node, weight, age, removals));
-        let seat = displaced.unwrap_or_else(|| match node.charge(weight) {
-            Charge::Live => {
-                self.grow_by(engine, weight);
-                Seat::Own
-            }
-            Charge::Dead => Seat::Dead,
-        });
+        let seat = displaced.unwrap_or_else(|| self.charge(engine, node, weight));
         if matches!(seat, Seat::Dead) {
             node.release(weight);
             return Fate::Dead;
@@ -213,125 +205,23 @@ impl<K: Key, V: Value> Store<K, V> {
         if self.options.idle.is_some() {
             shard.note_last(slot, last);
         }
-        if let Some(limit) = self.options.max_per_scope.filter(|&limit| shard.is_over(slot, limit)) {
+        if let Some(limit) = self.options.max_per_scope {
             self.keep_limit(engine, shard, slot, limit, removals);
         }
         if shard.books().has_fault() {
-            removals.note(shard.books().take_fault());
+            self.note_fault(shard, removals);
         }
         Fate::Linked(slot)
     }
 
-    /// A charged newcomer found no memory.
     #[cold]
-    fn link_none<'p>(
-        &self,
-        engine: &Engine,
-        shard: &mut LockedShard<'p, K, V>,
-        node: &Arc<Node>,
-        weight: u64,
-        counted: bool,
-        removals: &mut Removals<'p, K, V>,
-    ) {
-        if counted {
-            removals.let_go(shard.vacate(node));
-        }
-        if !node.release(weight) {
-            engine.forget_dead();
-        }
-        self.shrink_by(engine, weight);
-        self.count(node, Event::Evicted);
-    }
-
-    fn count(&self, node: &Node, event: Event) {
-        tally::count(Some(&self.counters), Some(node.stats()), event);
-    }
-
-    /// In a full cache: evicts the next to go in this shard, if it is this old, and charges the newcomer in its place, which
-    /// leaves alone what their scopes have in common. `None` if nobody here can pay.
-    #[inline]
-    fn displace<'p>(
-        &self,
-        engine: &Engine,
-        shard: &mut LockedShard<'p, K, V>,
-        node: &Arc<Node>,
-        weight: u64,
-        age: u8,
-        removals: &mut Removals<'p, K, V>,
-    ) -> Option<Seat> {
-        if !node.is_live() {
-            return None;
-        }
-        let next = shard.next_to_go(node, weight)?;
-        if !engine.is_alone() && !self.is_old(engine, shard, next, age) {
-            return None;
-        }
-        if !next.is_same {
-            return self.exchange(engine, shard, next.slot, node, weight, removals);
-        }
-        // As in `Node::exchange`: release and charge are as if both had happened at the look at the node above.
-        if let Some(pin) = removals.pin() {
-            removals.tell_live(pin, shard, next.slot, node, weight);
-        }
-        shard.displace(next.slot, next.hash);
-        Some(Seat::Left)
-    }
-
-    /// Whether the next to go is as old as those of other regions are; shows its age to them.
-    #[cold]
-    fn is_old(&self, engine: &Engine, shard: &LockedShard<'_, K, V>, next: Next, least: u8) -> bool {
-        shard.show(next.used.into());
-        engine.generation().wrapping_sub(next.used) >= least
+    fn note_fault<'p>(&self, shard: &mut LockedShard<'p, K, V>, removals: &mut Removals<'p, K, V>) {
+        removals.note(shard.books().take_fault());
     }
 
     #[inline(never)]
-    fn exchange<'p>(
-        &self,
-        engine: &Engine,
-        shard: &mut LockedShard<'p, K, V>,
-        victim: SlotId,
-        node: &Arc<Node>,
-        weight: u64,
-        removals: &mut Removals<'p, K, V>,
-    ) -> Option<Seat> {
-        let mut charge = Charge::Dead;
-        let exchange = |leaving: &Arc<Node>, left| {
-            let (charged, counted) = node.exchange(leaving, [weight, left]);
-            charge = charged;
-            counted
-        };
-        let (left, _) = self.take_and(engine, shard, victim, RemovalCause::Evicted, removals, exchange)?;
-        if charge == Charge::Dead {
-            self.shrink_by(engine, left);
-            return Some(Seat::Dead);
-        }
-        let change = weight.cast_signed().wrapping_sub(left.cast_signed());
-        if change != 0 {
-            self.weight.fetch_add(change, Relaxed);
-        }
-        Some(Seat::Own)
-    }
-
-    /// Keeps the limit of a scope after an insert: what has expired goes first, then whom the policy names.
-    fn keep_limit<'p>(
-        &self,
-        engine: &Engine,
-        shard: &mut LockedShard<'p, K, V>,
-        newcomer: SlotId,
-        limit: u64,
-        removals: &mut Removals<'p, K, V>,
-    ) {
-        if shard.earliest() != Moment::NEVER {
-            let now = engine.now();
-            if shard.earliest() <= now {
-                self.take_due(engine, shard, now, usize::MAX, removals);
-            }
-        }
-        while shard.is_over(newcomer, limit)
-            && let Some(victim) = shard.victim_beside(newcomer)
-        {
-            self.take(engine, shard, victim, RemovalCause::Evicted, removals);
-        }
+    pub(super) fn count(&self, node: &Node, event: Event) {
+        tally::count(Some(&self.counters), Some(node.stats()), event);
     }
 
     #[inline(never)]
@@ -366,8 +256,12 @@ impl<K: Key, V: Value> Store<K, V> {
             node.reweigh(change);
             self.weight.fetch_add(change, Relaxed);
         }
-        self.count(node, Event::Replaced);
-        removals.note(shard.books().take_fault());
+        if !tally::try_count(self.tag, node.tag(), Event::Replaced) {
+            self.count(node, Event::Replaced);
+        }
+        if shard.books().has_fault() {
+            self.note_fault(shard, removals);
+        }
         if let Some(entry) = told {
             removals.tell(entry, Arc::clone(node), old_weight, RemovalCause::Replaced);
         }
@@ -403,30 +297,6 @@ impl<K: Key, V: Value> Store<K, V> {
             let spare = Spare { region: self.id, shard: self.shard_index(rest.hash), slot: rest.slot };
             engine.make_room(spare);
         }
-    }
-
-    /// Who pays for a newcomer; `None` if something has to expire first, so that it displaces nothing that lives.
-    #[inline]
-    fn who_pays(&self, engine: &Engine, node: &Node, terms: Terms) -> Option<Pays> {
-        let is_full = engine.is_full_for(node, terms.weight);
-        if (is_full || self.options.max_per_scope.is_some()) && engine.is_something_due(terms.now) {
-            return None;
-        }
-        Some(if is_full { self.who_pays_when_full(engine) } else { None })
-    }
-
-    #[inline]
-    fn who_pays_when_full(&self, engine: &Engine) -> Pays {
-        if self.options.max_per_scope.is_some() { None } else { engine.age_to_pay(self.id) }
-    }
-
-    /// Before the lock: where the cache is full, or scopes have limits, what has expired goes first, so that it displaces
-    /// nothing that lives. Answers who pays after that.
-    pub(super) fn expire_before(&self, engine: &Engine, node: &Node, terms: Terms) -> Pays {
-        self.who_pays(engine, node, terms).unwrap_or_else(|| {
-            engine.expire_due();
-            if engine.is_full_for(node, terms.weight) { self.who_pays_when_full(engine) } else { None }
-        })
     }
 
     /// What a write asks for, as its entry will have it.
