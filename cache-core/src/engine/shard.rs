@@ -329,7 +329,15 @@ impl Weights {
         self.of.get(slot.index()).copied().unwrap_or(self.common)
     }
 
+    #[inline]
     fn set(&mut self, slot: SlotId, weight: u64) {
+        if weight != self.common || !self.of.is_empty() {
+            self.set_apart(slot, weight);
+        }
+    }
+
+    #[inline(never)]
+    fn set_apart(&mut self, slot: SlotId, weight: u64) {
         if self.common == 0 {
             // No weight is 0, so this is the first.
             self.common = weight;

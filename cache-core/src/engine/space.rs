@@ -40,6 +40,7 @@ impl Spaces {
     }
 
     /// An entry of a scope comes in; answers its domain, which `open` makes for the first.
+    #[inline(never)]
     pub(super) fn enter(&mut self, node: &Arc<Node>, open: impl FnOnce() -> u32) -> u32 {
         let number = node.number();
         if let Some(space) = self.spaces.find_mut(spread(number), |space| space.node.number() == number) {

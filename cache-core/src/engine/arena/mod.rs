@@ -570,6 +570,12 @@ impl<K, V, B> Arena<K, V, B> {
         if let Some(slot) = self.reclaim(state, leaves) {
             return Some(slot);
         }
+        self.take_fresh(state)
+    }
+
+    /// A slot that was never used, unless too many wait for readers.
+    #[inline(never)]
+    fn take_fresh(&self, state: &mut State<K, V>) -> Option<u32> {
         if state.limbo.len() > state.len + STALLED || !self.reader.extend(state) {
             // Nothing may be retired for a while, but somebody has to look whether the readers have gone.
             state.retired = BATCH;
@@ -737,13 +743,18 @@ impl<K, V> State<K, V> {
     fn set_live(&mut self, slot: u32, due: Moment) {
         let at = slot as usize / CHUNK;
         if self.chunks.len() <= at {
-            self.chunks.resize(at + 1, Chunk { live: 0, earliest: Moment::NEVER });
+            self.add_chunks(at);
         }
         let chunk = &mut self.chunks[at];
         chunk.live |= 1 << (slot as usize % CHUNK);
         chunk.earliest = chunk.earliest.min(due);
         self.earliest = self.earliest.min(due);
         self.len += 1;
+    }
+
+    #[cold]
+    fn add_chunks(&mut self, at: usize) {
+        self.chunks.resize(at + 1, Chunk { live: 0, earliest: Moment::NEVER });
     }
 
     #[inline(never)]
