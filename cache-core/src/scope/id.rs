@@ -117,7 +117,7 @@ impl<'a> IdText<'a> {
             // One word, the first digit lowest: the last one is known first.
             let (mut word, mut len) = (0, 0);
             loop {
-                word = word << 8 | u64::from(b'0') + number % 10;
+                word = (word << 8) | (u64::from(b'0') + number % 10);
                 (number, len) = (number / 10, len + 1);
                 if number == 0 {
                     return Self(Repr::Short { len, bytes: Bytes::of_words([word, 0]) });
