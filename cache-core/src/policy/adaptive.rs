@@ -6,7 +6,8 @@
 //! soon after it was rejected at the window's end widens the window, one that comes back soon after it left the main
 //! list narrows it; the window is 2 % to 80 % of the members, 10 % at first. (4) The members there are when a victim is
 //! asked for count as the capacity. (5) What is remembered of victims is written when they leave.
-//! (6) At its first eviction a domain counts the members it has, 4,096 of them at most.
+//! (6) At its first eviction a domain counts the members it has, 4,096 of them at most. (7) What depends on the members
+//! there are is worked out again only when they have become more or fewer.
 //! Cost: no report of hits; per insert with eviction 1.3 list moves, 4 buckets of the history, 2 of the ghosts.
 //! History 6 bytes per member and 3 KiB more, but no more than 24 per member; ghosts 0.8 per member; and links.
 //! After W-TinyLFU (see `duel.rs`); Einziger, Eytan, Friedman, Manes, "Adaptive Software Cache Management",
@@ -57,7 +58,7 @@ struct Memory {
 
 impl Adaptive {
     /// A slot enters the domain and the window, where that is short. `false` if nothing was done.
-    #[inline]
+    #[inline(always)]
     pub(super) fn quick_enter(
         &mut self,
         orders: &mut Orders,
@@ -77,7 +78,7 @@ impl Adaptive {
     }
 
     /// A member leaves.
-    #[inline]
+    #[inline(always)]
     pub(super) fn note_leaver(&mut self, slot: SlotId) {
         if let Some(memory) = self.memory.as_deref_mut()
             && memory.named.slot == slot

@@ -3,7 +3,7 @@
 //! (1) A bucket holds 4 victims; a new one replaces the one that left first. (2) Ages count victims of one kind.
 //! (3) A fingerprint has 15 bits: fewer and chance hits drown the real ones. (4) An age beyond a few times the size
 //! of the table may be told too low, but by then the victim was replaced, all but surely.
-//! Cost: one bucket of 16 bytes per call, 4 bytes per victim remembered.
+//! Cost: one bucket of 16 bytes per call, all ways at once in one register; 4 bytes per victim remembered.
 //! Ghost lists: Megiddo, Modha, "ARC", FAST 2003; as a table of fingerprints: Yang et al., "FIFO Queues are All You
 //! Need for Cache Eviction", SOSP 2023, section 4.3.
 
@@ -64,6 +64,7 @@ impl Ghost {
     }
 
     /// Remembers a victim.
+    #[allow(clippy::needless_range_loop, reason = "two arrays, way by way")]
     #[inline(always)]
     pub(super) fn add(&mut self, key: Mixed, kind: Kind) {
         let times = self.left.map(|left| left >> self.unit);

@@ -5,12 +5,13 @@
 //! (3) A hit never calls a policy: it raises the slot's [`Heat`], and reaches the policy later, in batches, only if
 //! the policy wants that, which makes hits slower.
 //! (4) Policies run under a shard's lock: they must not call the cache, block or allocate without bound.
-//! Cost: one boxed call per insert, removal and eviction; links cost 8 bytes a slot ([`order`]).
+//! Cost: one boxed call per insert, removal and eviction, none for the default; links cost 8 bytes a slot ([`order`]).
 //!
 //! The engine keeps this sequence: [`Orders::adopt`], [`EvictionPolicy::on_insert`], touches, then
 //! [`EvictionPolicy::on_remove`], [`Orders::release`]; for an overwrite [`Orders::adopt`] of the new slot,
 //! [`EvictionPolicy::on_move`], [`Orders::release`] of the old one. It asks for victims *before* it tells of the insert that
-//! needs the room, for some policies (LFU) would otherwise name the newcomer.
+//! needs the room, for some policies (LFU) would otherwise name the newcomer. The default is called by ways
+//! of its own, which are shorter and come to the same ([`guard`]).
 
 pub mod adaptive;
 pub mod contract;

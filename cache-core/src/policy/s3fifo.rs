@@ -73,7 +73,7 @@ impl EvictionPolicy for S3Fifo {
             let slot = order.back(list)?;
             let (warmth, hash) = heat.look(slot);
             if warmth == 0 || patience == 0 {
-                self.named = (list == SMALL).then(|| (slot, hash));
+                self.named = (list == SMALL).then_some((slot, hash));
                 return Some(slot);
             }
             patience -= 1;

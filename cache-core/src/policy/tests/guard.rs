@@ -1,12 +1,13 @@
 //! Policies that misbehave in every way, behind the guard.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
 
 use super::super::guard::{Fault, Guarded};
-use super::super::{Fifo, Lfu, Lru, Order, Policy, Touches, Weight, contract};
+use super::super::{Adaptive, Fifo, Lfu, Lru, Order, Policy, Touches, Weight, contract};
 use super::{Bed, EvictionPolicy, Heads, Heat, SlotId};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -297,4 +298,58 @@ fn guard_shows_its_fault() {
     assert_eq!(format!("{:?}", bed.policy), "Guarded { fault: Some(Silent), .. }");
     let names = [Fault::Panicked, Fault::Stranger, Fault::Silent].map(Fault::name);
     assert_eq!(names, ["panicked", "stranger", "silent"]);
+}
+
+/// The default's short ways, as the engine takes them, against the same policy called through the trait.
+#[test]
+fn default_decides_the_same_whichever_way_it_is_called() {
+    let (mut short, mut plain) = (Bed::new(Guarded::build(&Policy::Adaptive)), Bed::new(Adaptive::default()));
+    let (mut state, mut quick) = (11u64, 0);
+    let mut free: Vec<u32> = (0..1_200).collect();
+    let mut live = Vec::new();
+    for step in 0..20_000 {
+        state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+        let draw = (state >> 33) as u32;
+        match draw % 8 {
+            0 | 1 if !live.is_empty() => {
+                let slot = live[draw as usize / 8 % live.len()];
+                short.touch(&[slot]);
+                plain.touch(&[slot]);
+            }
+            2 if step % 16 == 0 && !live.is_empty() => {
+                let slot = live.swap_remove(draw as usize / 8 % live.len());
+                leave(&mut short, slot);
+                plain.remove(slot);
+                free.push(slot);
+            }
+            _ => {
+                if live.len() >= 1_000 {
+                    let named = short.policy.quick_victim(&short.heads, &short.warmth).map(|slot| slot.0);
+                    quick += u32::from(named.is_some());
+                    let victim = named.or_else(|| short.victim()).unwrap();
+                    assert_eq!(plain.victim(), Some(victim), "step {step}");
+                    leave(&mut short, victim);
+                    plain.remove(victim);
+                    live.retain(|slot| *slot != victim);
+                    free.push(victim);
+                }
+                let (slot, hash) = (free.swap_remove(draw as usize % free.len()), draw % 3_000);
+                let id = SlotId(slot);
+                short.warmth.0[slot as usize] = (Cell::new(0), Cell::new(hash));
+                if !short.policy.quick_enter(&mut short.orders, &mut short.heads, id, hash) {
+                    short.policy.enter(&mut short.orders, &mut short.heads, id, hash, 1);
+                }
+                assert!(plain.insert_hashed(slot, hash));
+                live.push(slot);
+            }
+        }
+    }
+    assert!(quick > 2_500, "{quick} were named the short way");
+    assert_eq!(short.drain(), plain.drain());
+}
+
+fn leave(bed: &mut Bed<Guarded>, slot: u32) {
+    if !bed.policy.quick_leave(&mut bed.orders, &mut bed.heads, SlotId(slot)) {
+        bed.policy.leave(&mut bed.orders, &mut bed.heads, SlotId(slot));
+    }
 }

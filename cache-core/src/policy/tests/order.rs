@@ -18,6 +18,8 @@ enum Step {
     MoveToFront(u8),
     Remove,
     Replace(u32),
+    Enter(u8),
+    Leave,
 }
 
 /// What to do, in which of two domains, to which slot.
@@ -31,6 +33,8 @@ fn steps() -> impl Strategy<Value = Vec<(Step, usize, SlotId)>> {
         2 => list.prop_map(Step::MoveToFront),
         1 => Just(Step::Remove),
         2 => (0..SLOTS + 1).prop_map(Step::Replace),
+        3 => (0u8..3).prop_map(Step::Enter),
+        1 => Just(Step::Leave),
     ];
     let slot = prop_oneof![12 => 0..SLOTS, 1 => SLOTS..SLOTS + 3, 1 => Just(u32::MAX)].prop_map(SlotId);
     prop::collection::vec((step, 0..2usize, slot), 0..150)
@@ -139,6 +143,25 @@ proptest! {
                     (orders.of(domain).replace(slot, SlotId(to)), model.replace(slot, SlotId(to)))
                 }
                 Step::Remove => (orders.of(domain).remove(slot), model.unlink(slot)),
+                Step::Enter(_) if slot.0 >= SLOTS && slot.0 != u32::MAX => continue,
+                // The short ways may be refused; then nothing has changed.
+                Step::Enter(list) => {
+                    let entered = orders.enter(domain, list, slot);
+                    if entered {
+                        prop_assert!(!member && !other);
+                        model.members.push(slot);
+                        model.push(list, slot, true);
+                    }
+                    (entered, entered)
+                }
+                Step::Leave => {
+                    let left = orders.leave(domain, slot);
+                    if left {
+                        prop_assert!(model.unlink(slot));
+                        model.members.retain(|held| *held != slot);
+                    }
+                    (left, left)
+                }
             };
             prop_assert_eq!(answer, expected, "{:?} of {:?}", step, slot);
             for (domain, model) in heads.iter_mut().zip(&models) {
@@ -146,6 +169,20 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn short_ways_are_open_to_a_domain_that_is_alone() {
+    let (mut orders, mut ours, mut theirs) = (Orders::new(), Heads::new(1), Heads::new(2));
+    assert!((0..4).all(|slot| orders.adopt(&mut ours, SlotId(slot))));
+    assert!(orders.release(&mut ours, SlotId(3)));
+    assert!(orders.enter(&mut ours, 1, SlotId(3)) && orders.of(&mut ours).back(1) == Some(SlotId(3)));
+    assert!(!orders.enter(&mut ours, 1, SlotId(3)) && !orders.leave(&mut ours, SlotId(0)));
+    assert!(orders.leave(&mut ours, SlotId(3)) && orders.enter(&mut ours, 0, SlotId(3)));
+    assert!(orders.adopt(&mut theirs, SlotId(9)));
+    assert!(!orders.leave(&mut ours, SlotId(3)) && orders.release(&mut ours, SlotId(3)));
+    assert!(!orders.enter(&mut ours, 0, SlotId(3)) && !orders.enter(&mut theirs, 0, SlotId(3)));
+    assert_eq!((ours.members(), theirs.members()), (3, 1));
 }
 
 #[test]
