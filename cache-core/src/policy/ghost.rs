@@ -155,4 +155,31 @@ mod tests {
         let (_, age) = ghost.take(mix(1)).unwrap();
         assert!((19_500..=20_500).contains(&age), "{age}");
     }
+
+    /// Who goes, without tricks: a free way, else the one whose kind has seen most leave since, of equals the first.
+    #[test]
+    fn newcomer_takes_the_way_that_plain_ages_name() {
+        let (mut ghost, mut state) = (Ghost::new(8, 8), 3u64);
+        for _ in 0..3_000 {
+            state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+            let key = mix((state >> 40) as u32 % 60);
+            if (state >> 62) == 0 {
+                ghost.take(key);
+                continue;
+            }
+            let kind = if (state >> 60) % 4 == 0 { Kind::Evicted } else { Kind::Rejected };
+            let at = key.among(2);
+            let age = |cell: u32| match cell {
+                0 => u32::MAX,
+                _ => u32::from((ghost.left[(cell >> 16 & 1) as usize] as u16).wrapping_sub(cell as u16)),
+            };
+            let ages = ghost.buckets[at].map(age);
+            let oldest = ages.iter().position(|age| Some(age) == ages.iter().max()).unwrap();
+            let mut expected = ghost.buckets[at];
+            expected[oldest] = print(key) << 17 | (kind as u32) << 16 | ghost.left[kind as usize];
+            ghost.add(key, kind);
+            assert_eq!(ghost.buckets[at], expected);
+            assert_eq!(ghost.holds(key), ghost.buckets[at].iter().any(|cell| cell >> 17 == print(key)));
+        }
+    }
 }
