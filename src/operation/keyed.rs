@@ -56,10 +56,12 @@ enum Stage<U, E, T, K: Key, V: Value, C, B, F, R: Future<Output = Result<U, E>>>
         types: Types<U, T, C, R>,
     },
     /// Boxed, so that a hit, which never gets here, moves little.
+    #[expect(clippy::type_complexity, reason = "every parameter is named where it is bound")]
     Loading(Box<Running<U, E, T, K, V, C, F, R>>),
     Done,
 }
 
+#[expect(clippy::type_complexity, reason = "every parameter is named where it is bound")]
 struct Running<U, E, T, K: Key, V: Value, C, F, R: Future<Output = Result<U, E>>> {
     load: Load<K, V, Run<U, E, T, C, F, R>, R>,
     look_up: Weak<Engine>,
