@@ -140,7 +140,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 self.hits.hot.store(now, Relaxed);
             }
         }
-        tally::try_count(self.tag, node.tag(), Event::Hit).then(|| entry.value().clone())
+        tally::try_count(self.tag, node.tag_of_lookups(), Event::Hit).then(|| entry.value().clone())
     }
 
     /// The value of a key under a scope node, if it is there and its time is not over. No lock, unless the policy asks to be
@@ -169,7 +169,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let value = node.and_then(|node| self.read(pin, engine, node, key, look));
         let count = match look {
             Look::Lookup => self.count_lookup(node, value.is_some()),
-            Look::Peek => tally::count_up(Some(&self.counters), node.map(Node::stats), Event::Peek),
+            Look::Peek => tally::count_up(Some(&self.counters), None, Event::Peek),
         };
         engine.after(count);
         value
@@ -309,7 +309,7 @@ impl<K: Key, V: Value> Store<K, V> {
     #[inline]
     pub fn count_lookup(&self, node: Option<&Node>, hit: bool) -> u32 {
         let event = if hit { Event::Hit } else { Event::Miss };
-        tally::count_up(Some(&self.counters), node.map(Node::stats), event)
+        tally::count_up(Some(&self.counters), node.and_then(|node| node.stats().of_lookups()), event)
     }
 
     /// Tells a shard how many entries are to come.

@@ -81,6 +81,7 @@ pub struct Node {
     pins: AtomicU32,
     stats: Arc<ScopeStats>,
     tag: Tag,
+    tag_of_lookups: Tag,
     shared: Arc<Shared>,
 }
 
@@ -116,6 +117,7 @@ impl Node {
             announced: AtomicBool::new(false),
             pins: AtomicU32::new(0),
             tag: Tag::of(&stats),
+            tag_of_lookups: Tag::of_lookups(&stats),
             stats,
             shared: Arc::clone(shared),
         })
@@ -190,6 +192,12 @@ impl Node {
     #[inline]
     pub fn stats(&self) -> &Arc<ScopeStats> {
         &self.stats
+    }
+
+    /// What threads know the counters of look-ups by: those of the lowest scope of the path at which look-ups count.
+    #[inline]
+    pub(crate) fn tag_of_lookups(&self) -> Tag {
+        self.tag_of_lookups
     }
 
     /// What threads know the counters by.

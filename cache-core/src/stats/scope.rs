@@ -58,6 +58,15 @@ impl ScopeStats {
         Self { above, is_tracked, ..Self::default() }
     }
 
+    /// The lowest counters of the path at which look-ups count: as good as its own for them, and shared with more paths.
+    pub fn of_lookups(self: &Arc<Self>) -> Option<&Arc<Self>> {
+        let mut stats = Some(self);
+        while let Some(untracked) = stats.filter(|stats| !stats.is_tracked) {
+            stats = untracked.above.as_ref();
+        }
+        stats
+    }
+
     /// The present values. Settles first what threads keep, so that every call that has returned is in them.
     pub fn counts(&self) -> ScopeCounts {
         tally::settle();

@@ -123,7 +123,15 @@ pub(crate) struct Tag {
 
 impl Tag {
     pub(crate) fn of<T>(counters: &Arc<T>) -> Self {
-        let address = Arc::as_ptr(counters).addr();
+        Self::at(Arc::as_ptr(counters).addr())
+    }
+
+    /// For look-ups in a scope with these counters.
+    pub(crate) fn of_lookups(scope: &Arc<ScopeStats>) -> Self {
+        scope.of_lookups().map_or_else(|| Self::at(0), Self::of)
+    }
+
+    fn at(address: usize) -> Self {
         Self { address, place: place_of(address) }
     }
 }

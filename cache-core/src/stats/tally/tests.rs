@@ -23,6 +23,44 @@ fn times<R>(n: u64, mut f: impl FnMut() -> R) {
 }
 
 #[test]
+fn quick_count_counts_in_the_cell_of_its_pair_and_nowhere_else() {
+    let regions: Vec<Arc<Counters>> = (0..40).map(|_| Arc::default()).collect();
+    let orgs: Vec<_> = (0..40).map(|_| tracked()).collect();
+    let pairs = || regions.iter().zip(&orgs);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let quick = |(region, org)| try_count(Tag::of(region), Tag::of(org), Event::Hit);
+            assert!(!pairs().any(quick), "the thread has no cells");
+            // One pair gets a cell; wherever the others have their places, they have none.
+            count(Some(&regions[0]), Some(&orgs[0]), Event::Miss);
+            assert_eq!(pairs().map(quick).filter(|&counted| counted).count(), 1);
+            // A multiple of this many is left to who reads the clock.
+            let counted = (0..2 * REREAD).filter(|_| quick((&regions[0], &orgs[0]))).count();
+            assert_eq!(counted, REREAD as usize - 2);
+        });
+    });
+    settle();
+    let hits: Vec<u64> = pairs().map(|(region, org)| stats(region).hits.max(org.settled().hits)).collect();
+    assert_eq!((hits[0], hits[1..].iter().sum::<u64>()), (u64::from(REREAD) - 1, 0));
+}
+
+#[test]
+fn lookups_of_many_scopes_below_a_tracked_one_share_its_cell() {
+    let (region, org) = (Arc::<Counters>::default(), tracked());
+    let users: Vec<_> = (0..200).map(|_| Arc::new(ScopeStats::new(Some(org.clone()), false))).collect();
+    let count = |user: &Arc<ScopeStats>| count_up(Some(&region), user.of_lookups(), Event::Hit);
+    let counted = std::thread::scope(|scope| {
+        let counted = scope.spawn(|| users.iter().map(count).collect::<Vec<_>>());
+        counted.join().expect("it counts")
+    });
+    // The first takes the cell over, which answers nothing.
+    assert_eq!(counted[1..], (2..=200).collect::<Vec<u32>>());
+    assert_eq!((hits(&region), org.counts().hits), (200, 200));
+    let untracked = Arc::new(ScopeStats::new(None, false));
+    assert!(untracked.of_lookups().is_none() && Arc::ptr_eq(org.of_lookups().unwrap(), &org));
+}
+
+#[test]
 fn events_of_many_threads_and_pairs_add_up() {
     const EACH: u64 = 20_000;
     let regions: Vec<Arc<Counters>> = (0..5).map(|_| Arc::default()).collect();
