@@ -35,7 +35,7 @@ pub struct Heads {
 }
 
 impl Heads {
-    /// A domain without members. Its number must be no other live domain's of the same [`Orders`];
+    /// A domain without members. Its number must be no other live domain's of the same [`Orders`](super::Orders);
     /// `u32::MAX` stands for no domain, and nothing can enter it.
     pub const fn new(domain: u32) -> Self {
         Self { domain, members: 0, near: [List::EMPTY; NEAR], far: None }
