@@ -14,7 +14,7 @@ use crate::scope::Node;
 use crate::sync::Arc;
 
 /// Slots that an insert looks at on its way while entries of evicted scopes wait to be swept.
-const SWEEP_STEP: usize = 128;
+const SWEEP_STEP: usize = 64;
 
 /// Regions asked for a victim beside the newcomer's.
 const SAMPLES: usize = 2;

@@ -27,7 +27,7 @@ use crate::stats::{Counters, Event};
 use crate::sync::{Arc, AtomicU32, Weak};
 
 /// Slots visited, or entries removed, during one hold of a shard's lock.
-pub(super) const SLICE: usize = 128;
+pub(super) const SLICE: usize = 64;
 
 /// A region's entries.
 pub struct Store<K, V> {
