@@ -9,7 +9,7 @@
 //! *How late it is.* While armed the keeper raises it every [`PERIOD`], 4 ms; the clock itself steps by 4 ms on Linux. So a
 //! look-up may see the time of 8 ms ago, and whatever the operating system adds when it runs the keeper late. That
 //! delay has no bound of ours, but a thread reads the clock itself at every [`REREAD`]th look-up, and all threads see what it read:
-//! if the keeper does not run at all (a starved process, or the child of a fork), stale answers end after 63 look-ups of a thread.
+//! if the keeper does not run at all (a starved process, or the child of a fork), stale answers end after 31 look-ups of a thread.
 //!
 //! *When it is armed.* A thread that reads the clock [`ASK`] times within one step of it (2^22 ns) asks for it: 64,000
 //! look-ups a second, from where on the reads would cost more than a third of the keeper's 250 awakenings. The keeper
@@ -30,7 +30,7 @@ pub(super) const PERIOD: Duration = Duration::from_millis(4);
 const IDLE: u64 = 100_000_000;
 
 /// Of this many look-ups of a thread, one reads the clock.
-pub(crate) const REREAD: u32 = 64;
+pub(crate) const REREAD: u32 = 32;
 
 /// Look-ups of a thread in one step of the clock that make it ask for the keeper.
 const ASK: u32 = 256;
