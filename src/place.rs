@@ -36,12 +36,13 @@ pub trait ToScope {
         run: impl FnOnce(Option<&Node>) -> R,
     ) -> Result<R>;
 
-    /// As [`with_node`](Self::with_node), where one look tells that there is a node: the way of a hit. `None` says nothing.
+    /// As [`with_node`](Self::with_node), where one look tells that there is a node: the way of a hit. To be asked where
+    /// [`resolved`](Self::resolved) knows nothing. `None` says nothing.
     fn glance<R>(&self, pin: &Pin, cache: &Cache, run: impl FnOnce(&Node) -> Option<R>) -> Option<R>;
 
-    /// The scope's node, where that is known without a look-up: the way of a write.
+    /// The scope's node, where that is known without a look-up, and of the cache whose registry has this word now.
     #[inline]
-    fn resolved<'p>(&'p self, _pin: &'p Pin, _cache: &Cache) -> Option<Held<'p, Node>> {
+    fn resolved<'p>(&'p self, _pin: &'p Pin, _word: u64) -> Option<Held<'p, Node>> {
         None
     }
 
@@ -135,12 +136,10 @@ located!(
 );
 
 impl ToScope for Scope {
-    #[inline(never)]
-    fn glance<R>(&self, pin: &Pin, cache: &Cache, run: impl FnOnce(&Node) -> Option<R>) -> Option<R> {
-        if !self.cache().is_same(cache) {
-            return None;
-        }
-        run(&*self.anchor().resolved(pin, cache.engine().registry())?)
+    /// What [`resolved`](ToScope::resolved) does not tell is not to be told at one look.
+    #[inline(always)]
+    fn glance<R>(&self, _: &Pin, _: &Cache, _: impl FnOnce(&Node) -> Option<R>) -> Option<R> {
+        None
     }
 
     fn with_node<R>(
@@ -154,12 +153,9 @@ impl ToScope for Scope {
         Ok(self.anchor().with(pin, cache.engine().registry(), run))
     }
 
-    #[inline]
-    fn resolved<'p>(&'p self, pin: &'p Pin, cache: &Cache) -> Option<Held<'p, Node>> {
-        if !self.cache().is_same(cache) {
-            return None;
-        }
-        self.anchor().resolved(pin, cache.engine().registry())
+    #[inline(always)]
+    fn resolved<'p>(&'p self, pin: &'p Pin, word: u64) -> Option<Held<'p, Node>> {
+        self.anchor().resolved(pin, word)
     }
 
     fn find_node(&self, cache: &Cache, operation: &'static str) -> Result<Option<Arc<Node>>> {
@@ -199,7 +195,7 @@ impl Scope {
 }
 
 impl<T: ToScope + ?Sized> ToScope for &T {
-    #[inline]
+    #[inline(always)]
     fn glance<R>(&self, pin: &Pin, cache: &Cache, run: impl FnOnce(&Node) -> Option<R>) -> Option<R> {
         (**self).glance(pin, cache, run)
     }
@@ -214,9 +210,9 @@ impl<T: ToScope + ?Sized> ToScope for &T {
         (**self).with_node(pin, cache, operation, run)
     }
 
-    #[inline]
-    fn resolved<'p>(&'p self, pin: &'p Pin, cache: &Cache) -> Option<Held<'p, Node>> {
-        (**self).resolved(pin, cache)
+    #[inline(always)]
+    fn resolved<'p>(&'p self, pin: &'p Pin, word: u64) -> Option<Held<'p, Node>> {
+        (**self).resolved(pin, word)
     }
 
     fn find_node(&self, cache: &Cache, operation: &'static str) -> Result<Option<Arc<Node>>> {
@@ -257,7 +253,7 @@ impl<P: ToScope> Place for At<'_, P> {
     }
 
     #[inline]
-    fn resolved<'p>(&'p self, pin: &'p Pin, _: &Registry) -> Option<Held<'p, Node>> {
-        self.place.resolved(pin, self.cache)
+    fn resolved<'p>(&'p self, pin: &'p Pin, word: u64) -> Option<Held<'p, Node>> {
+        self.place.resolved(pin, word)
     }
 }

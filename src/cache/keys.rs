@@ -68,7 +68,10 @@ impl Cache {
             return None;
         }
         let pin = epoch::glimpse()?;
-        place.glance(&pin, self, |node| self.keys().glance(&pin, self.engine(), node, key))
+        if let Some(node) = place.resolved(&pin, self.keys().word()) {
+            return self.keys().glance_hit(&pin, &node, key);
+        }
+        place.glance(&pin, self, |node| self.keys().glance_hit(&pin, node, key))
     }
 
     #[inline(never)]

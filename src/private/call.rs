@@ -137,7 +137,7 @@ fn glance<V: View, T: crate::Value, const N: usize>(at: At, place: &mut Place<'_
     }
     let engine = site.cache.engine();
     let pin = epoch::glimpse()?;
-    engine.registry().glance(&pin, &*path, |node| store.glance(&pin, engine, node, view))
+    engine.registry().glance(&pin, &*path, |node| store.glance_hit(&pin, node, view))
 }
 
 #[cold]

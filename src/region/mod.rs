@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 pub use builder::RegionBuilder;
 use equivalent::Equivalent;
-use strata_cache_core::engine::{AnyRegion, Key, Look, Store, Taken, Value, Write};
-use strata_cache_core::epoch;
+use strata_cache_core::engine::{AnyRegion, Glance, Key, Look, Store, Taken, Value, Write};
+use strata_cache_core::epoch::{self, Glimpse};
 use strata_cache_core::error::Result;
 use strata_cache_core::event::RemovalCause;
+use strata_cache_core::scope::Node;
 use strata_cache_core::stats::Stats;
 
 use crate::cache::Cache;
@@ -91,8 +92,9 @@ impl<K: Key, V: Value> Region<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         match self.glance(&place, key) {
-            Some(found) => Ok(Some(found)),
-            None => self.look(place, key),
+            Glance::Found(found) => Ok(Some(found)),
+            Glance::Absent => Ok(None),
+            Glance::Unsure => self.look(place, key),
         }
     }
 
@@ -104,11 +106,15 @@ impl<K: Key, V: Value> Region<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = epoch::pin();
-        let found = place.glance(&pin, &self.cache, |node| {
+        let get = |node: &Node| {
             let found = self.store.get_pinned(&pin, self.cache.engine(), Some(node), key, Look::Lookup);
             trace::lookup(self.store.name(), Some(node), found.is_some());
-            Some(found)
-        });
+            found
+        };
+        let found = match place.resolved(&pin, self.store.word()) {
+            Some(node) => Some(get(&node)),
+            None => place.glance(&pin, &self.cache, |node| Some(get(node))),
+        };
         if let Some(found) = found {
             return Ok(found);
         }
@@ -116,21 +122,38 @@ impl<K: Key, V: Value> Region<K, V> {
         self.read(&place, key, Look::Lookup, "get_now")
     }
 
-    /// The value of a key, where one look tells it.
+    /// What one look tells; the look-up is counted then.
     #[inline(always)]
-    fn glance<Q>(&self, place: &impl ToScope, key: &Q) -> Option<V>
+    fn glance<Q>(&self, place: &impl ToScope, key: &Q) -> Glance<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        if trace::is_on() {
-            return None;
-        }
-        let pin = epoch::glimpse()?;
-        if let Some(node) = place.resolved(&pin, &self.cache) {
+        let Some(pin) = self.glimpse() else { return Glance::Unsure };
+        if let Some(node) = place.resolved(&pin, self.store.word()) {
             // Written out, so that the way of a hit is free of calls.
-            return self.store.glance(&pin, self.cache.engine(), &node, key);
+            return self.store.glance(&pin, &node, key);
         }
-        place.glance(&pin, &self.cache, |node| self.store.glance(&pin, self.cache.engine(), node, key))
+        let look = |node: &Node| Some(self.store.glance(&pin, node, key));
+        place.glance(&pin, &self.cache, look).unwrap_or(Glance::Unsure)
+    }
+
+    /// The value of a key, where one look tells it.
+    #[inline(always)]
+    fn glance_hit<Q>(&self, place: &impl ToScope, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pin = self.glimpse()?;
+        if let Some(node) = place.resolved(&pin, self.store.word()) {
+            return self.store.glance_hit(&pin, &node, key);
+        }
+        place.glance(&pin, &self.cache, |node| self.store.glance_hit(&pin, node, key))
+    }
+
+    /// For one look, if nobody listens.
+    #[inline(always)]
+    fn glimpse(&self) -> Option<Glimpse> {
+        if trace::is_on() { None } else { epoch::glimpse() }
     }
 
     #[inline(never)]
@@ -167,8 +190,9 @@ impl<K: Key, V: Value> Region<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         Operation::new(move || match self.glance(&place, key) {
-            Some(found) => Ok(Some(found)),
-            None => self.read(&place, key, Look::Lookup, "get"),
+            Glance::Found(found) => Ok(Some(found)),
+            Glance::Absent => Ok(None),
+            Glance::Unsure => self.read(&place, key, Look::Lookup, "get"),
         })
     }
 
@@ -370,7 +394,7 @@ struct Asked<'a, K, V, P, Q: ?Sized> {
 impl<K: Key, V: Value, P: ToScope, Q: ToKey<K> + ?Sized> Begin<K, V> for Asked<'_, K, V, P, Q> {
     #[inline]
     fn glance(&self) -> Option<V> {
-        self.region.glance(&self.place, self.key)
+        self.region.glance_hit(&self.place, self.key)
     }
 
     fn begin(self, write: Write) -> Result<Started<K, V>> {

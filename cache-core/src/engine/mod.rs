@@ -31,6 +31,7 @@ mod take;
 mod tests;
 mod write;
 
+pub use arena::Glance;
 pub use keeper::AnyRegion;
 pub use lease::{Joined, Landing, Lease, Waited, Waiting};
 pub use limits::Limits;

@@ -21,9 +21,9 @@ pub trait Place {
     /// If the place is no path of the cache's tree.
     fn create(&self, registry: &Registry) -> Result<Arc<Node>>;
 
-    /// The scope's present node, where that is known without a look-up.
+    /// The scope's present node, where that is known without a look-up, and the registry is the one whose present word this is.
     #[inline]
-    fn resolved<'p>(&'p self, _pin: &'p Pin, _registry: &Registry) -> Option<Held<'p, Node>> {
+    fn resolved<'p>(&'p self, _pin: &'p Pin, _word: u64) -> Option<Held<'p, Node>> {
         None
     }
 }

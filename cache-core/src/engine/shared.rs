@@ -63,7 +63,7 @@ pub struct Engine {
     watch: Arc<Watch>,
     pub(super) upkeep: maintenance::Upkeep,
     /// What the age of entries is counted in: about sixteen to as many writes as the cache holds entries. Read by hits.
-    generation: CachePadded<AtomicU32>,
+    generation: Arc<CachePadded<AtomicU32>>,
     /// Regions that hold entries, dead ones included.
     populated: AtomicI64,
     /// Samples drawn so far.
@@ -90,7 +90,7 @@ impl Engine {
             hasher: ahash::RandomState::new(),
             watch: Watch::new(),
             upkeep: maintenance::Upkeep::new(maintenance, this.clone()),
-            generation: CachePadded::new(AtomicU32::new(0)),
+            generation: Arc::new(CachePadded::new(AtomicU32::new(0))),
             populated: AtomicI64::new(0),
             draws: AtomicU64::new(0),
             dead_entries: AtomicI64::new(0),
@@ -185,6 +185,11 @@ impl Engine {
     pub(crate) fn generation(&self) -> u8 {
         let [generation, ..] = self.generation.load(Relaxed).to_le_bytes();
         generation
+    }
+
+    /// Where that is read.
+    pub(super) fn generations(&self) -> &Arc<CachePadded<AtomicU32>> {
+        &self.generation
     }
 
     /// Counts a write in a shard, and answers the generation it belongs to.

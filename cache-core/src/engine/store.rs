@@ -10,9 +10,10 @@ use std::hash::Hash;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
+use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
 
-use super::arena::{Entry, Header};
+use super::arena::{Entry, Glance, Header};
 use super::options::{Key, Look, StoreOptions, Value};
 use super::removal::Removals;
 use super::shard::{Books, LockedShard, Shard, Shards};
@@ -21,9 +22,8 @@ use crate::clock::Deadline;
 use crate::epoch::{self, Pin};
 use crate::flight::Reaper;
 use crate::policy::{EvictionPolicy as _, Guarded, Touches};
-use crate::scope::Node;
-use crate::stats::tally::{self, Tag};
-use crate::stats::{Counters, Event};
+use crate::scope::{Node, Word};
+use crate::stats::{Counters, Event, Tag, tally};
 use crate::sync::{Arc, AtomicU32, Weak};
 
 /// Slots visited, or entries removed, during one hold of a shard's lock.
@@ -38,6 +38,9 @@ pub struct Store<K, V> {
     hits: Hits,
     /// What the clock shows without being read.
     face: &'static AtomicU64,
+    /// The word of the registry, and the generation, of the engine.
+    word: Arc<Word>,
+    generation: Arc<CachePadded<AtomicU32>>,
     hasher: ahash::RandomState,
     /// The bits of a key's hash that count: not those that choose the shard where a scope's entries are together.
     hashed: u64,
@@ -87,7 +90,7 @@ impl<K: Key, V: Value> Store<K, V> {
             hot: AtomicU32::new(if plain { u32::from(sample.heat_limit()) << 8 } else { 1 << 16 }),
         };
         let expected = if separate { 0 } else { engine.expected_in(shards, 0, 0) };
-        let counters = Arc::default();
+        let counters = Arc::<Counters>::default();
         let shard = |_| Shard::new(expected, Books::new(engine.policy(), Arc::clone(&setup), separate));
         Self {
             id,
@@ -95,10 +98,12 @@ impl<K: Key, V: Value> Store<K, V> {
             shards: Shards::new(shards, shard),
             hits,
             face: engine.time().face(),
+            word: Arc::clone(engine.registry().words()),
+            generation: Arc::clone(engine.generations()),
             hasher: engine.hasher().clone(),
             hashed: if separate { u64::from(u32::MAX) } else { u64::MAX },
             options,
-            tag: Tag::of(&counters),
+            tag: counters.tag(),
             counters,
             entries: AtomicI64::new(0),
             weight: AtomicI64::new(0),
@@ -110,37 +115,83 @@ impl<K: Key, V: Value> Store<K, V> {
         &self.name
     }
 
+    /// The present word of the registry.
+    #[inline]
+    pub fn word(&self) -> u64 {
+        self.word.read()
+    }
+
+    /// The present generation.
+    #[inline]
+    fn generation(&self) -> u8 {
+        let [generation, ..] = self.generation.load(Relaxed).to_le_bytes();
+        generation
+    }
+
     /// The region's counters.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 
-    /// The value of a key, where one look without a lock and without a read of the clock tells it: nearly always, if there is
-    /// one. The hit is counted. `None` says nothing, and counts nothing.
+    /// The value of a key, where one look without a lock and without a read of the clock tells it: nearly always. The look-up is
+    /// counted, unless the answer is [`Glance::Unsure`].
     #[inline(always)]
-    pub fn glance<Q>(&self, pin: &Pin, engine: &Engine, node: &Node, key: &Q) -> Option<V>
+    pub fn glance<Q>(&self, pin: &Pin, node: &Node, key: &Q) -> Glance<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let found = self.glance_entry(pin, node, key);
+        if matches!(found, Glance::Absent) && !tally::try_count(self.tag, node.tag_of_lookups(), Event::Miss) {
+            return Glance::Unsure;
+        }
+        found
+    }
+
+    /// As [`glance`](Self::glance), but tells and counts hits only. `None` says nothing.
+    #[inline(always)]
+    pub fn glance_hit<Q>(&self, pin: &Pin, node: &Node, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        match self.glance_entry(pin, node, key) {
+            Glance::Found(value) => Some(value),
+            Glance::Absent | Glance::Unsure => None,
+        }
+    }
+
+    /// Counts a hit, but not a miss.
+    #[inline(always)]
+    fn glance_entry<Q>(&self, pin: &Pin, node: &Node, key: &Q) -> Glance<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(node, key);
-        let entry = self.shards.of(hash).glance(pin, short(hash), node.number_above(), key)?;
+        let entry = match self.shards.of(hash).glance(pin, short(hash), node.number_above(), key) {
+            Glance::Found(entry) => entry,
+            Glance::Absent => return Glance::Absent,
+            Glance::Unsure => return Glance::Unsure,
+        };
         let state = entry.header().state();
         if !state.is_ahead_of(self.face.load(Acquire)) {
-            return None;
+            return Glance::Unsure;
         }
         let hot = self.hits.hot.load(Relaxed);
         if !state.looks_like(hot) {
             if hot >> 16 != 0 {
-                return None;
+                return Glance::Unsure;
             }
-            let generation = engine.generation();
+            let generation = self.generation();
             entry.header().note_use(state, self.hits.heat_limit, generation);
             let now = u32::from(self.hits.heat_limit) << 8 | u32::from(generation);
             if now != hot {
                 self.hits.hot.store(now, Relaxed);
             }
         }
-        tally::try_count(self.tag, node.tag_of_lookups(), Event::Hit).then(|| entry.value().clone())
+        if tally::try_count(self.tag, node.tag_of_lookups(), Event::Hit) {
+            Glance::Found(entry.value().clone())
+        } else {
+            Glance::Unsure
+        }
     }
 
     /// The value of a key under a scope node, if it is there and its time is not over. No lock, unless the policy asks to be
@@ -190,7 +241,7 @@ impl<K: Key, V: Value> Store<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        if let Some(value) = self.glance(pin, engine, node, key) {
+        if let Some(value) = self.glance_hit(pin, node, key) {
             return Some(value);
         }
         let value = self.read(pin, engine, node, key, Look::Lookup)?;

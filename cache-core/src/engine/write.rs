@@ -68,7 +68,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let terms = self.terms(engine, &key, &value, write)?;
         let mut draft = Some(Draft { key, value, terms });
         let pin = epoch::pin();
-        if let Some(node) = place.resolved(&pin, engine.registry())
+        if let Some(node) = place.resolved(&pin, self.word())
             && let Some(pays) = self.who_pays(engine, &node, terms)
         {
             let rest = self.insert_under(engine, &pin, &node, &mut draft, pays);

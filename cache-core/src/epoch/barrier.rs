@@ -51,6 +51,11 @@ mod kernel {
     }
 }
 
+/// Whether the kernel can be asked at all. Where it can, only threads that know that it does its part may take a
+/// [`Glimpse`](super::Glimpse); where not, all may, and each runs its fence.
+pub(super) const MAY_BE_LEFT_TO_THE_KERNEL: bool =
+    cfg!(all(target_os = "linux", target_arch = "x86_64", not(any(shuttle, loom, miri))));
+
 /// Asks the kernel for its part, once in a process; whether it will do it.
 pub(super) fn ask_kernel() -> bool {
     kernel::ask()

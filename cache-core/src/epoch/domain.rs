@@ -49,6 +49,12 @@ impl Domain {
         &self.epoch.0
     }
 
+    /// Whether those who pin run a fence.
+    #[cfg(not(any(shuttle, loom)))]
+    pub(super) fn is_fenced(&self) -> bool {
+        self.epoch.0.load(Ordering::Relaxed) & FENCED != 0
+    }
+
     /// From now on the kernel runs the fence of those who pin.
     pub(super) fn leave_fences_to_the_kernel(&self) {
         self.epoch.0.fetch_and(!FENCED, Ordering::AcqRel);

@@ -29,6 +29,8 @@ lazy_static! {
 #[cfg(not(any(shuttle, loom)))]
 thread_local! {
     static MINE: Cell<&'static Record> = const { Cell::new(&NOBODYS) };
+    /// The same, for glimpses: if the thread knows that it need not run fences, or that nobody else would.
+    static QUICK: Cell<&'static Record> = const { Cell::new(&NOBODYS) };
     static LEAVER: Leaver = const { Leaver };
 }
 
@@ -60,6 +62,9 @@ pub(super) fn mine() -> Option<&'static Record> {
 #[cfg(not(any(shuttle, loom)))]
 fn keep(record: Option<&'static Record>) {
     MINE.set(record.unwrap_or(&NOBODYS));
+    // A change to the kernel's fences is made once, and whoever has seen it sees it at every later look.
+    let is_quick = !barrier::MAY_BE_LEFT_TO_THE_KERNEL || !DOMAIN.is_fenced();
+    QUICK.set(record.filter(|_| is_quick).unwrap_or(&NOBODYS));
 }
 
 #[cfg(any(shuttle, loom))]
@@ -117,7 +122,7 @@ fn pin_beside() -> Pin {
 #[inline]
 pub fn glimpse() -> Option<Glimpse> {
     #[cfg(not(any(shuttle, loom)))]
-    return MINE.get().glimpse(DOMAIN.epoch());
+    return QUICK.get().glimpse(DOMAIN.epoch());
     #[cfg(any(shuttle, loom))]
     return mine()?.glimpse(DOMAIN.epoch());
 }

@@ -70,7 +70,13 @@ impl Record {
     /// As [`pin`](Self::pin), if there is no pin yet and the record no orphan.
     #[inline]
     pub(super) fn glimpse(&'static self, epoch: &AtomicU64) -> Option<Glimpse> {
-        (self.word.load(Ordering::Relaxed) == 0).then(|| Glimpse(ManuallyDrop::new(self.show(epoch, 0))))
+        if self.word.load(Ordering::Relaxed) != 0 {
+            return None;
+        }
+        // As in `show`; whoever has no fence of his own was found to need none before he could come here.
+        self.word.store(epoch.load(Ordering::Relaxed), Ordering::Release);
+        barrier::light(!barrier::MAY_BE_LEFT_TO_THE_KERNEL);
+        Some(Glimpse(ManuallyDrop::new(Pin { record: self, stays: PhantomData })))
     }
 
     /// Whether the owner is in a glimpse. Who pins meanwhile takes another record.

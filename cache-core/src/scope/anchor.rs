@@ -48,10 +48,9 @@ impl Anchor {
         f(self.resolve(pin, registry).as_deref())
     }
 
-    /// The path's present node, if it is known at one look.
-    #[inline]
-    pub fn resolved<'p>(&'p self, pin: &'p Pin, registry: &Registry) -> Option<Held<'p, Node>> {
-        let word = registry.word();
+    /// The path's present node, if it is known at one look, and of the registry whose present word this is.
+    #[inline(always)]
+    pub fn resolved<'p>(&'p self, pin: &'p Pin, word: u64) -> Option<Held<'p, Node>> {
         self.resolved.load(pin).filter(|node| node.is_verified_at(word))
     }
 

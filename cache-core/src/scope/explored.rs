@@ -147,9 +147,9 @@ fn check_detachments_of(nodes: fn(&World) -> Vec<Arc<Node>>) {
         for _ in 0..3 {
             let over = returned.load(Ordering::SeqCst);
             let held = anchor.find(&world.registry);
-            let moved = world.registry.word() > 0;
+            let moved = world.registry.word() > world.word;
             let found = world.registry.find(&scope!(org = 1, user = 2), "test").unwrap();
-            let moved_before = world.registry.word() > 0;
+            let moved_before = world.registry.word() > world.word;
             let looked = look(&world.registry, 2);
             assert!(looked != Some(world.user.id()) || !moved_before, "looked up after the word moved");
             let gone = |node: Option<Arc<Node>>| node.is_none_or(|node| node.id() != world.user.id());

@@ -1,7 +1,7 @@
 //! Scopes: who an entry belongs to.
 //!
 //! `tree` says which levels there are, `id` and `path` where an operation is to happen, `registry` which scopes live,
-//! `node` what each of them counts, `ledger` how a count stays exact while a scope is detached,
+//! `word` whether that changed, `node` what each of them counts, `ledger` how a count stays exact while a scope is detached,
 //! and `anchor` how a handle survives the eviction of its scope.
 //!
 //! (1) A place resolves to exactly the level that was asked for, or to an error; nothing falls back to the root.
@@ -17,6 +17,7 @@ pub mod path;
 pub mod registry;
 mod text;
 pub mod tree;
+mod word;
 
 #[cfg(test)]
 #[cfg(shuttle)]
@@ -33,3 +34,4 @@ pub use registry::{Registry, TrackedLevels};
 #[doc(hidden)]
 pub use text::Brief;
 pub use tree::{LevelId, ScopeTree, ScopeTreeBuilder};
+pub use word::Word;

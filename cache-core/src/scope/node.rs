@@ -2,8 +2,9 @@
 //!
 //! (1) A node's id is never used again in its registry. (2) A node is live while neither it nor one above it is dead;
 //! death is final. (3) Who holds a node keeps it, and all above it, from being collected. (4) A node's path never
-//! changes. (5) `verified` is a word of the registry at which the node was found live *after* the word was read: while
-//! the registry's word is the same, no detachment has completed since, so the node may be trusted.
+//! changes. (5) `verified` is a word of its registry at which the node was found live *after* the word was read: while
+//! the registry's word is the same, no detachment has completed since, so the node may be trusted. No other registry ever has
+//! that word.
 //! Cost: `is_live_at` compares two words unless something was detached; charges cost two additions per level.
 
 use std::fmt;
@@ -14,8 +15,7 @@ use super::number::Numbers;
 use super::path::ScopePath;
 use super::text::Brief;
 use super::tree::{LevelId, ScopeTree};
-use crate::stats::ScopeStats;
-use crate::stats::tally::Tag;
+use crate::stats::{ScopeStats, Tag};
 use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// What all nodes of a registry share.
@@ -116,7 +116,7 @@ impl Node {
             verified: AtomicU64::new(u64::MAX),
             announced: AtomicBool::new(false),
             pins: AtomicU32::new(0),
-            tag: Tag::of(&stats),
+            tag: stats.tag(),
             tag_of_lookups: Tag::of_lookups(&stats),
             stats,
             shared: Arc::clone(shared),

@@ -19,6 +19,7 @@ use super::node::{Detached, Node, Seed, Shared};
 use super::number::Numbers;
 use super::path::Locate;
 use super::tree::{LevelId, ScopeTree};
+use super::word::Word;
 use crate::epoch::{self, Pin, Slot};
 use crate::error::Result;
 use crate::stats::ScopeStats;
@@ -53,7 +54,7 @@ pub struct Registry {
     /// The id of `root`, or of one that came before while a detachment of it is under way.
     root_id: AtomicU64,
     next_id: AtomicU64,
-    word: AtomicU64,
+    word: Arc<Word>,
     collector: Mutex<collect::Cursor>,
 }
 
@@ -79,7 +80,7 @@ impl Registry {
             level: None,
             text: IdText::borrowed(""),
             path_hash: state.hash_one(()),
-            stats: Arc::default(),
+            stats: Arc::new(ScopeStats::new(None, false)),
         };
         let root = Node::new(&shared, None, root);
         // The root is never idle.
@@ -92,7 +93,7 @@ impl Registry {
             root: Slot::new(Some(root)),
             root_id: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
-            word: AtomicU64::new(0),
+            word: Arc::new(Word::new()),
             collector: Mutex::new(collect::Cursor::default()),
         }
     }
@@ -120,7 +121,12 @@ impl Registry {
     /// Moves whenever a detachment completes. What was found live after this was read stays live while it does not move.
     #[inline]
     pub fn word(&self) -> u64 {
-        self.word.load(Ordering::Acquire)
+        self.word.read()
+    }
+
+    /// Where that is read.
+    pub fn words(&self) -> &Arc<Word> {
+        &self.word
     }
 
     /// Nodes that exist besides the root, living or dead, in the index or held.
@@ -305,7 +311,7 @@ impl Registry {
             // Ids rise, so this also waits for nobody: whoever swapped, the word moves after the id did.
             self.root_id.fetch_max(self.root().id(), Ordering::AcqRel);
         }
-        self.word.fetch_add(1, Ordering::AcqRel);
+        self.word.moves();
         dead.set_announced();
     }
 

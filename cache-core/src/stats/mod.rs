@@ -20,6 +20,7 @@ pub mod tally;
 
 pub use scope::{ScopeCounts, ScopeStats};
 pub use tally::Event;
+pub(crate) use tally::Tag;
 
 /// What is counted for each region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,7 @@ type Stripe = CachePadded<[AtomicU64; COUNTERS]>;
 /// The counters of one region.
 #[derive(Debug)]
 pub struct Counters {
+    tag: Tag,
     stripes: Box<[Stripe]>,
 }
 
@@ -87,11 +89,16 @@ impl Default for Counters {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let stripes = cores.next_power_of_two().clamp(1, 16);
-        Self { stripes: (0..stripes).map(|_| Stripe::default()).collect() }
+        Self { tag: Tag::of_new_region(), stripes: (0..stripes).map(|_| Stripe::default()).collect() }
     }
 }
 
 impl Counters {
+    /// What threads know these counters by.
+    pub(crate) fn tag(&self) -> Tag {
+        self.tag
+    }
+
     /// Counts one rare event; frequent ones go through [`tally::count`].
     pub fn count(&self, counter: Counter) {
         self.add(counter, 1);

@@ -7,13 +7,14 @@
 //! never changes.
 //! Cost: one relaxed addition per counted level.
 
-use super::tally::{self, Event};
+use super::tally::{self, Event, Tag};
 use crate::event::RemovalCause;
 use crate::sync::{Arc, AtomicU64, Ordering};
 
 /// The counters of a scope, shared by the incarnations of its node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ScopeStats {
+    tag: Tag,
     above: Option<Arc<ScopeStats>>,
     /// Whether look-ups count here.
     is_tracked: bool,
@@ -55,7 +56,22 @@ impl ScopeCounts {
 impl ScopeStats {
     /// Counters at zero, below those of the scope above.
     pub fn new(above: Option<Arc<Self>>, is_tracked: bool) -> Self {
-        Self { above, is_tracked, ..Self::default() }
+        let zero = AtomicU64::default;
+        Self {
+            tag: Tag::of_new_scope(),
+            above,
+            is_tracked,
+            hits: zero(),
+            misses: zero(),
+            loads: zero(),
+            load_failures: zero(),
+            removals: std::array::from_fn(|_| zero()),
+        }
+    }
+
+    /// What threads know these counters by.
+    pub(crate) fn tag(&self) -> Tag {
+        self.tag
     }
 
     /// The lowest counters of the path at which look-ups count: as good as its own for them, and shared with more paths.

@@ -5,22 +5,24 @@
 //! adds to the counts, with a load and a store. (2) `settled` is how much of a count has been added to the shared
 //! counters, under the lock, by whoever asked. So nothing is lost or doubled, and no reader writes what a thread adds to.
 //! (3) A cell keeps its scope's counters alive and knows its region's weakly: a region that goes clears its cells, a
-//! settlement those whose scope nobody else holds. In both cases nobody can count the pair any more. Addresses of pairs
-//! in cells are therefore not used again. (4) A thread that ends settles; what it counts later (in destructors of
+//! settlement those whose scope nobody else holds. In both cases nobody can count the pair any more. Pairs are told apart by
+//! numbers that are not used again ([`Tag`]). (4) A thread that ends settles; what it counts later (in destructors of
 //! thread-locals) is added at once. (5) Counters are not dropped under a lock of this module.
-//! Cost: an event whose pair has a cell is two comparisons, a load and a store, on lines of the thread's own. Without a
+//! Cost: an event whose pair has a cell is one comparison, a load and a store, on a line of the thread's own. Without a
 //! cell it is added to the shared counters, and every 32nd such event takes a cell over. A settlement visits every
 //! cell of every thread. 8 KiB a thread.
 //! Built with `--cfg shuttle` or `--cfg loom`, records are explored by themselves, and [`count`] adds to the shared counters at once.
 
 #[cfg(not(any(shuttle, loom)))]
 use std::cell::Cell as StdCell;
+// Numbers of tags and pairs order nothing, so explorers need not see them.
+use std::sync::atomic::AtomicU64;
 
 use super::scope::ScopeStats;
 use super::{Counter, Counters};
 use crate::clock::REREAD;
 use crate::event::RemovalCause;
-use crate::sync::{Arc, AtomicU32, AtomicUsize, Mutex, Ordering::Relaxed, RwLock, Weak};
+use crate::sync::{Arc, AtomicU32, Mutex, Ordering::Relaxed, RwLock, Weak};
 
 /// What happens too often for a shared counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,26 +115,52 @@ pub fn count_up(region: Option<&Arc<Counters>>, scope: Option<&Arc<ScopeStats>>,
     0
 }
 
-/// What a thread knows a region's or a scope's counters by, while they live.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(any(shuttle, loom), allow(dead_code, reason = "there every event is added at once"))]
-pub(crate) struct Tag {
-    address: usize,
-    place: usize,
-}
+/// What threads know a region's or a scope's counters by: a number that no others ever have, so arranged that the two of a pair
+/// make one word, in which stands the place of the pair's cell.
+///
+/// Of a word, bits 6 to 11 are the place, bits 12 to 39 the rest of the scope's number, bits 40 to 63 the region's. Bits 0 and 1
+/// say that the region's or the scope's numbers have run out: then there is no cell, and every event is added at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tag(u64);
 
 impl Tag {
-    pub(crate) fn of<T>(counters: &Arc<T>) -> Self {
-        Self::at(Arc::as_ptr(counters).addr())
+    /// No region, or no scope.
+    pub(super) const NONE: Self = Self(0);
+
+    const SPENT: [u64; 2] = [1, 2];
+
+    /// The tag of a region that is new.
+    pub(super) fn of_new_region() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self::of_region(NEXT.fetch_add(1, Relaxed))
+    }
+
+    /// The tag of a scope's counters that are new.
+    pub(super) fn of_new_scope() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self::of_scope(NEXT.fetch_add(1, Relaxed))
+    }
+
+    const fn of_region(number: u64) -> Self {
+        // Neighbours lie far apart, so that a few scopes in each have cells of their own.
+        let place = number.wrapping_mul(23) % CELLS as u64;
+        if number >> 24 == 0 { Self(number << 40 | place << CELL.trailing_zeros()) } else { Self(Self::SPENT[0]) }
+    }
+
+    const fn of_scope(number: u64) -> Self {
+        let (place, rest) = (number % CELLS as u64, number / CELLS as u64);
+        if rest >> 28 == 0 { Self(rest << 12 | place << CELL.trailing_zeros()) } else { Self(Self::SPENT[1]) }
     }
 
     /// For look-ups in a scope with these counters.
     pub(crate) fn of_lookups(scope: &Arc<ScopeStats>) -> Self {
-        scope.of_lookups().map_or_else(|| Self::at(0), Self::of)
+        scope.of_lookups().map_or(Self::NONE, |stats| stats.tag())
     }
 
-    fn at(address: usize) -> Self {
-        Self { address, place: place_of(address) }
+    /// The word of a pair.
+    #[inline]
+    const fn with(self, other: Self) -> Pair {
+        Pair(self.0 ^ other.0)
     }
 }
 
@@ -141,18 +169,18 @@ impl Tag {
 #[inline]
 pub(crate) fn try_count(region: Tag, scope: Tag, event: Event) -> bool {
     #[cfg(not(any(shuttle, loom)))]
-    return MINE.get().try_count(region, scope, event);
+    return MINE.get().try_count(region.with(scope), event);
     #[cfg(any(shuttle, loom))]
-    return region.address == scope.address && event == Event::Hit;
+    return region == scope && event == Event::Hit;
 }
 
 /// As [`try_count`], an event of each kind.
 #[inline]
 pub(crate) fn try_count_two(region: Tag, scope: Tag, events: [Event; 2]) -> bool {
     #[cfg(not(any(shuttle, loom)))]
-    return MINE.get().try_count_two(region, scope, events);
+    return MINE.get().try_count_two(region.with(scope), events);
     #[cfg(any(shuttle, loom))]
-    return region.address == scope.address && events[0] == events[1];
+    return region == scope && events[0] == events[1];
 }
 
 /// As [`count_up`], without an answer.
@@ -279,8 +307,8 @@ const CELLS: usize = if cfg!(any(shuttle, loom)) { 2 } else { 64 };
 /// Of so many events without a cell, one takes a cell over.
 const PATIENCE: u32 = if cfg!(any(shuttle, loom)) { 2 } else { 32 };
 
-/// The region's address in a cell that belongs to nobody; no counters are there.
-const NOBODY: usize = 1;
+/// Bytes of a cell: a line.
+const CELL: usize = 64;
 
 /// What one thread has counted.
 struct Record {
@@ -293,10 +321,12 @@ struct Record {
 
 #[repr(align(64))]
 struct Cell {
-    region: AtomicUsize,
-    scope: AtomicUsize,
+    pair: AtomicU64,
     counts: [AtomicU32; Event::ALL.len()],
 }
+
+#[cfg(not(any(shuttle, loom)))]
+const _: () = assert!(size_of::<Cell>() == CELL);
 
 #[derive(Default)]
 struct Owner {
@@ -305,40 +335,38 @@ struct Owner {
     settled: [u32; Event::ALL.len()],
 }
 
-/// The addresses of a region's and a scope's counters; zero for none.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Pair(usize, usize);
+/// A region's and a scope's [`Tag`] in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pair(u64);
 
 impl Pair {
+    /// In a cell that belongs to nobody; no pair is that.
+    const NOBODY: Self = Self(u64::MAX);
+
     #[inline]
     fn of((region, scope): Whom<'_>) -> Self {
-        Self(
-            region.map_or(0, |region| Arc::as_ptr(region).addr()),
-            scope.map_or(0, |scope| Arc::as_ptr(scope).addr()),
-        )
+        let region = region.map_or(Tag::NONE, |region| region.tag());
+        region.with(scope.map_or(Tag::NONE, |scope| scope.tag()))
+    }
+
+    /// Whether it can have a cell.
+    fn has_place(self) -> bool {
+        self.0 & (Tag::SPENT[0] | Tag::SPENT[1]) == 0
     }
 
     /// The first of its places; the other differs in the lowest bit.
     #[inline]
-    fn place(self) -> usize {
-        place_of(self.0) ^ place_of(self.1)
+    #[allow(clippy::cast_possible_truncation, reason = "few bits are wanted")]
+    const fn place(self) -> usize {
+        (self.0 as usize / CELL) % CELLS
     }
-}
-
-/// An address's part in a place. Multiplicative hashing: Knuth, TAOCP 3, 6.4.
-#[inline]
-#[allow(clippy::cast_possible_truncation, reason = "few bits are wanted")]
-const fn place_of(address: usize) -> usize {
-    let spread = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (spread >> (u64::BITS - CELLS.trailing_zeros())) as usize
 }
 
 impl Cell {
     #[cfg(not(any(shuttle, loom)))]
     const fn new() -> Self {
         Self {
-            region: AtomicUsize::new(NOBODY),
-            scope: AtomicUsize::new(0),
+            pair: AtomicU64::new(Pair::NOBODY.0),
             counts: [const { AtomicU32::new(0) }; Event::ALL.len()],
         }
     }
@@ -346,15 +374,14 @@ impl Cell {
     #[cfg(any(shuttle, loom))]
     fn new() -> Self {
         Self {
-            region: AtomicUsize::new(NOBODY),
-            scope: AtomicUsize::new(0),
+            pair: AtomicU64::new(Pair::NOBODY.0),
             counts: std::array::from_fn(|_| AtomicU32::new(0)),
         }
     }
 
     #[inline]
-    fn is_of(&self, Pair(region, scope): Pair) -> bool {
-        self.scope.load(Relaxed) == scope && self.region.load(Relaxed) == region
+    fn is_of(&self, pair: Pair) -> bool {
+        self.pair.load(Relaxed) == pair.0
     }
 
     /// Adds one, and answers the new count; 0 if the count is full.
@@ -385,8 +412,7 @@ impl Cell {
 
     /// Gives a settled cell, whose pair nobody else counts, to another pair.
     fn hand_over(&self, owner: &mut Owner, pair: Pair, next: Owner) {
-        self.region.store(pair.0, Relaxed);
-        self.scope.store(pair.1, Relaxed);
+        self.pair.store(pair.0, Relaxed);
         self.counts.iter().for_each(|count| count.store(0, Relaxed));
         *owner = next;
     }
@@ -427,10 +453,10 @@ impl Record {
 
     /// For the record's own thread only.
     #[inline]
-    fn try_count_two(&self, region: Tag, scope: Tag, events: [Event; 2]) -> bool {
-        let cell = &self.cells[(region.place ^ scope.place) % CELLS];
+    fn try_count_two(&self, pair: Pair, events: [Event; 2]) -> bool {
+        let cell = &self.cells[pair.place()];
         let is_full = |event: Event| cell.counts[event as usize].load(Relaxed) == u32::MAX;
-        if !cell.is_of(Pair(region.address, scope.address)) || events.into_iter().any(is_full) {
+        if !cell.is_of(pair) || events.into_iter().any(is_full) {
             return false;
         }
         events.into_iter().for_each(|event| _ = cell.bump(event));
@@ -439,9 +465,9 @@ impl Record {
 
     /// For the record's own thread only.
     #[inline]
-    fn try_count(&self, region: Tag, scope: Tag, event: Event) -> bool {
-        let cell = &self.cells[(region.place ^ scope.place) % CELLS];
-        if !cell.is_of(Pair(region.address, scope.address)) {
+    fn try_count(&self, pair: Pair, event: Event) -> bool {
+        let cell = &self.cells[pair.place()];
+        if !cell.is_of(pair) {
             return false;
         }
         let count = &cell.counts[event as usize];
@@ -474,12 +500,12 @@ impl Record {
     fn count_stray(&self, whom: Whom<'_>, pair: Pair, event: Event) {
         let strays = self.strays.load(Relaxed);
         self.strays.store(strays.wrapping_add(1), Relaxed);
-        if !strays.is_multiple_of(PATIENCE) {
+        if !strays.is_multiple_of(PATIENCE) || !pair.has_place() {
             return add((whom.0.map(Arc::as_ref), whom.1.map(Arc::as_ref)), event, 1);
         }
         let places = [pair.place(), pair.place() ^ 1];
         let own = places.iter().find(|&&place| self.cells[place].is_of(pair));
-        let free = || places.iter().find(|&&place| self.cells[place].region.load(Relaxed) == NOBODY);
+        let free = || places.iter().find(|&&place| self.cells[place].is_of(Pair::NOBODY));
         let place = *own.or_else(free).unwrap_or(&places[(strays / PATIENCE) as usize % 2]);
         let cell = &self.cells[place];
         let mut owners = self.owners.lock();
@@ -497,7 +523,7 @@ impl Record {
         for (cell, owner) in self.cells.iter().zip(owners.iter_mut()) {
             spent.extend(cell.settle(owner));
             if owner.scope.as_mut().and_then(Arc::get_mut).is_some() {
-                cell.hand_over(owner, Pair(NOBODY, 0), Owner::default());
+                cell.hand_over(owner, Pair::NOBODY, Owner::default());
             }
         }
     }
@@ -508,18 +534,19 @@ impl Record {
         let mut owners = self.owners.lock();
         for (cell, owner) in self.cells.iter().zip(owners.iter_mut()) {
             cleared.push(std::mem::take(owner));
-            cell.hand_over(owner, Pair(NOBODY, 0), Owner::default());
+            cell.hand_over(owner, Pair::NOBODY, Owner::default());
         }
     }
 
     fn forget(&self, region: &Counters) {
-        let address = std::ptr::from_ref(region).addr();
+        let address = std::ptr::from_ref(region);
         let mut owners = self.owners.lock();
         for (cell, owner) in self.cells.iter().zip(owners.iter_mut()) {
-            if cell.region.load(Relaxed) == address {
+            // Compared, not followed: nothing of it is left but its address, which nobody has while an owner knows it.
+            if owner.region.as_ref().is_some_and(|region| std::ptr::eq(region.as_ptr(), address)) {
                 // The region is past being found: only the scope is settled.
                 cell.settle(owner);
-                cell.hand_over(owner, Pair(NOBODY, 0), Owner::default());
+                cell.hand_over(owner, Pair::NOBODY, Owner::default());
             }
         }
     }

@@ -76,7 +76,7 @@ fn get(shard: &Shard, key: u32) -> Option<u32> {
 fn glance(shard: &Shard, key: u32) -> Option<u32> {
     drop(pin());
     let glimpse = glimpse().expect("the thread has a record, and no pin");
-    let entry = shard.glance(&glimpse, HASH, u64::from(SCOPE) << 32, &key)?;
+    let Glance::Found(entry) = shard.glance(&glimpse, HASH, u64::from(SCOPE) << 32, &key) else { return None };
     let (of, version) = entry.value().read();
     assert_eq!(of, key, "a foreign value");
     Some(version)

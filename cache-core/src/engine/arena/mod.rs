@@ -30,8 +30,8 @@ use equivalent::Equivalent;
 pub(super) use header::Header;
 use header::id_of;
 use limbo::Limbo;
-use slots::{Node, SEGMENTS, Slots, first_of, numbers_of};
-use table::{FILL, Table, prefetch};
+use slots::{Node, Place, SEGMENTS, Slots, first_of, numbers_of};
+use table::{FILL, First, Table, prefetch};
 
 use super::removal::guarded;
 use crate::clock::Moment;
@@ -111,10 +111,21 @@ unsafe impl<K: Send + Sync, V: Send + Sync, B: Send> Sync for Arena<K, V, B> {}
 // SAFETY: as above; nothing in it belongs to a thread.
 unsafe impl<K: Send + Sync, V: Send + Sync, B: Send> Send for Arena<K, V, B> {}
 
+/// What one look tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Glance<T> {
+    /// It is there.
+    Found(T),
+    /// It is not there.
+    Absent,
+    /// Nothing: whoever wants to know looks again, in full.
+    Unsure,
+}
+
 /// An entry that cannot be emptied while this lives; see (5).
 pub(super) struct Entry<'a, K, V> {
     node: &'a Node<K, V>,
-    slot: SlotId,
+    place: Place,
 }
 
 impl<K, V> Clone for Entry<'_, K, V> {
@@ -126,8 +137,9 @@ impl<K, V> Clone for Entry<'_, K, V> {
 impl<K, V> Copy for Entry<'_, K, V> {}
 
 impl<'a, K, V> Entry<'a, K, V> {
+    #[inline]
     pub(super) fn slot(self) -> SlotId {
-        self.slot
+        SlotId(self.place.slot())
     }
 
     #[inline]
@@ -215,23 +227,28 @@ impl<K, V, B> Arena<K, V, B> {
         unsafe { self.reader.find(hash, scope, key) }
     }
 
-    /// As [`find`](Self::find), but looks at one entry at most; `scope_above` is the scope's number times 2^32. `None` says
-    /// nothing.
-    #[inline]
+    /// As [`find`](Self::find), but looks at one entry at most; `scope_above` is the scope's number times 2^32.
+    #[inline(always)]
     pub(super) fn glance<'a, Q>(
         &'a self,
         _pin: &'a Pin,
         hash: u32,
         scope_above: u64,
         key: &Q,
-    ) -> Option<Entry<'a, K, V>>
+    ) -> Glance<Entry<'a, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         // SAFETY: by (6) the table lives while the caller is pinned.
-        let slot = unsafe { &*self.reader.table.load(Ordering::Acquire) }.first(hash)?;
-        // SAFETY: the caller is pinned for 'a, and the table named the slot.
-        unsafe { self.reader.check(slot, scope_above | u64::from(hash), key) }
+        match unsafe { &*self.reader.table.load(Ordering::Acquire) }.first(hash) {
+            First::Candidate(place) => {
+                // SAFETY: the caller is pinned for 'a, and the table named the place.
+                let entry = unsafe { self.reader.check(Place(place), scope_above | u64::from(hash), key) };
+                entry.map_or(Glance::Unsure, Glance::Found)
+            }
+            First::Absent => Glance::Absent,
+            First::Elsewhere => Glance::Unsure,
+        }
     }
 
     /// Asks for the table's line ahead of its use.
@@ -268,27 +285,27 @@ impl<K, V> Reader<K, V> {
         // SAFETY: by (6) the table lives while the caller is pinned; only a lock's holder replaces it.
         let table = unsafe { &*self.table.load(Ordering::Acquire) };
         let id = id_of(scope, hash);
-        // SAFETY: the caller's promise, and the table named the slot.
-        table.find(hash, |slot| unsafe { self.check(slot, id, key) })
+        // SAFETY: the caller's promise, and the table named the place.
+        table.find(hash, |place| unsafe { self.check(Place(place), id, key) })
     }
 
-    /// The entry of a slot, if it is the one that is looked for.
+    /// The entry of a place, if it is the one that is looked for.
     ///
     /// # Safety
-    /// The table named the slot while the caller was pinned, or held the lock, and so the caller is for 'a.
+    /// The table named the place while the caller was pinned, or held the lock, and so the caller is for 'a.
     #[inline]
-    unsafe fn check<'a, Q>(&'a self, slot: u32, id: u64, key: &Q) -> Option<Entry<'a, K, V>>
+    unsafe fn check<'a, Q>(&'a self, place: Place, id: u64, key: &Q) -> Option<Entry<'a, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         // SAFETY: by (2) and (3) the slot is filled and stays so for 'a.
-        let node = unsafe { self.slots.node(slot) };
+        let node = unsafe { self.slots.node(place) };
         if !node.header.is(id) {
             return None;
         }
         // SAFETY: as above.
         let (known, _) = unsafe { node.payload() };
-        key.equivalent(known).then_some(Entry { node, slot: SlotId(slot) })
+        key.equivalent(known).then_some(Entry { node, place })
     }
 }
 
@@ -318,8 +335,9 @@ impl<'a, K, V> View<'a, K, V> {
         if !self.state.is_live(slot.0) {
             return None;
         }
+        let place = Place::of(slot.0);
         // SAFETY: a live slot is filled (4) and its segment allocated; the lock is held for 'a.
-        Some(Entry { node: unsafe { self.reader.slots.node(slot.0) }, slot })
+        Some(Entry { node: unsafe { self.reader.slots.node(place) }, place })
     }
 
     /// Live slots.
@@ -385,8 +403,9 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         if !self.writer.state.is_live(slot.0) {
             return None;
         }
+        let place = Place::of(slot.0);
         // SAFETY: it is live now, so whoever retires it does so after the caller pinned: (3).
-        Some(Entry { node: unsafe { self.arena.reader.slots.node(slot.0) }, slot })
+        Some(Entry { node: unsafe { self.arena.reader.slots.node(place) }, place })
     }
 
     /// Takes an entry in, of a key that is absent, and whose deadline is `due`. `payload` is asked once there is a slot for it; what the slot held before
@@ -405,7 +424,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let slot = self.arena.fill(state, header, payload, leaves)?;
         // SAFETY: the lock is held.
         let table = unsafe { self.arena.reader.table() };
-        if state.len >= table.buckets() * FILL || !table.insert(hash, slot) {
+        if state.len >= table.buckets() * FILL || !table.insert(hash, Place::of(slot).0) {
             self.arena.reader.insert_growing(state, hash, slot);
         }
         state.set_live(slot, due);
@@ -427,7 +446,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let state = &mut self.writer.state;
         let fresh = self.arena.fill(state, header, payload, leaves)?;
         // SAFETY: the lock is held.
-        unsafe { self.arena.reader.table() }.replace(hash, slot.0, fresh);
+        unsafe { self.arena.reader.table() }.replace(hash, Place::of(slot.0).0, Place::of(fresh).0);
         state.set_live(fresh, due);
         self.arena.bury(state, slot.0);
         Some(SlotId(fresh))
@@ -446,7 +465,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     pub(super) fn retire_of(&mut self, slot: SlotId, hash: u32) -> bool {
         let state = &mut self.writer.state;
         // SAFETY: the lock is held.
-        if !unsafe { self.arena.reader.table() }.remove(hash, slot.0) {
+        if !unsafe { self.arena.reader.table() }.remove(hash, Place::of(slot.0).0) {
             return false;
         }
         self.arena.bury(state, slot.0);
@@ -462,7 +481,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     #[inline]
     pub(super) fn prefetch_next(&self) {
         if let Some(slot) = self.writer.state.limbo.first() {
-            prefetch(self.arena.reader.slots.line_of(slot));
+            prefetch(self.arena.reader.slots.line_of(Place::of(slot)));
         }
     }
 
@@ -529,7 +548,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let (mut due, mut earliest) = (0, Moment::NEVER);
         for slot in slots_of(at, state.chunks[at].live) {
             // SAFETY: a live slot is filled (4).
-            let deadline = unsafe { arena.reader.slots.node(slot.0) }.header.deadline().moment();
+            let deadline = unsafe { arena.reader.slots.node(Place::of(slot.0)) }.header.deadline().moment();
             if deadline <= now {
                 due |= 1 << (slot.index() % CHUNK);
             } else {
@@ -557,7 +576,7 @@ impl<K, V, B> Arena<K, V, B> {
             return None;
         };
         // SAFETY: `vacate` handed out an empty slot that no reader knows.
-        unsafe { self.reader.slots.fill(slot, Node::new(header, payload)) };
+        unsafe { self.reader.slots.fill(Place::of(slot), Node::new(header, payload)) };
         Some(slot)
     }
 
@@ -594,7 +613,7 @@ impl<K, V, B> Arena<K, V, B> {
         }
         if std::mem::needs_drop::<(K, V)>() {
             // SAFETY: the slot is filled (4).
-            let node = unsafe { self.reader.slots.node(slot) };
+            let node = unsafe { self.reader.slots.node(Place::of(slot)) };
             // SAFETY: it is filled, and no reader can still know it (3).
             leaves(unsafe { node.take() });
         }
@@ -630,7 +649,7 @@ impl<K, V> Reader<K, V> {
             self.grow(state);
             state.outgrown = true;
             // SAFETY: the lock is held.
-            if unsafe { self.table() }.insert(hash, slot) {
+            if unsafe { self.table() }.insert(hash, Place::of(slot).0) {
                 return;
             }
         }
@@ -658,8 +677,8 @@ impl<K, V> Reader<K, V> {
             let live = (0..state.chunks.len()).flat_map(|chunk| slots_of(chunk, state.chunks[chunk].live));
             let moved = live.map(|slot| slot.0).all(|slot| {
                 // SAFETY: a live slot is filled (4).
-                let hash = unsafe { self.slots.node(slot) }.header.hash();
-                fresh.insert(hash, slot)
+                let hash = unsafe { self.slots.node(Place::of(slot)) }.header.hash();
+                fresh.insert(hash, Place::of(slot).0)
             });
             if moved {
                 break fresh;
@@ -800,7 +819,7 @@ impl<K, V, B> Drop for Arena<K, V, B> {
             let live = (0..state.chunks.len()).flat_map(|chunk| slots_of(chunk, state.chunks[chunk].live));
             for slot in live.map(|slot| slot.0).chain(state.limbo.iter()) {
                 // SAFETY: nobody else has the arena, and these slots are filled (4).
-                let node = unsafe { self.reader.slots.node(slot) };
+                let node = unsafe { self.reader.slots.node(Place::of(slot)) };
                 // SAFETY: it is filled, and nobody else reaches it.
                 let payload = unsafe { node.take() };
                 guarded("drop", || drop(payload));

@@ -1,10 +1,9 @@
 //! Where the entries of a shard lie: segments of nodes that never move and never shrink while anybody may look.
 //!
-//! (1) A number belongs to one place for as long as its segment lives: segment `k` holds `16 << k` numbers, of which it
-//! may have allocated fewer. (2) Only the holder of the shard's lock allocates, fills, empties and frees. (3) A place
-//! is filled while no reader can know its number, and emptied when none can still know it. What makes (3) true is the
+//! (1) A number has one place: segment `k` holds `16 << k` numbers, of which it may have allocated fewer. (2) Only the holder of the shard's lock allocates, fills, empties and frees. (3) A place
+//! is filled while no reader can know it, and emptied when none can still know it. What makes (3) true is the
 //! arena's business; here every access that relies on it is unsafe and says so.
-//! Cost: one load and three instructions from a number to its node.
+//! Cost: one load and two instructions from a place to its node; a logarithm more from a number.
 
 use std::mem::MaybeUninit;
 
@@ -52,24 +51,47 @@ impl<K, V> Node<K, V> {
     }
 }
 
+/// Where the node of a number lies: the segment above [`OFFSET`] bits, which say where in it. What readers get, for it is
+/// found without a logarithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place(pub(super) u32);
+
+/// Bits of a place that say where in the segment.
+const OFFSET: u32 = 27;
+
+impl Place {
+    /// The place of a number.
+    #[inline]
+    pub(super) const fn of(slot: u32) -> Self {
+        let number = slot.wrapping_add(FIRST);
+        // What is or-ed changes no logarithm of a number there is; it says that there is one, which spares a check.
+        let log = (number | FIRST).ilog2();
+        Self((log - FIRST.ilog2()) << OFFSET | number & !(1 << log))
+    }
+
+    /// The number that has this place.
+    #[inline]
+    pub(super) const fn slot(self) -> u32 {
+        let number = (FIRST << self.segment()) | self.0 & ((1 << OFFSET) - 1);
+        number.wrapping_sub(FIRST)
+    }
+
+    #[inline]
+    const fn segment(self) -> usize {
+        (self.0 >> OFFSET) as usize
+    }
+}
+
 /// The places of one shard.
 pub(super) struct Slots<K, V> {
-    /// By the binary logarithm of a number plus [`FIRST`]: as many as there can be, so that choosing needs no check. Each
-    /// pointer stands so far before its segment that the number is added as it is.
-    segments: [AtomicPtr<Node<K, V>>; 32],
+    /// As many as a place can say, so that choosing needs no check. Each pointer stands so far before its segment that the whole
+    /// place is added as it is.
+    segments: [AtomicPtr<Node<K, V>>; 1 << (u32::BITS - OFFSET)],
 }
 
-/// The logarithm that chooses a segment, and what is added to its pointer.
-#[inline]
-const fn place(slot: u32) -> (usize, usize) {
-    let number = slot.wrapping_add(FIRST);
-    // What is or-ed changes no logarithm of a number there is; it says that there is one, which spares a check.
-    ((number | FIRST).ilog2() as usize, number as usize)
-}
-
-/// The logarithm of a segment, and by how much its pointer stands before it.
-const fn bias(segment: usize) -> (usize, usize) {
-    (segment + FIRST.ilog2() as usize, (FIRST as usize) << segment)
+/// By how much the pointer of a segment stands before it.
+const fn bias(segment: usize) -> usize {
+    segment << OFFSET
 }
 
 /// The first number of a segment.
@@ -91,18 +113,17 @@ impl<K, V> Slots<K, V> {
     pub(super) fn allocate(&self, segment: usize, nodes: u32) {
         let memory =
             Box::<[MaybeUninit<Node<K, V>>]>::new_uninit_slice(nodes.min(numbers_of(segment)) as usize);
-        let (at, before) = bias(segment);
         let start: *mut Node<K, V> = Box::into_raw(memory).cast();
-        self.segments[at].store(start.wrapping_sub(before), Ordering::Release);
+        self.segments[segment].store(start.wrapping_sub(bias(segment)), Ordering::Release);
     }
 
     /// Gives a segment's memory back.
     ///
     /// # Safety
-    /// It was allocated with this number of nodes, all are empty, and no reader knows a number in it.
+    /// It was allocated with this number of nodes, all are empty, and no reader knows a place in it.
     pub(super) unsafe fn free(&self, segment: usize, nodes: u32) {
-        let (at, before) = bias(segment);
-        let memory = self.segments[at].swap(std::ptr::null_mut(), Ordering::Relaxed).wrapping_add(before);
+        let memory = self.segments[segment].swap(std::ptr::null_mut(), Ordering::Relaxed);
+        let memory = memory.wrapping_add(bias(segment));
         let nodes = nodes.min(numbers_of(segment)) as usize;
         let memory = std::ptr::slice_from_raw_parts_mut(memory.cast::<MaybeUninit<Node<K, V>>>(), nodes);
         // SAFETY: it came from a box of this very type and length, which nobody uses any more.
@@ -112,10 +133,11 @@ impl<K, V> Slots<K, V> {
     /// Fills an empty place.
     ///
     /// # Safety
-    /// The number is within what was allocated, the place is empty, and no reader knows the number.
-    pub(super) unsafe fn fill(&self, slot: u32, node: Node<K, V>) {
+    /// The place is within what was allocated, it is empty, and no reader knows it.
+    #[inline]
+    pub(super) unsafe fn fill(&self, place: Place, node: Node<K, V>) {
         // SAFETY: the place is allocated memory that nobody reads or writes.
-        unsafe { self.address(slot).write(node) }
+        unsafe { self.address(place).write(node) }
     }
 
     /// The node of a number.
@@ -123,22 +145,21 @@ impl<K, V> Slots<K, V> {
     /// # Safety
     /// The place has been filled, and its segment is not freed while the reference lives.
     #[inline]
-    pub(super) unsafe fn node(&self, slot: u32) -> &Node<K, V> {
+    pub(super) unsafe fn node(&self, place: Place) -> &Node<K, V> {
         // SAFETY: a filled place holds a node; what changes in it later is behind cells.
-        unsafe { &*self.address(slot) }
+        unsafe { &*self.address(place) }
     }
 
-    /// Where the node of a number begins, if there is one; to be prefetched.
+    /// Where a node begins, if there is one; to be prefetched.
     #[inline]
-    pub(super) fn line_of(&self, slot: u32) -> *const Node<K, V> {
-        self.address(slot)
+    pub(super) fn line_of(&self, place: Place) -> *const Node<K, V> {
+        self.address(place)
     }
 
     #[inline]
-    fn address(&self, slot: u32) -> *mut Node<K, V> {
-        let (at, offset) = place(slot);
-        // Whoever has a number has it from a release that came after the segment's.
-        self.segments[at].load(Ordering::Acquire).wrapping_add(offset)
+    fn address(&self, place: Place) -> *mut Node<K, V> {
+        // Whoever has a place has it from a release that came after the segment's.
+        self.segments[place.segment()].load(Ordering::Acquire).wrapping_add(place.0 as usize)
     }
 }
 
@@ -151,11 +172,13 @@ mod tests {
         let mut next = 0;
         for segment in 0..SEGMENTS {
             assert_eq!(first_of(segment), next);
-            let (at, before) = bias(segment);
-            assert_eq!(place(next), (at, before));
+            assert_eq!(Place::of(next), Place((segment as u32) << OFFSET));
             next += numbers_of(segment);
-            assert_eq!(place(next - 1), (at, before + numbers_of(segment) as usize - 1));
+            let last = Place::of(next - 1);
+            assert_eq!((last.segment(), last.0 & ((1 << OFFSET) - 1)), (segment, numbers_of(segment) - 1));
+            assert_eq!(last.slot(), next - 1);
         }
         assert_eq!(next, (1 << 28) - 16);
+        assert!((0..100_000).all(|slot| Place::of(slot).slot() == slot));
     }
 }

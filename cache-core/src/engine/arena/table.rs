@@ -1,7 +1,8 @@
 //! Where the entries of a shard are found: buckets of twelve ways in one cache line, read without a lock.
 //!
-//! (1) One writer at a time, the holder of the shard's lock; readers come at any moment. (2) A way whose tag is not 0
-//! holds the slot of an entry that was complete before: the slot is stored first, then the tag. (3) An entry stands in
+//! (1) One writer at a time, the holder of the shard's lock; readers come at any moment. (2) A way that is taken holds the
+//! place of an entry that was complete before: place and tag are stored first, then the bit that says so, which readers look at
+//! first. Who finds a way taken may meet the place that another entry has there meanwhile. (3) An entry stands in
 //! its home bucket or its alternate; `displaced` of the home counts those in the alternate, so a reader looks there
 //! only if there are any, and a removal leaves nothing behind. Where both are full, as with keys of one hash, it stands in
 //! the crowd, which counts as displaced and is searched from end to end. (4) An entry never moves within one table. (5) Tags only
@@ -20,12 +21,54 @@ pub(super) const FILL: usize = 8;
 
 const WAYS_MASK: u32 = (1 << WAYS) - 1;
 
-/// `tags[0]` has the tags of eight ways, the low half of `tags[1]` those of four; its high half counts the displaced.
+/// `tags[0]` has the tags of eight ways, the low half of `tags[1]` those of four. Above it 20 bits count the displaced, and the
+/// upper 12 say which ways are taken.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 struct Bucket {
     tags: [AtomicU64; 2],
     slots: [AtomicU32; WAYS],
+}
+
+/// Where the bits of ways that are taken begin.
+const TAKEN: u32 = u64::BITS - WAYS as u32;
+
+/// Where the count of the displaced begins, and as many as are counted: this many, once reached, stay.
+const DISPLACED: u32 = 32;
+const MOST_DISPLACED: u64 = (1 << (TAKEN - DISPLACED)) - 1;
+
+/// What is in a bucket, as it was at one look.
+#[derive(Debug, Clone, Copy)]
+struct Words([u64; 2]);
+
+impl Words {
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "twelve bits")]
+    fn taken(self) -> u32 {
+        (self.0[1] >> TAKEN) as u32
+    }
+
+    /// Ways that are taken and whose tag is that of a hash.
+    #[inline]
+    fn fits(self, hash: u32) -> u32 {
+        matches(self.0, tag_of(hash)) & self.taken()
+    }
+
+    #[inline]
+    fn displaced(self) -> u64 {
+        self.0[1] >> DISPLACED & MOST_DISPLACED
+    }
+}
+
+/// What one look at the home of a hash tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// The first whose tag fits: nearly always the right one, if there is one.
+    Candidate(u32),
+    /// There is none in the table.
+    Absent,
+    /// If there is one, it stands elsewhere.
+    Elsewhere,
 }
 
 #[cfg(not(any(shuttle, loom)))]
@@ -81,15 +124,22 @@ impl Table {
         self.buckets.len()
     }
 
-    /// The first slot in the home of a hash whose tag fits: nearly always the right one, if there is one.
-    #[inline]
-    pub(super) fn first(&self, hash: u32) -> Option<u32> {
+    /// Looks at the home of a hash.
+    #[inline(always)]
+    pub(super) fn first(&self, hash: u32) -> First {
         #[cfg(loom)]
         self.end.with(|_| ());
         // SAFETY: as many buckets as there are, times a number below 2^32, divided by 2^32, are fewer.
         let home = unsafe { self.buckets.get_unchecked(self.home(hash)) };
-        let fits = matches(home.words(), tag_of(hash)) & WAYS_MASK;
-        (fits != 0).then(|| home.slots[fits.trailing_zeros() as usize].load(Ordering::Acquire))
+        let words = home.words();
+        let fits = words.fits(hash);
+        if fits != 0 {
+            let way = fits.trailing_zeros() as usize;
+            debug_assert!(way < WAYS);
+            // SAFETY: only as many of its bits as there are ways can be set.
+            return First::Candidate(unsafe { home.slots.get_unchecked(way) }.load(Ordering::Acquire));
+        }
+        if words.displaced() == 0 { First::Absent } else { First::Elsewhere }
     }
 
     /// Slots whose tag fits, until `what` makes something of one.
@@ -98,21 +148,20 @@ impl Table {
         #[cfg(loom)]
         self.end.with(|_| ());
         let home = &self.buckets[self.home(hash)];
-        let tag = tag_of(hash);
         let words = home.words();
-        if let Some((_, found)) = home.search(words, tag, &mut what) {
+        if let Some((_, found)) = home.search(words, hash, &mut what) {
             return Some(found);
         }
-        if words[1] >> 32 == 0 {
+        if words.displaced() == 0 {
             return None;
         }
-        self.find_displaced(hash, tag, what)
+        self.find_displaced(hash, what)
     }
 
     #[inline(never)]
-    fn find_displaced<R>(&self, hash: u32, tag: u8, mut what: impl FnMut(u32) -> Option<R>) -> Option<R> {
+    fn find_displaced<R>(&self, hash: u32, mut what: impl FnMut(u32) -> Option<R>) -> Option<R> {
         let other = &self.buckets[self.alternate(hash)];
-        let found = other.search(other.words(), tag, &mut what).map(|(_, found)| found);
+        let found = other.search(other.words(), hash, &mut what).map(|(_, found)| found);
         let crowd = || self.crowd.iter().map(|slot| slot.load(Ordering::Acquire));
         found.or_else(|| crowd().filter(|&slot| slot != VACANT).find_map(what))
     }
@@ -139,7 +188,7 @@ impl Table {
         if room.bucket == CROWD {
             self.crowd[room.way].store(slot, Ordering::Release);
         } else {
-            self.buckets[room.bucket].put(room.way, tag_of(hash), slot);
+            self.buckets[room.bucket].put(room.way, hash, slot);
         }
         if room.displaced {
             // A reader who finds the count risen finds the slot as well.
@@ -162,7 +211,7 @@ impl Table {
         if free & free.wrapping_sub(1) == 0 {
             return self.insert_beside(hash, slot);
         }
-        home.put(free.trailing_zeros() as usize, tag_of(hash), slot);
+        home.put(free.trailing_zeros() as usize, hash, slot);
         true
     }
 
@@ -170,7 +219,7 @@ impl Table {
     #[inline]
     pub(super) fn remove(&self, hash: u32, slot: u32) -> bool {
         let home = &self.buckets[self.home(hash)];
-        if home.clear(tag_of(hash), slot) {
+        if home.clear(hash, slot) {
             return true;
         }
         self.remove_displaced(home, hash, slot)
@@ -178,7 +227,7 @@ impl Table {
 
     #[inline(never)]
     fn remove_displaced(&self, home: &Bucket, hash: u32, slot: u32) -> bool {
-        if !self.buckets[self.alternate(hash)].clear(tag_of(hash), slot) {
+        if !self.buckets[self.alternate(hash)].clear(hash, slot) {
             let Some(seat) = self.seat(slot) else { return false };
             seat.store(VACANT, Ordering::Release);
         }
@@ -191,7 +240,7 @@ impl Table {
     pub(super) fn replace(&self, hash: u32, from: u32, to: u32) -> bool {
         let in_bucket = [self.home(hash), self.alternate(hash)].into_iter().any(|at| {
             let bucket = &self.buckets[at];
-            let found = bucket.search(bucket.words(), tag_of(hash), &mut |slot| (slot == from).then_some(()));
+            let found = bucket.search(bucket.words(), hash, &mut |slot| (slot == from).then_some(()));
             found.is_some_and(|(way, _)| {
                 bucket.slots[way].store(to, Ordering::Release);
                 true
@@ -224,19 +273,20 @@ impl Table {
 
 impl Bucket {
     #[inline]
-    fn words(&self) -> [u64; 2] {
-        // Acquire: slots are read after the tags that chose them.
-        [self.tags[0].load(Ordering::Acquire), self.tags[1].load(Ordering::Acquire)]
+    fn words(&self) -> Words {
+        // Acquire, and in this order: tags and places are read after the bits that say that they are there.
+        let upper = self.tags[1].load(Ordering::Acquire);
+        Words([self.tags[0].load(Ordering::Acquire), upper])
     }
 
     #[inline]
     fn search<R>(
         &self,
-        words: [u64; 2],
-        tag: u8,
+        words: Words,
+        hash: u32,
         what: &mut impl FnMut(u32) -> Option<R>,
     ) -> Option<(usize, R)> {
-        let mut fits = matches(words, tag) & WAYS_MASK;
+        let mut fits = words.fits(hash);
         while fits != 0 {
             let way = fits.trailing_zeros() as usize;
             let slot = self.slots[way].load(Ordering::Acquire);
@@ -250,38 +300,49 @@ impl Bucket {
 
     #[inline]
     fn free(&self) -> u32 {
-        matches(self.words(), 0) & WAYS_MASK
+        !self.words().taken() & WAYS_MASK
     }
 
     #[inline]
-    fn clear(&self, tag: u8, slot: u32) -> bool {
-        let found = self.search(self.words(), tag, &mut |other| (other == slot).then_some(()));
+    fn clear(&self, hash: u32, slot: u32) -> bool {
+        let found = self.search(self.words(), hash, &mut |other| (other == slot).then_some(()));
         found.is_some_and(|(way, _)| {
-            let word = &self.tags[way / 8 % 2];
-            word.store(word.load(Ordering::Relaxed) & !(0xff << (way % 8 * 8)), Ordering::Release);
+            let word = &self.tags[1];
+            word.store(word.load(Ordering::Relaxed) & !(1 << (TAKEN + way as u32)), Ordering::Release);
             true
         })
     }
 
     /// Fills an empty way.
     #[inline]
-    fn put(&self, way: usize, tag: u8, slot: u32) {
+    fn put(&self, way: usize, hash: u32, slot: u32) {
         self.slots[way].store(slot, Ordering::Release);
-        let word = &self.tags[way / 8 % 2];
-        word.store(word.load(Ordering::Relaxed) | u64::from(tag) << (way % 8 * 8), Ordering::Release);
+        let shift = way % 8 * 8;
+        let tagged = |word: u64| word & !(0xff << shift) | u64::from(tag_of(hash)) << shift;
+        let [lower, upper] = &self.tags;
+        let mut word = upper.load(Ordering::Relaxed);
+        if way < 8 {
+            lower.store(tagged(lower.load(Ordering::Relaxed)), Ordering::Release);
+        } else {
+            word = tagged(word);
+        }
+        upper.store(word | 1 << (TAKEN + way as u32), Ordering::Release);
     }
 
     fn displace(&self, by: i64) {
         let word = &self.tags[1];
-        word.store(word.load(Ordering::Relaxed).wrapping_add_signed(by << 32), Ordering::Release);
+        let known = word.load(Ordering::Relaxed);
+        if Words([0, known]).displaced() != MOST_DISPLACED {
+            word.store(known.wrapping_add_signed(by << DISPLACED), Ordering::Release);
+        }
     }
 }
 
-/// A tag from bits that choose no bucket; 0 is an empty way.
+/// A tag from bits that choose no bucket.
 #[inline]
 fn tag_of(hash: u32) -> u8 {
     let [low, ..] = hash.to_le_bytes();
-    low + u8::from(low == 0)
+    low
 }
 
 /// One bit for each of sixteen bytes that equals a tag.
@@ -384,10 +445,10 @@ mod tests {
                     prop_assert_eq!(found, map.get(&key).copied());
                 }
             }
-            let displaced: u64 = table.buckets.iter().map(|bucket| bucket.words()[1] >> 32).sum();
+            let displaced: u64 = table.buckets.iter().map(|bucket| bucket.words().displaced()).sum();
             let away = map.iter().filter(|&(&key, &slot)| {
                 let home = &table.buckets[table.home(hash_of(key))];
-                home.search(home.words(), tag_of(hash_of(key)), &mut |other| (other == slot).then_some(())).is_none()
+                home.search(home.words(), hash_of(key), &mut |other| (other == slot).then_some(())).is_none()
             });
             prop_assert_eq!(displaced, away.count() as u64);
         }

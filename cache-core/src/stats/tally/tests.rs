@@ -29,7 +29,7 @@ fn quick_count_counts_in_the_cell_of_its_pair_and_nowhere_else() {
     let pairs = || regions.iter().zip(&orgs);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let quick = |(region, org)| try_count(Tag::of(region), Tag::of(org), Event::Hit);
+            let quick = |(region, org)| try_count(region.tag(), org.tag(), Event::Hit);
             assert!(!pairs().any(quick), "the thread has no cells");
             // One pair gets a cell; wherever the others have their places, they have none.
             count(Some(&regions[0]), Some(&orgs[0]), Event::Miss);
@@ -186,7 +186,7 @@ fn region_that_goes_leaves_its_scopes_their_counts_and_its_cell_free() {
         drop(region);
         assert!(weak.upgrade().is_none());
         assert_eq!(scope.settled().hits, 10 * round);
-        assert!(record.cells.iter().all(|cell| cell.region.load(Relaxed) == NOBODY));
+        assert!(record.cells.iter().all(|cell| cell.is_of(Pair::NOBODY)));
         assert_eq!(Arc::strong_count(&scope), 1, "nothing is kept for it");
     }
 }
@@ -225,4 +225,29 @@ fn scope_that_nobody_holds_is_let_go_and_counted_above() {
         assert_eq!((org.counts().hits, Arc::strong_count(&org)), (4 * round, 1));
     }
     assert_eq!(hits(&region), 12);
+}
+
+#[test]
+fn pairs_have_words_of_their_own_until_numbers_run_out() {
+    let numbers = [1, 2, 63, 64, 65, 4095, 4096, (1 << 24) - 1];
+    let scopes = || numbers.into_iter().chain([(1 << 34) - 1]).map(Tag::of_scope).chain([Tag::NONE]);
+    let regions = || numbers.into_iter().map(Tag::of_region).chain([Tag::NONE]);
+    let pairs: Vec<Pair> = regions().flat_map(|region| scopes().map(move |scope| region.with(scope))).collect();
+    let words: std::collections::HashSet<u64> = pairs.iter().map(|pair| pair.0).collect();
+    assert_eq!(words.len(), pairs.len());
+    assert!(pairs.iter().all(|pair| pair.has_place() && *pair != Pair::NOBODY));
+    let spent = [Tag::of_region(1 << 24), Tag::of_scope(1 << 34)];
+    assert!(!spent[0].with(Tag::of_scope(7)).has_place() && !Tag::of_region(7).with(spent[1]).has_place());
+    assert!(!spent[0].with(spent[1]).has_place());
+}
+
+#[test]
+fn pair_whose_number_ran_out_is_added_at_once() {
+    let record = Record::new();
+    let mut counters = Counters::default();
+    counters.tag = Tag::of_region(u64::MAX);
+    let region = Arc::new(counters);
+    times(100, || record.count((Some(&region), None), Event::Hit));
+    assert_eq!(stats(&region).hits, 100);
+    assert!(record.cells.iter().all(|cell| cell.is_of(Pair::NOBODY)));
 }
