@@ -64,14 +64,14 @@ impl Cache {
     /// What a key holds, where one look tells it. No key that is too long was ever stored.
     #[inline]
     fn glance(&self, place: &impl ToScope, key: &str) -> Option<Payload> {
-        if trace::is_on() {
-            return None;
-        }
-        let pin = epoch::glimpse()?;
-        if let Some(node) = place.resolved(&pin, self.keys().word()) {
-            return self.keys().glance_hit(&pin, &node, key);
-        }
-        place.glance(&pin, self, |node| self.keys().glance_hit(&pin, node, key))
+        let (pin, keys) = (epoch::glimpse()?, self.keys());
+        let (found, is_due) = match place.resolved(&pin, keys.word()) {
+            Some(node) => keys.glance_hit(&pin, &node, key)?,
+            None => place.glance(&pin, self, |node| keys.glance_hit(&pin, node, key))?,
+        };
+        drop(pin);
+        keys.look_up_if(is_due);
+        Some(found)
     }
 
     #[inline(never)]

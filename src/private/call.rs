@@ -128,16 +128,16 @@ pub fn start<V: View, R, O: Outcome<R>, const N: usize>(
 #[inline]
 fn glance<V: View, T: crate::Value, const N: usize>(at: At, place: &mut Place<'_, N>, view: &V) -> Option<T> {
     let (site, path) = (at.site.opened()?, place.path.as_mut()?);
-    if trace::is_on() {
-        return None;
-    }
     let store = site.known_store::<V::Key, T>()?;
     if let Some(level) = site.level {
         path.set_level(level);
     }
     let engine = site.cache.engine();
     let pin = epoch::glimpse()?;
-    engine.registry().glance(&pin, &*path, |node| store.glance_hit(&pin, node, view))
+    let (found, is_due) = engine.registry().glance(&pin, &*path, |node| store.glance_hit(&pin, node, view))?;
+    drop(pin);
+    store.look_up_if(is_due);
+    Some(found)
 }
 
 #[cold]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub use builder::RegionBuilder;
 use equivalent::Equivalent;
 use strata_cache_core::engine::{AnyRegion, Glance, Key, Look, Store, Taken, Value, Write};
-use strata_cache_core::epoch::{self, Glimpse};
+use strata_cache_core::epoch;
 use strata_cache_core::error::Result;
 use strata_cache_core::event::RemovalCause;
 use strata_cache_core::scope::Node;
@@ -92,9 +92,15 @@ impl<K: Key, V: Value> Region<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         match self.glance(&place, key) {
-            Glance::Found(found) => Ok(Some(found)),
-            Glance::Absent => Ok(None),
-            Glance::Unsure => self.look(place, key),
+            (Glance::Found(found), is_due) => {
+                self.store.look_up_if(is_due);
+                Ok(Some(found))
+            }
+            (Glance::Absent, is_due) => {
+                self.store.look_up_if(is_due);
+                Ok(None)
+            }
+            (Glance::Unsure, _) => self.look(place, key),
         }
     }
 
@@ -122,19 +128,21 @@ impl<K: Key, V: Value> Region<K, V> {
         self.read(&place, key, Look::Lookup, "get_now")
     }
 
-    /// What one look tells; the look-up is counted then.
+    /// What one look tells, and whether a look at the clock is due; the look-up is counted then.
     #[inline(always)]
-    fn glance<Q>(&self, place: &impl ToScope, key: &Q) -> Glance<V>
+    fn glance<Q>(&self, place: &impl ToScope, key: &Q) -> (Glance<V>, bool)
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let Some(pin) = self.glimpse() else { return Glance::Unsure };
-        if let Some(node) = place.resolved(&pin, self.store.word()) {
+        let Some(pin) = epoch::glimpse() else { return (Glance::Unsure, false) };
+        match place.resolved(&pin, self.store.word()) {
             // Written out, so that the way of a hit is free of calls.
-            return self.store.glance(&pin, &node, key);
+            Some(node) => self.store.glance(&pin, &node, key),
+            None => {
+                let look = |node: &Node| Some(self.store.glance(&pin, node, key));
+                place.glance(&pin, &self.cache, look).unwrap_or((Glance::Unsure, false))
+            }
         }
-        let look = |node: &Node| Some(self.store.glance(&pin, node, key));
-        place.glance(&pin, &self.cache, look).unwrap_or(Glance::Unsure)
     }
 
     /// The value of a key, where one look tells it.
@@ -143,17 +151,14 @@ impl<K: Key, V: Value> Region<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let pin = self.glimpse()?;
-        if let Some(node) = place.resolved(&pin, self.store.word()) {
-            return self.store.glance_hit(&pin, &node, key);
-        }
-        place.glance(&pin, &self.cache, |node| self.store.glance_hit(&pin, node, key))
-    }
-
-    /// For one look, if nobody listens.
-    #[inline(always)]
-    fn glimpse(&self) -> Option<Glimpse> {
-        if trace::is_on() { None } else { epoch::glimpse() }
+        let pin = epoch::glimpse()?;
+        let (found, is_due) = match place.resolved(&pin, self.store.word()) {
+            Some(node) => self.store.glance_hit(&pin, &node, key)?,
+            None => place.glance(&pin, &self.cache, |node| self.store.glance_hit(&pin, node, key))?,
+        };
+        drop(pin);
+        self.store.look_up_if(is_due);
+        Some(found)
     }
 
     #[inline(never)]
@@ -190,9 +195,15 @@ impl<K: Key, V: Value> Region<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         Operation::new(move || match self.glance(&place, key) {
-            Glance::Found(found) => Ok(Some(found)),
-            Glance::Absent => Ok(None),
-            Glance::Unsure => self.read(&place, key, Look::Lookup, "get"),
+            (Glance::Found(found), is_due) => {
+                self.store.look_up_if(is_due);
+                Ok(Some(found))
+            }
+            (Glance::Absent, is_due) => {
+                self.store.look_up_if(is_due);
+                Ok(None)
+            }
+            (Glance::Unsure, _) => self.read(&place, key, Look::Lookup, "get"),
         })
     }
 

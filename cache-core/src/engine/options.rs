@@ -60,6 +60,17 @@ pub enum Look {
     Peek,
 }
 
+/// What one look at a key tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Glance<V> {
+    /// It is there, and this is its value.
+    Found(V),
+    /// It is not there.
+    Absent,
+    /// Nothing: whoever wants to know looks again, in full.
+    Unsure,
+}
+
 /// What taking a key out comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken<V> {

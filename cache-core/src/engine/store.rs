@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
 
-use super::arena::{Entry, Glance, Header};
-use super::options::{Key, Look, StoreOptions, Value};
+use super::arena::{Entry, Header};
+use super::options::{Glance, Key, Look, StoreOptions, Value};
 use super::removal::Removals;
 use super::shard::{Books, LockedShard, Shard, Shards};
 use super::{Engine, RegionId};
-use crate::clock::Deadline;
+use crate::clock::{Deadline, REREAD, TimeSource};
 use crate::epoch::{self, Pin};
 use crate::flight::Reaper;
 use crate::policy::{EvictionPolicy as _, Guarded, Touches};
@@ -38,6 +38,7 @@ pub struct Store<K, V> {
     hits: Hits,
     /// What the clock shows without being read.
     face: &'static AtomicU64,
+    time: TimeSource,
     /// The word of the registry, and the generation, of the engine.
     word: Arc<Word>,
     generation: Arc<CachePadded<AtomicU32>>,
@@ -98,6 +99,7 @@ impl<K: Key, V: Value> Store<K, V> {
             shards: Shards::new(shards, shard),
             hits,
             face: engine.time().face(),
+            time: engine.time().clone(),
             word: Arc::clone(engine.registry().words()),
             generation: Arc::clone(engine.generations()),
             hasher: engine.hasher().clone(),
@@ -134,43 +136,47 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 
     /// The value of a key, where one look without a lock and without a read of the clock tells it: nearly always. The look-up is
-    /// counted, unless the answer is [`Glance::Unsure`].
+    /// counted, unless the answer is [`Glance::Unsure`]. The second answer says that
+    /// [`look_up_if`](Self::look_up_if) is due, once the caller is not pinned any more.
     #[inline(always)]
-    pub fn glance<Q>(&self, pin: &Pin, node: &Node, key: &Q) -> Glance<V>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
-        let found = self.glance_entry(pin, node, key);
-        if matches!(found, Glance::Absent) && !tally::try_count(self.tag, node.tag_of_lookups(), Event::Miss) {
-            return Glance::Unsure;
-        }
-        found
-    }
-
-    /// As [`glance`](Self::glance), but tells and counts hits only. `None` says nothing.
-    #[inline(always)]
-    pub fn glance_hit<Q>(&self, pin: &Pin, node: &Node, key: &Q) -> Option<V>
+    pub fn glance<Q>(&self, pin: &Pin, node: &Node, key: &Q) -> (Glance<V>, bool)
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         match self.glance_entry(pin, node, key) {
-            Glance::Found(value) => Some(value),
-            Glance::Absent | Glance::Unsure => None,
+            Glance::Found(entry) => match tally::try_count(self.tag, node.tag_of_lookups(), Event::Hit) {
+                0 => (Glance::Unsure, false),
+                count => (Glance::Found(entry.value().clone()), count.is_multiple_of(REREAD)),
+            },
+            Glance::Absent => match tally::try_count(self.tag, node.tag_of_lookups(), Event::Miss) {
+                0 => (Glance::Unsure, false),
+                count => (Glance::Absent, count.is_multiple_of(REREAD)),
+            },
+            Glance::Unsure => (Glance::Unsure, false),
         }
     }
 
-    /// Counts a hit, but not a miss.
+    /// As [`glance`](Self::glance), but tells and counts hits only. `None` says nothing.
     #[inline(always)]
-    fn glance_entry<Q>(&self, pin: &Pin, node: &Node, key: &Q) -> Glance<V>
+    pub fn glance_hit<Q>(&self, pin: &Pin, node: &Node, key: &Q) -> Option<(V, bool)>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let Glance::Found(entry) = self.glance_entry(pin, node, key) else { return None };
+        match tally::try_count(self.tag, node.tag_of_lookups(), Event::Hit) {
+            0 => None,
+            count => Some((entry.value().clone(), count.is_multiple_of(REREAD))),
+        }
+    }
+
+    #[inline(always)]
+    fn glance_entry<'p, Q>(&'p self, pin: &'p Pin, node: &Node, key: &Q) -> Glance<Entry<'p, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(node, key);
-        let entry = match self.shards.of(hash).glance(pin, short(hash), node.number_above(), key) {
-            Glance::Found(entry) => entry,
-            Glance::Absent => return Glance::Absent,
-            Glance::Unsure => return Glance::Unsure,
-        };
+        let found = self.shards.of(hash).glance(pin, short(hash), node.number_above(), key);
+        let Glance::Found(entry) = found else { return found };
         let state = entry.header().state();
         if !state.is_ahead_of(self.face.load(Acquire)) {
             return Glance::Unsure;
@@ -187,10 +193,23 @@ impl<K: Key, V: Value> Store<K, V> {
                 self.hits.hot.store(now, Relaxed);
             }
         }
-        if tally::try_count(self.tag, node.tag_of_lookups(), Event::Hit) {
-            Glance::Found(entry.value().clone())
-        } else {
-            Glance::Unsure
+        found
+    }
+
+    /// Now and then between look-ups: reads the clock for all, and heeds whether somebody wants to be told of look-ups.
+    #[inline(always)]
+    pub fn look_up_if(&self, is_due: bool) {
+        if is_due {
+            self.look_up();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_up(&self) {
+        self.time.reread();
+        if tracing::level_filters::LevelFilter::current() == tracing::level_filters::LevelFilter::TRACE {
+            epoch::permit_glimpses(false);
         }
     }
 
@@ -241,7 +260,8 @@ impl<K: Key, V: Value> Store<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        if let Some(value) = self.glance_hit(pin, node, key) {
+        if let Some((value, is_due)) = self.glance_hit(pin, node, key) {
+            self.look_up_if(is_due);
             return Some(value);
         }
         let value = self.read(pin, engine, node, key, Look::Lookup)?;

@@ -256,7 +256,7 @@ impl<K: Key, V: Value> Store<K, V> {
             node.reweigh(change);
             self.weight.fetch_add(change, Relaxed);
         }
-        if !tally::try_count(self.tag, node.tag(), Event::Replaced) {
+        if tally::try_count(self.tag, node.tag(), Event::Replaced) == 0 {
             self.count(node, Event::Replaced);
         }
         if shard.books().has_fault() {

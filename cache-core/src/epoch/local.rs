@@ -29,7 +29,7 @@ lazy_static! {
 #[cfg(not(any(shuttle, loom)))]
 thread_local! {
     static MINE: Cell<&'static Record> = const { Cell::new(&NOBODYS) };
-    /// The same, for glimpses: if the thread knows that it need not run fences, or that nobody else would.
+    /// The same, for glimpses: if they are permitted, and the thread knows that the kernel runs its fences where it can.
     static QUICK: Cell<&'static Record> = const { Cell::new(&NOBODYS) };
     static LEAVER: Leaver = const { Leaver };
 }
@@ -62,9 +62,7 @@ pub(super) fn mine() -> Option<&'static Record> {
 #[cfg(not(any(shuttle, loom)))]
 fn keep(record: Option<&'static Record>) {
     MINE.set(record.unwrap_or(&NOBODYS));
-    // A change to the kernel's fences is made once, and whoever has seen it sees it at every later look.
-    let is_quick = !barrier::MAY_BE_LEFT_TO_THE_KERNEL || !DOMAIN.is_fenced();
-    QUICK.set(record.filter(|_| is_quick).unwrap_or(&NOBODYS));
+    QUICK.set(&NOBODYS);
 }
 
 #[cfg(any(shuttle, loom))]
@@ -118,7 +116,28 @@ fn pin_beside() -> Pin {
     record.pin(DOMAIN.epoch())
 }
 
-/// Pins the calling thread, if it was pinned before and is not now.
+/// Whether the calling thread may glimpse from now on, which it may not before it is told so. It does nothing else meanwhile
+/// than look: who has more to do with each look-up, such as to tell of it, forbids it.
+#[inline]
+pub fn permit_glimpses(permit: bool) {
+    #[cfg(not(any(shuttle, loom)))]
+    if permit == std::ptr::eq(QUICK.get(), &raw const NOBODYS) {
+        change_quick(permit);
+    }
+    #[cfg(any(shuttle, loom))]
+    let _ = permit;
+}
+
+#[cfg(not(any(shuttle, loom)))]
+#[cold]
+#[inline(never)]
+fn change_quick(permit: bool) {
+    // A change to the kernel's fences is made once, and whoever has seen it sees it at every later look.
+    let is_fenced = barrier::MAY_BE_LEFT_TO_THE_KERNEL && DOMAIN.is_fenced();
+    QUICK.set(if permit && !is_fenced { MINE.get() } else { &NOBODYS });
+}
+
+/// Pins the calling thread, if it [may glimpse](permit_glimpses), was pinned before and is not now.
 #[inline]
 pub fn glimpse() -> Option<Glimpse> {
     #[cfg(not(any(shuttle, loom)))]

@@ -45,7 +45,7 @@ use deferred::is_clean;
 pub(crate) use deferred::pieces;
 pub(crate) use deferred::{collect, defer};
 pub(crate) use domain::Stamp;
-pub use local::{Glimpse, Pin, glimpse, pin};
+pub use local::{Glimpse, Pin, glimpse, permit_glimpses, pin};
 pub(crate) use local::{is_past, prepare, stamp};
 pub use slot::{Held, Slot};
 

@@ -76,7 +76,9 @@ fn glimpse_holds_a_stamp_back_until_it_ends() {
 #[test]
 fn pin_that_outlives_the_glimpse_it_was_made_in_holds_a_stamp_back() {
     thread::spawn(|| {
+        local::prepare();
         drop(pin());
+        local::permit_glimpses(true);
         let glimpse = local::glimpse().expect("the thread has a record");
         let kept = pin();
         let nested = pin();
@@ -90,6 +92,28 @@ fn pin_that_outlives_the_glimpse_it_was_made_in_holds_a_stamp_back() {
         while !is_past(stamp) {
             advance();
         }
+    })
+    .join()
+    .expect("it ends");
+}
+
+#[test]
+fn thread_glimpses_only_while_it_may_and_has_a_record_and_no_pin() {
+    thread::spawn(|| {
+        local::prepare();
+        local::permit_glimpses(true);
+        assert!(local::glimpse().is_none(), "it has no record");
+        let pinned = pin();
+        local::permit_glimpses(true);
+        assert!(local::glimpse().is_none(), "it is pinned");
+        drop(pinned);
+        assert!(local::glimpse().is_some());
+        local::permit_glimpses(false);
+        assert!(local::glimpse().is_none(), "it may not");
+        local::permit_glimpses(true);
+        let glimpse = local::glimpse().expect("it may again");
+        assert!(local::glimpse().is_none(), "it is in one");
+        drop(glimpse);
     })
     .join()
     .expect("it ends");

@@ -16,6 +16,8 @@ fn explore(test: fn()) {
 
 struct World {
     registry: Registry,
+    /// The registry's word before anything happened.
+    word: u64,
     user: Arc<Node>,
     org: Arc<Node>,
 }
@@ -24,7 +26,7 @@ fn world() -> Arc<World> {
     let registry = Registry::new(ScopeTree::default(), TrackedLevels::First);
     let user = registry.find_or_create(&scope!(org = 1, user = 2), "test").unwrap();
     let org = Arc::clone(user.parent().unwrap());
-    Arc::new(World { registry, user, org })
+    Arc::new(World { word: registry.word(), registry, user, org })
 }
 
 fn run(threads: Vec<Box<dyn FnOnce() + Send>>) {

@@ -80,7 +80,7 @@ impl Registry {
             level: None,
             text: IdText::borrowed(""),
             path_hash: state.hash_one(()),
-            stats: Arc::new(ScopeStats::new(None, false)),
+            stats: Arc::default(),
         };
         let root = Node::new(&shared, None, root);
         // The root is never idle.

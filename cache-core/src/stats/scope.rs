@@ -30,6 +30,13 @@ pub struct ScopeStats {
     removals: [AtomicU64; RemovalCause::ALL.len()],
 }
 
+impl Default for ScopeStats {
+    /// Counters at zero, below no others.
+    fn default() -> Self {
+        Self::new(None, false)
+    }
+}
+
 /// The values of a scope's counters, each read on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -20,7 +20,6 @@ use std::sync::atomic::AtomicU64;
 
 use super::scope::ScopeStats;
 use super::{Counter, Counters};
-use crate::clock::REREAD;
 use crate::event::RemovalCause;
 use crate::sync::{Arc, AtomicU32, Mutex, Ordering::Relaxed, RwLock, Weak};
 
@@ -164,14 +163,13 @@ impl Tag {
     }
 }
 
-/// Counts one event, as [`count_up`] does, where that takes one look and is not the time to read the clock: else it counts
-/// nothing and says `false`.
+/// Counts one event, as [`count_up`] does, where that takes one look: else it counts nothing, and answers 0.
 #[inline]
-pub(crate) fn try_count(region: Tag, scope: Tag, event: Event) -> bool {
+pub(crate) fn try_count(region: Tag, scope: Tag, event: Event) -> u32 {
     #[cfg(not(any(shuttle, loom)))]
     return MINE.get().try_count(region.with(scope), event);
     #[cfg(any(shuttle, loom))]
-    return region == scope && event == Event::Hit;
+    return u32::from(region == scope && event == Event::Hit);
 }
 
 /// As [`try_count`], an event of each kind.
@@ -465,19 +463,9 @@ impl Record {
 
     /// For the record's own thread only.
     #[inline]
-    fn try_count(&self, pair: Pair, event: Event) -> bool {
+    fn try_count(&self, pair: Pair, event: Event) -> u32 {
         let cell = &self.cells[pair.place()];
-        if !cell.is_of(pair) {
-            return false;
-        }
-        let count = &cell.counts[event as usize];
-        let next = count.load(Relaxed).wrapping_add(1);
-        // A full count would be 0, and is among these.
-        if next.is_multiple_of(REREAD) {
-            return false;
-        }
-        count.store(next, Relaxed);
-        true
+        if cell.is_of(pair) { cell.bump(event) } else { 0 }
     }
 
     /// Counts in the pair's other place.

@@ -33,6 +33,7 @@ use limbo::Limbo;
 use slots::{Node, Place, SEGMENTS, Slots, first_of, numbers_of};
 use table::{FILL, First, Table, prefetch};
 
+use super::options::Glance;
 use super::removal::guarded;
 use crate::clock::Moment;
 use crate::epoch::{self, Pin};
@@ -110,17 +111,6 @@ struct Chunk {
 unsafe impl<K: Send + Sync, V: Send + Sync, B: Send> Sync for Arena<K, V, B> {}
 // SAFETY: as above; nothing in it belongs to a thread.
 unsafe impl<K: Send + Sync, V: Send + Sync, B: Send> Send for Arena<K, V, B> {}
-
-/// What one look tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Glance<T> {
-    /// It is there.
-    Found(T),
-    /// It is not there.
-    Absent,
-    /// Nothing: whoever wants to know looks again, in full.
-    Unsure,
-}
 
 /// An entry that cannot be emptied while this lives; see (5).
 pub(super) struct Entry<'a, K, V> {
@@ -227,7 +217,8 @@ impl<K, V, B> Arena<K, V, B> {
         unsafe { self.reader.find(hash, scope, key) }
     }
 
-    /// As [`find`](Self::find), but looks at one entry at most; `scope_above` is the scope's number times 2^32.
+    /// As [`find`](Self::find), but looks at one bucket only, which nearly always tells.
+    /// `scope_above` is the scope's number times 2^32.
     #[inline(always)]
     pub(super) fn glance<'a, Q>(
         &'a self,
@@ -239,13 +230,12 @@ impl<K, V, B> Arena<K, V, B> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        let id = scope_above | u64::from(hash);
         // SAFETY: by (6) the table lives while the caller is pinned.
-        match unsafe { &*self.reader.table.load(Ordering::Acquire) }.first(hash) {
-            First::Candidate(place) => {
-                // SAFETY: the caller is pinned for 'a, and the table named the place.
-                let entry = unsafe { self.reader.check(Place(place), scope_above | u64::from(hash), key) };
-                entry.map_or(Glance::Unsure, Glance::Found)
-            }
+        let table = unsafe { &*self.reader.table.load(Ordering::Acquire) };
+        // SAFETY: the caller is pinned for 'a, and the table named the place.
+        match table.first(hash, |place| unsafe { self.reader.check(Place(place), id, key) }) {
+            First::Found(entry) => Glance::Found(entry),
             First::Absent => Glance::Absent,
             First::Elsewhere => Glance::Unsure,
         }

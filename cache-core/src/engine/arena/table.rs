@@ -21,8 +21,8 @@ pub(super) const FILL: usize = 8;
 
 const WAYS_MASK: u32 = (1 << WAYS) - 1;
 
-/// `tags[0]` has the tags of eight ways, the low half of `tags[1]` those of four. Above it 20 bits count the displaced, and the
-/// upper 12 say which ways are taken.
+/// `tags[0]` has the tags of eight ways, the low half of `tags[1]` those of four. Above it 16 bits count the displaced, and 16
+/// say which ways are taken.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 struct Bucket {
@@ -31,19 +31,19 @@ struct Bucket {
 }
 
 /// Where the bits of ways that are taken begin.
-const TAKEN: u32 = u64::BITS - WAYS as u32;
+const TAKEN: u32 = 48;
 
 /// Where the count of the displaced begins, and as many as are counted: this many, once reached, stay.
 const DISPLACED: u32 = 32;
 const MOST_DISPLACED: u64 = (1 << (TAKEN - DISPLACED)) - 1;
 
-/// What is in a bucket, as it was at one look.
+/// What is in a bucket, as it was at one look; each half may be of another moment.
 #[derive(Debug, Clone, Copy)]
 struct Words([u64; 2]);
 
 impl Words {
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "twelve bits")]
+    #[allow(clippy::cast_possible_truncation, reason = "sixteen bits")]
     fn taken(self) -> u32 {
         (self.0[1] >> TAKEN) as u32
     }
@@ -62,17 +62,14 @@ impl Words {
 
 /// What one look at the home of a hash tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum First {
-    /// The first whose tag fits: nearly always the right one, if there is one.
-    Candidate(u32),
+pub(super) enum First<R> {
+    /// What was made of it.
+    Found(R),
     /// There is none in the table.
     Absent,
     /// If there is one, it stands elsewhere.
     Elsewhere,
 }
-
-#[cfg(not(any(shuttle, loom)))]
-const _: () = assert!(size_of::<Bucket>() == 64);
 
 /// The buckets of one size of a table.
 #[derive(Debug)]
@@ -124,22 +121,27 @@ impl Table {
         self.buckets.len()
     }
 
-    /// Looks at the home of a hash.
+    /// Looks at the home of a hash, until `what` makes something of a place whose tag fits. As [`find`](Self::find), but short,
+    /// and without a call.
     #[inline(always)]
-    pub(super) fn first(&self, hash: u32) -> First {
+    pub(super) fn first<R>(&self, hash: u32, mut what: impl FnMut(u32) -> Option<R>) -> First<R> {
         #[cfg(loom)]
         self.end.with(|_| ());
         // SAFETY: as many buckets as there are, times a number below 2^32, divided by 2^32, are fewer.
         let home = unsafe { self.buckets.get_unchecked(self.home(hash)) };
-        let words = home.words();
-        let fits = words.fits(hash);
-        if fits != 0 {
+        let look = Look::at(home);
+        let mut fits = look.fits(hash);
+        while fits != 0 {
             let way = fits.trailing_zeros() as usize;
             debug_assert!(way < WAYS);
             // SAFETY: only as many of its bits as there are ways can be set.
-            return First::Candidate(unsafe { home.slots.get_unchecked(way) }.load(Ordering::Acquire));
+            let place = unsafe { home.slots.get_unchecked(way) }.load(Ordering::Acquire);
+            if let Some(found) = what(place) {
+                return First::Found(found);
+            }
+            fits &= fits - 1;
         }
-        if words.displaced() == 0 { First::Absent } else { First::Elsewhere }
+        if look.displaced() == 0 { First::Absent } else { First::Elsewhere }
     }
 
     /// Slots whose tag fits, until `what` makes something of one.
@@ -274,7 +276,7 @@ impl Table {
 impl Bucket {
     #[inline]
     fn words(&self) -> Words {
-        // Acquire, and in this order: tags and places are read after the bits that say that they are there.
+        // Acquire: places are read after the bits that say that they are there.
         let upper = self.tags[1].load(Ordering::Acquire);
         Words([self.tags[0].load(Ordering::Acquire), upper])
     }
@@ -380,6 +382,87 @@ fn matches_by_words(words: [u64; 2], tag: u8) -> u32 {
         ((zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
     };
     half(words[0]) | half(words[1]) << 8
+}
+
+/// As [`Words`], in one register.
+///
+/// What an instruction loads that is twice as wide as the words there is defined by the processor, not by the language, which
+/// knows loads of this width only where nobody writes; so the instruction is written out. Either half is as it was at some moment
+/// meanwhile (Intel 64 SDM 3A, 9.1.1; AMD64 APM 2, 7.3.2, for quadwords), later loads come later (TSO), and nothing relies on
+/// the halves being of one moment: what was in the bucket all along is found, and a way that changed hands is compared in full.
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2", not(any(shuttle, loom, miri))))]
+#[derive(Clone, Copy)]
+struct Look(std::arch::x86_64::__m128i);
+
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2", not(any(shuttle, loom, miri))))]
+impl Look {
+    #[inline(always)]
+    fn at(bucket: &Bucket) -> Self {
+        let words;
+        // SAFETY: the two words are there, and aligned to the line they begin; nothing is written.
+        unsafe {
+            std::arch::asm!(
+                "movdqa {words}, xmmword ptr [{bucket}]",
+                bucket = in(reg) std::ptr::from_ref(&bucket.tags),
+                words = out(xmm_reg) words,
+                options(readonly, nostack, preserves_flags),
+            );
+        }
+        std::sync::atomic::compiler_fence(Ordering::Acquire);
+        Self(words)
+    }
+
+    #[inline(always)]
+    fn fits(self, hash: u32) -> u32 {
+        use std::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_extract_epi16, _mm_movemask_epi8, _mm_set1_epi8};
+
+        #[inline]
+        #[target_feature(enable = "sse2")]
+        fn compare(words: __m128i, tag: u8) -> i32 {
+            _mm_movemask_epi8(_mm_cmpeq_epi8(words, _mm_set1_epi8(tag.cast_signed())))
+                & _mm_extract_epi16::<{ TAKEN as i32 / 16 + 4 }>(words)
+        }
+
+        // SAFETY: this is compiled only where every processor has these instructions.
+        unsafe { compare(self.0, tag_of(hash)) }.cast_unsigned()
+    }
+
+    #[inline(always)]
+    fn displaced(self) -> u32 {
+        use std::arch::x86_64::{__m128i, _mm_extract_epi16};
+
+        #[inline]
+        #[target_feature(enable = "sse2")]
+        fn count(words: __m128i) -> i32 {
+            _mm_extract_epi16::<{ DISPLACED as i32 / 16 + 4 }>(words)
+        }
+
+        // SAFETY: as above.
+        unsafe { count(self.0) }.cast_unsigned()
+    }
+}
+
+/// As [`Words`].
+#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2", not(any(shuttle, loom, miri)))))]
+#[derive(Clone, Copy)]
+struct Look(Words);
+
+#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2", not(any(shuttle, loom, miri)))))]
+impl Look {
+    #[inline]
+    fn at(bucket: &Bucket) -> Self {
+        Self(bucket.words())
+    }
+
+    #[inline]
+    fn fits(self, hash: u32) -> u32 {
+        self.0.fits(hash)
+    }
+
+    #[inline]
+    fn displaced(self) -> u64 {
+        self.0.displaced()
+    }
 }
 
 /// Asks for a line ahead of its use.
