@@ -76,6 +76,7 @@ impl Domains {
         self.domains.get(domain as usize).and_then(Option::as_ref).map_or(0, Domain::len)
     }
 
+    #[inline(always)]
     pub(super) fn insert(&mut self, domain: u32, slot: SlotId, hash: u32, weight: Weight) {
         if let Some(Some(owner)) = self.domains.get_mut(domain as usize)
             && !owner.policy.quick_enter(&mut self.orders, &mut owner.heads, slot, hash)
@@ -97,6 +98,7 @@ impl Domains {
         }
     }
 
+    #[inline(always)]
     pub(super) fn remove(&mut self, domain: u32, slot: SlotId) {
         let Some(Some(owner)) = self.domains.get_mut(domain as usize) else { return };
         if owner.of_scope || !owner.policy.quick_leave(&mut self.orders, &mut owner.heads, slot) {
@@ -143,6 +145,19 @@ impl Domains {
             return Some(slot);
         }
         self.careful_victim(domain, entries, spaces, spare)
+    }
+
+    /// The next to go in domain 0, where the default policy has it at hand; a live slot of that domain.
+    #[inline(always)]
+    pub(super) fn quick_victim<K, V>(&mut self, entries: View<'_, K, V>) -> Option<SlotId> {
+        let owner = self.domains.first_mut()?.as_mut()?;
+        owner.policy.quick_victim(&owner.heads, &entries)
+    }
+
+    /// Whether overwrites are nothing to the policy of domain 0 but a hit, of which it wants to know nothing.
+    #[inline(always)]
+    pub(super) fn ignores_overwrites(&self) -> bool {
+        self.domains.first().is_some_and(|owner| owner.as_ref().is_some_and(|owner| owner.policy.is_default()))
     }
 
     /// As [`Self::victim`], of any policy, which is not believed.

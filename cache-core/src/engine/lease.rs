@@ -104,7 +104,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 let mut shard = self.shard(hash);
                 if let Some(entry) = self.usable(engine, &mut shard, &pin, hash, &node, key) {
                     drop(shard);
-                    return Joined::Hit(entry.value().clone());
+                    return Joined::Hit(entry.value());
                 }
                 let ask = Ask { hash, now, node: &node, key: &mut owned };
                 let eq = |other: &Arc<Node>, known: &K| other.same_path(&node) && known == key;

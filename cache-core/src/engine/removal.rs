@@ -158,7 +158,7 @@ impl<'p, K, V> Removals<'p, K, V> {
     }
 }
 
-impl<K, V> Removals<'_, K, V> {
+impl<K, V: Clone + 'static> Removals<'_, K, V> {
     /// Tells the listeners and drops everything. Call it without a lock.
     #[inline]
     pub(super) fn finish(
@@ -178,7 +178,7 @@ impl<K, V> Removals<'_, K, V> {
     }
 }
 
-impl<K, V> Rest<'_, K, V> {
+impl<K, V: Clone + 'static> Rest<'_, K, V> {
     #[cold]
     fn finish(self, region: &str, listener: Option<&Listener>, own: Option<&RegionListener<K, V>>) {
         if let Some(fault) = self.fault {
@@ -194,7 +194,7 @@ impl<K, V> Rest<'_, K, V> {
                 guarded("listener", || listener(&event));
             }
             if let Some(own) = own {
-                guarded("listener", || own(entry.key(), entry.value(), cause));
+                guarded("listener", || entry.with_value(|value| own(entry.key(), value, cause)));
             }
         }
         for dropped in self.dropped {

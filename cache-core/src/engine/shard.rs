@@ -253,6 +253,42 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         Some(next)
     }
 
+    /// The next to go, where the default policy has it at hand, and it is of this scope and weight: its slot and hash.
+    #[inline(always)]
+    pub(super) fn quick_next(&mut self, scope: u32, weight: u64) -> Option<(SlotId, u32)> {
+        let (view, Books { domains, weights, .. }) = self.parts();
+        let slot = domains.quick_victim(view)?;
+        let header = view.entry(slot)?.header();
+        (header.scope() == scope && weights.of(slot) == weight).then(|| (slot, header.hash()))
+    }
+
+    /// Puts an entry in the place of one of the same scope and weight that is [the next to go](Self::quick_next). Otherwise
+    /// as [`link`](Self::link).
+    #[inline(always)]
+    pub(super) fn exchange_for(
+        &mut self,
+        leaving: (SlotId, u32),
+        header: Header,
+        terms: Terms,
+        payload: (K, V),
+        leaves: impl FnMut((K, V)),
+    ) -> Result<SlotId, (K, V)> {
+        let hash = header.hash();
+        let slot = self.exchange(leaving, header, terms.deadline.moment(), payload, leaves)?;
+        let Books { domains, weights, .. } = self.books();
+        domains.remove(0, leaving.0);
+        weights.set(slot, terms.weight);
+        domains.insert(0, slot, hash, terms.weight);
+        Ok(slot)
+    }
+
+    /// Whether it is all one to the books if a live entry is written over by one of this weight.
+    #[inline(always)]
+    pub(super) fn is_all_one(&mut self, slot: SlotId, weight: u64) -> bool {
+        let Books { domains, weights, .. } = self.books();
+        domains.ignores_overwrites() && weights.of(slot) == weight
+    }
+
     /// Whether an entry's scope is dead.
     pub(super) fn is_dead(&mut self, slot: SlotId) -> bool {
         let scope = self.view().entry(slot).map(|entry| entry.header().scope());

@@ -46,6 +46,8 @@ pub struct Store<K, V> {
     /// The bits of a key's hash that count: not those that choose the shard where a scope's entries are together.
     hashed: u64,
     pub(super) options: StoreOptions<K, V>,
+    /// Nobody listens, and all entries of a shard are in one domain and go unused for as long as they like.
+    is_plain: bool,
     pub(super) counters: Arc<Counters>,
     pub(super) tag: Tag,
     pub(super) entries: AtomicI64,
@@ -104,6 +106,10 @@ impl<K: Key, V: Value> Store<K, V> {
             generation: Arc::clone(engine.generations()),
             hasher: engine.hasher().clone(),
             hashed: if separate { u64::from(u32::MAX) } else { u64::MAX },
+            is_plain: !separate
+                && options.idle.is_none()
+                && options.listener.is_none()
+                && engine.listener().is_none(),
             options,
             tag: counters.tag(),
             counters,
@@ -146,7 +152,7 @@ impl<K: Key, V: Value> Store<K, V> {
         match self.glance_entry(pin, node, key) {
             Glance::Found(entry) => match tally::try_count(self.tag, node.tag_of_lookups(), Event::Hit) {
                 0 => (Glance::Unsure, false),
-                count => (Glance::Found(entry.value().clone()), count.is_multiple_of(REREAD)),
+                count => (Glance::Found(entry.value()), count.is_multiple_of(REREAD)),
             },
             Glance::Absent => match tally::try_count(self.tag, node.tag_of_lookups(), Event::Miss) {
                 0 => (Glance::Unsure, false),
@@ -165,7 +171,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let Glance::Found(entry) = self.glance_entry(pin, node, key) else { return None };
         match tally::try_count(self.tag, node.tag_of_lookups(), Event::Hit) {
             0 => None,
-            count => Some((entry.value().clone(), count.is_multiple_of(REREAD))),
+            count => Some((entry.value(), count.is_multiple_of(REREAD))),
         }
     }
 
@@ -289,7 +295,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 self.put_off(engine, hash, entry, node, key);
             }
         }
-        Some(entry.value().clone())
+        Some(entry.value())
     }
 
     /// What a use leaves in an entry: nothing, once it is hot and of this generation.
@@ -411,6 +417,13 @@ impl<K: Key, V: Value> Store<K, V> {
     /// After the lock: tells listeners and drops what left.
     pub(super) fn finish(&self, engine: &Engine, removals: Removals<'_, K, V>) {
         removals.finish(&self.name, engine.listener(), self.options.listener.as_ref());
+    }
+
+    /// Whether a write may be a usual one.
+    #[inline]
+    pub(super) fn may_be_usual(&self) -> bool {
+        use tracing::level_filters::LevelFilter;
+        self.is_plain && LevelFilter::current() < LevelFilter::DEBUG
     }
 
     /// Whether anybody wants to be told of removals.

@@ -55,7 +55,7 @@ impl<K: Key, V: Value> Store<K, V> {
             // What has expired, or belongs to an evicted scope, is absent, whatever it was.
             let entry = slot.and_then(|slot| shard.hold(&pin, slot));
             let expired = entry.is_some_and(|entry| entry.header().is_expired(|| engine.now()));
-            if !expired && entry.is_some_and(|entry| !accept(entry.value())) && node.is_live() {
+            if !expired && entry.is_some_and(|entry| !entry.with_value(&accept)) && node.is_live() {
                 return Taken::Refused;
             }
             let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key.equivalent(known);
@@ -68,7 +68,7 @@ impl<K: Key, V: Value> Store<K, V> {
             })
         };
         drop(after);
-        let taken = entry.map_or(Taken::Absent, |entry| Taken::Value(entry.value().clone()));
+        let taken = entry.map_or(Taken::Absent, |entry| Taken::Value(entry.value()));
         self.finish(engine, removals);
         drop(pin);
         self.drop_retired(engine, hash);

@@ -101,6 +101,12 @@ impl Guarded {
         self.fault
     }
 
+    /// Whether it is the default policy.
+    #[inline(always)]
+    pub(crate) fn is_default(&self) -> bool {
+        matches!(self.policy, Held::Ours(_))
+    }
+
     /// A slot enters the domain, where that is short; else nothing is done, and `false`: it is [`Self::enter`] then.
     #[inline(always)]
     pub(crate) fn quick_enter(
@@ -145,7 +151,7 @@ impl Guarded {
     }
 
     /// The member that should go next, where it is soon found; a live one. Else [`EvictionPolicy::victim`] finds it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn quick_victim(&mut self, heads: &Heads, heat: &impl HeatSource) -> Option<SlotId> {
         let Held::Ours(ours) = &mut self.policy else { return None };
         ours.quick_victim(heads, heat)

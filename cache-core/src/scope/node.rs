@@ -65,6 +65,8 @@ pub struct Node {
     /// Short for `id` while the node exists; in the upper half.
     number: u64,
     parent: Option<Arc<Node>>,
+    /// The highest node of the path; none for itself.
+    root: Option<Arc<Node>>,
     /// The parent's id, so that a look-up need not go there.
     above: u64,
     level: Option<LevelId>,
@@ -99,12 +101,14 @@ impl Node {
     pub(super) fn new(shared: &Arc<Shared>, parent: Option<Arc<Node>>, seed: Seed) -> Arc<Self> {
         let Seed { id, level, text, path_hash, stats } = seed;
         let above = parent.as_ref().map_or(0, |parent| parent.id);
+        let root = parent.as_ref().map(|parent| Arc::clone(parent.root.as_ref().unwrap_or(parent)));
         shared.nodes.fetch_add(1, Ordering::Relaxed);
         shared.stir();
         Arc::new(Self {
             id,
             number: u64::from(shared.numbers.take()) << 32,
             parent,
+            root,
             above,
             level,
             brief: text.brief(),
@@ -148,12 +152,9 @@ impl Node {
     }
 
     /// The highest node of the path.
+    #[inline]
     pub fn root(&self) -> &Node {
-        let mut node = self;
-        while let Some(parent) = &node.parent {
-            node = parent;
-        }
-        node
+        self.root.as_deref().unwrap_or(self)
     }
 
     /// The level; none for the root.
@@ -230,9 +231,10 @@ impl Node {
         }
     }
 
-    /// Whether it was found live at this word of the registry.
+    /// Whether it was found live at this word of the registry: then it is, if that is the present word, to everybody whom no
+    /// detachment has answered yet.
     #[inline]
-    pub(super) fn is_verified_at(&self, word: u64) -> bool {
+    pub(crate) fn is_verified_at(&self, word: u64) -> bool {
         self.verified.load(Ordering::Acquire) == word
     }
 

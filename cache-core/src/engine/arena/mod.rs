@@ -7,7 +7,8 @@
 //! is live, in limbo, free, or fresh; only live ones and those in limbo are filled. (5) An [`Entry`] borrows either the
 //! pin under which it was found, or the lock of a writer, who cannot retire anything meanwhile. (6) A table that was
 //! replaced is dropped when no pin can have seen it. (7) No user code runs here but `Eq` of keys, before anything
-//! changes; keys and values that leave are handed out, to be dropped without the lock.
+//! changes; keys and values that leave are handed out, to be dropped without the lock. (8) What is filled is written over only if it
+//! is a word (`word`), its slot is live, and the lock is held; then as a word, and before the deadline that goes with it.
 //! Cost: a look-up is two cold lines; an entry is 16 bytes beside key and value, 8 in the table and 0.3 in `chunks`.
 //! The idea of memory that outlives its removal until readers have passed: Fraser, "Practical lock-freedom", 2004, 5.2.3.
 
@@ -19,6 +20,7 @@ mod limbo;
 mod loomed;
 mod slots;
 mod table;
+mod word;
 #[cfg(all(test, not(any(shuttle, loom))))]
 mod tests;
 
@@ -27,15 +29,15 @@ use std::hash::Hash;
 use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
 
-pub(super) use header::Header;
 use header::id_of;
+pub(super) use header::Header;
 use limbo::Limbo;
 use slots::{Node, Place, SEGMENTS, Slots, first_of, numbers_of};
 use table::{FILL, First, Table, prefetch};
 
 use super::options::Glance;
 use super::removal::guarded;
-use crate::clock::Moment;
+use crate::clock::{Deadline, Moment};
 use crate::epoch::{self, Pin};
 use crate::policy::SlotId;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, Mutex, MutexGuard, Ordering};
@@ -140,15 +142,31 @@ impl<'a, K, V> Entry<'a, K, V> {
     #[inline]
     pub(super) fn key(self) -> &'a K {
         // SAFETY: by (5) the node stays filled for 'a.
-        let (key, _) = unsafe { self.node.payload() };
-        key
+        unsafe { self.node.key() }
+    }
+}
+
+impl<'a, K, V: Clone + 'static> Entry<'a, K, V> {
+    /// The value, as it is now.
+    #[inline(always)]
+    pub(super) fn value(self) -> V {
+        if word::is_word::<V>() {
+            // SAFETY: by (5) the node stays filled, and by (8) words are written by `write` only.
+            return unsafe { word::read(self.node.value()) };
+        }
+        // SAFETY: by (5) the node stays filled for 'a, and by (8) nobody writes over what is no word.
+        let (_, value) = unsafe { self.node.payload() };
+        value.clone()
     }
 
-    #[inline]
-    pub(super) fn value(self) -> &'a V {
-        // SAFETY: by (5) the node stays filled for 'a.
+    /// As [`value`](Self::value), for a look.
+    pub(super) fn with_value<R>(self, look: impl FnOnce(&V) -> R) -> R {
+        if word::is_word::<V>() {
+            return look(&self.value());
+        }
+        // SAFETY: as above.
         let (_, value) = unsafe { self.node.payload() };
-        value
+        look(value)
     }
 }
 
@@ -230,15 +248,8 @@ impl<K, V, B> Arena<K, V, B> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let id = scope_above | u64::from(hash);
-        // SAFETY: by (6) the table lives while the caller is pinned.
-        let table = unsafe { &*self.reader.table.load(Ordering::Acquire) };
-        // SAFETY: the caller is pinned for 'a, and the table named the place.
-        match table.first(hash, |place| unsafe { self.reader.check(Place(place), id, key) }) {
-            First::Found(entry) => Glance::Found(entry),
-            First::Absent => Glance::Absent,
-            First::Elsewhere => Glance::Unsure,
-        }
+        // SAFETY: the caller is pinned for 'a.
+        unsafe { self.reader.glance(hash, scope_above | u64::from(hash), key) }
     }
 
     /// Asks for the table's line ahead of its use.
@@ -279,6 +290,23 @@ impl<K, V> Reader<K, V> {
         table.find(hash, |place| unsafe { self.check(Place(place), id, key) })
     }
 
+    /// # Safety
+    /// As of [`find`](Self::find).
+    #[inline(always)]
+    unsafe fn glance<'a, Q>(&'a self, hash: u32, id: u64, key: &Q) -> Glance<Entry<'a, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        // SAFETY: by (6) the table lives while the caller is pinned; only a lock's holder replaces it.
+        let table = unsafe { &*self.table.load(Ordering::Acquire) };
+        // SAFETY: the caller's promise, and the table named the place.
+        match table.first(hash, |place| unsafe { self.check(Place(place), id, key) }) {
+            First::Found(entry) => Glance::Found(entry),
+            First::Absent => Glance::Absent,
+            First::Elsewhere => Glance::Unsure,
+        }
+    }
+
     /// The entry of a place, if it is the one that is looked for.
     ///
     /// # Safety
@@ -294,7 +322,7 @@ impl<K, V> Reader<K, V> {
             return None;
         }
         // SAFETY: as above.
-        let (known, _) = unsafe { node.payload() };
+        let known = unsafe { node.key() };
         key.equivalent(known).then_some(Entry { node, place })
     }
 }
@@ -385,6 +413,16 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         unsafe { self.arena.reader.find(hash, scope, key) }
     }
 
+    /// As [`Arena::glance`].
+    #[inline(always)]
+    pub(super) fn glance<Q>(&self, hash: u32, scope_above: u64, key: &Q) -> Glance<Entry<'_, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        // SAFETY: the lock is held while `self` is borrowed.
+        unsafe { self.arena.reader.glance(hash, scope_above | u64::from(hash), key) }
+    }
+
     /// The entry of a live slot, for as long as the caller is pinned: also after it was taken out.
     pub(super) fn hold<'p>(&self, _pin: &'p Pin, slot: SlotId) -> Option<Entry<'p, K, V>>
     where
@@ -419,6 +457,59 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         }
         state.set_live(slot, due);
         Some(SlotId(slot))
+    }
+
+    /// Whether [`write_over`](Self::write_over) can be.
+    #[inline(always)]
+    pub(super) fn can_write_over() -> bool
+    where
+        V: 'static,
+    {
+        word::is_word::<V>()
+    }
+
+    /// Gives the live entry of a slot another value and deadline, and heat and age (`hints`). Readers find the old value or the new one; who finds
+    /// the new deadline finds the new value. `false`, and nothing is changed, if it is not live or its value no word.
+    #[inline(always)]
+    pub(super) fn write_over(&mut self, slot: SlotId, value: V, deadline: Deadline, hints: [u8; 2]) -> bool
+    where
+        V: 'static,
+    {
+        let Some(entry) = self.view().entry(slot).filter(|_| word::is_word::<V>()) else { return false };
+        // SAFETY: the slot is live, so it is filled (4), and the lock is held: (8).
+        unsafe { word::write(entry.node.value(), value) };
+        entry.header().overwrite(deadline, hints);
+        self.writer.state.note_deadline(slot.0, deadline.moment());
+        true
+    }
+
+    /// Takes a live entry out, and one in of a key that is absent, and whose deadline is `due`: [`retire_of`](Self::retire_of)
+    /// and [`insert`](Self::insert) in one. The payload comes back, and nothing is changed, where it can not be taken in.
+    #[inline(always)]
+    pub(super) fn exchange(
+        &mut self,
+        (leaving, leaving_hash): (SlotId, u32),
+        header: Header,
+        due: Moment,
+        payload: (K, V),
+        leaves: impl FnMut((K, V)),
+    ) -> std::result::Result<SlotId, (K, V)> {
+        let hash = header.hash();
+        let state = &mut self.writer.state;
+        let Some(slot) = self.arena.vacate(state, leaves) else { return Err(payload) };
+        let place = Place::of(slot);
+        // SAFETY: `vacate` handed out an empty slot that no reader knows.
+        unsafe { self.arena.reader.slots.fill(place, Node::new(header, payload)) };
+        // SAFETY: the lock is held.
+        let table = unsafe { self.arena.reader.table() };
+        if table.remove(leaving_hash, Place::of(leaving.0).0) {
+            self.arena.bury(state, leaving.0);
+        }
+        if !table.insert(hash, place.0) {
+            self.arena.reader.insert_growing(state, hash, slot);
+        }
+        state.set_live(slot, due);
+        Ok(SlotId(slot))
     }
 
     /// Puts a new entry in the place of the live one of the same scope and key. Readers find one of them at any moment.
@@ -759,6 +850,15 @@ impl<K, V> State<K, V> {
         chunk.earliest = chunk.earliest.min(due);
         self.earliest = self.earliest.min(due);
         self.len += 1;
+    }
+
+    /// The deadline of a live slot is this one from now on.
+    #[inline]
+    fn note_deadline(&mut self, slot: u32, due: Moment) {
+        if let Some(chunk) = self.chunks.get_mut(slot as usize / CHUNK) {
+            chunk.earliest = chunk.earliest.min(due);
+        }
+        self.earliest = self.earliest.min(due);
     }
 
     #[cold]

@@ -30,13 +30,36 @@ impl<K, V> Node<K, V> {
     /// Key and value.
     ///
     /// # Safety
-    /// The node is filled, and is not emptied while the reference lives.
+    /// The node is filled, is not emptied while the reference lives, and nobody writes its value over meanwhile.
     #[inline]
     pub(super) unsafe fn payload(&self) -> &(K, V) {
         // SAFETY: nobody writes to a filled node's payload, as the caller says.
         let payload = self.payload.with(|payload| unsafe { &*payload });
         // SAFETY: it is filled.
         unsafe { payload.assume_init_ref() }
+    }
+
+    /// The key.
+    ///
+    /// # Safety
+    /// The node is filled, and is not emptied while the reference lives.
+    #[inline]
+    pub(super) unsafe fn key(&self) -> &K {
+        self.payload.with(|payload| {
+            // SAFETY: it is filled, and nobody writes to a filled node's key.
+            unsafe { &(*payload.cast::<(K, V)>()).0 }
+        })
+    }
+
+    /// Where the value is.
+    #[inline(always)]
+    pub(super) fn value(&self) -> *mut V {
+        // The pointer is used after the closure: no explorer watches words, and for nothing else is it asked for.
+        self.payload.with(|payload| {
+            let payload = payload.cast::<(K, V)>().cast_mut();
+            // SAFETY: the field lies within the payload, filled or not.
+            unsafe { &raw mut (*payload).1 }
+        })
     }
 
     /// Moves key and value out.

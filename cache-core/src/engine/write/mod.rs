@@ -7,6 +7,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+mod usual;
+
 use super::options::{Key, Value, Write};
 use super::removal::Removals;
 use super::seat::{Pays, Seat};
@@ -66,6 +68,31 @@ impl<K: Key, V: Value> Store<K, V> {
     /// deadline that cannot be represented; the old value stays. What `place` reports.
     pub fn insert(&self, engine: &Engine, place: &impl Place, key: K, value: V, write: Write) -> Result<()> {
         let terms = self.terms(engine, &key, &value, write)?;
+        let mut pair = (key, value);
+        let pin = epoch::pin();
+        if let Some(node) = place.resolved(&pin, self.word()) {
+            match self.write_usually(engine, &pin, &node, pair, terms) {
+                Ok(rest) => {
+                    drop(pin);
+                    self.complete(engine, rest);
+                    return Ok(());
+                }
+                Err(back) => pair = back,
+            }
+        }
+        drop(pin);
+        self.insert_in_full(engine, place, pair, terms)
+    }
+
+    /// As [`insert`](Self::insert), whatever has to be done for it.
+    #[inline(never)]
+    fn insert_in_full(
+        &self,
+        engine: &Engine,
+        place: &impl Place,
+        (key, value): (K, V),
+        terms: Terms,
+    ) -> Result<()> {
         let mut draft = Some(Draft { key, value, terms });
         let pin = epoch::pin();
         if let Some(node) = place.resolved(&pin, self.word())

@@ -1,0 +1,125 @@
+//! The usual write: to a scope that is resolved, while nobody listens and no load runs, over an entry that is there, or in the
+//! place of one of the same scope in a cache that is full.
+//!
+//! It does all or nothing: where the case is another, nothing has changed, and [`Store::insert`] goes its general way, which comes
+//! to the same where both can go. (1) The node is looked at under the shard's lock: at a word that still is the registry's, no
+//! detachment of it has returned, and a write that is under way may come before one that has not. (2) Newcomer and leaver
+//! are of one scope and weight, so its ledgers stay as they are. (3) Values that are words are written over; all others
+//! move to another slot, which the general way does. Cost: one lock, no other line that threads share.
+
+use super::super::Engine;
+use super::super::arena::Header;
+use super::super::options::{Glance, Key, Value};
+use super::super::removal::guarded;
+use super::super::shard::{LockedShard, Terms};
+use super::super::store::{Store, short};
+use super::Rest;
+use crate::epoch::Pin;
+use crate::policy::SlotId;
+use crate::scope::Node;
+use crate::stats::{Event, tally};
+
+impl<K: Key, V: Value> Store<K, V> {
+    /// Writes, if it is a usual write; else key and value come back.
+    #[inline(always)]
+    pub(super) fn write_usually(
+        &self,
+        engine: &Engine,
+        pin: &Pin,
+        node: &Node,
+        pair: (K, V),
+        terms: Terms,
+    ) -> Result<Rest, (K, V)> {
+        if !self.may_be_usual() {
+            return Err(pair);
+        }
+        let hash = self.hash(node, &pair.0);
+        let arena = self.shards.of(hash);
+        arena.prefetch(pin, short(hash));
+        let mut shard = arena.lock();
+        shard.prefetch_next();
+        if !shard.books().flights.is_empty() || !node.is_verified_at(self.word()) {
+            return Err(pair);
+        }
+        match shard.glance(short(hash), node.number_above(), &pair.0) {
+            Glance::Found(entry) => {
+                let (slot, heat) = (entry.slot(), entry.header().heat());
+                if entry.header().is_expired(|| terms.now(engine)) {
+                    return Err(pair);
+                }
+                self.overwrite_usually(engine, shard, node, hash, (slot, heat), pair, terms)
+            }
+            Glance::Absent => self.exchange_usually(engine, shard, node, hash, pair, terms),
+            Glance::Unsure => Err(pair),
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments, reason = "what a write knows when it has the lock")]
+    fn overwrite_usually(
+        &self,
+        engine: &Engine,
+        mut shard: LockedShard<'_, K, V>,
+        node: &Node,
+        hash: u64,
+        (slot, heat): (SlotId, u8),
+        pair: (K, V),
+        terms: Terms,
+    ) -> Result<Rest, (K, V)> {
+        if !LockedShard::<K, V>::can_write_over() || !shard.is_all_one(slot, terms.weight) {
+            return Err(pair);
+        }
+        let (key, value) = pair;
+        let hints = [heat.saturating_add(1).min(self.heat_limit()), engine.tick(shard.books())];
+        engine.note_deadline(terms.deadline.moment());
+        shard.write_over(slot, value, terms.deadline, hints);
+        drop(shard);
+        if tally::try_count(self.tag, node.tag(), Event::Replaced) == 0 {
+            self.count(node, Event::Replaced);
+        }
+        if std::mem::needs_drop::<K>() {
+            guarded("drop", || drop(key));
+        }
+        Ok(Rest { tired: false, over: engine.has_dead(), hash, slot })
+    }
+
+    #[inline(always)]
+    fn exchange_usually(
+        &self,
+        engine: &Engine,
+        mut shard: LockedShard<'_, K, V>,
+        node: &Node,
+        hash: u64,
+        pair: (K, V),
+        terms: Terms,
+    ) -> Result<Rest, (K, V)> {
+        let (root, limits) = (node.root(), engine.limits());
+        let (entries, weight) = (root.entries(), root.weight());
+        let is_full = limits.exceeded_by(entries.saturating_add(1), weight.saturating_add(terms.weight));
+        if !is_full || !engine.is_alone() || engine.is_something_due(terms.now) {
+            return Err(pair);
+        }
+        let Some(leaving) = shard.quick_next(node.number(), terms.weight) else { return Err(pair) };
+        let age = engine.tick(shard.books());
+        engine.note_deadline(terms.deadline.moment());
+        let header = Header::new(node.number(), short(hash), terms.deadline, age);
+        let mut dropped = None;
+        let leaves = |old| {
+            if std::mem::needs_drop::<(K, V)>() {
+                dropped = Some(old);
+            }
+        };
+        let slot = shard.exchange_for(leaving, header, terms, pair, leaves)?;
+        let tired = shard.is_tired();
+        drop(shard);
+        if !tally::try_count_two(self.tag, node.tag(), [Event::Evicted, Event::Insert]) {
+            self.count(node, Event::Evicted);
+            self.count(node, Event::Insert);
+        }
+        if let Some(dropped) = dropped {
+            guarded("drop", || drop(dropped));
+        }
+        let over = engine.has_dead() || limits.exceeded_by(entries, weight);
+        Ok(Rest { tired, over, hash, slot })
+    }
+}
