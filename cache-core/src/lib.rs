@@ -12,5 +12,6 @@ pub mod flight;
 pub mod policy;
 pub mod scope;
 pub mod stats;
+mod prefetch;
 pub mod sync;
 pub mod weight;

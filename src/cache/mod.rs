@@ -64,7 +64,7 @@ impl Cache {
 
     pub(crate) fn from_engine(engine: Arc<Engine>, max_key_bytes: usize) -> Result<Self> {
         let options = || StoreOptions {
-            weigher: Arc::new(weigh),
+            weigher: Some(Arc::new(weigh)),
             ttl: None,
             idle: None,
             jitter: 0,

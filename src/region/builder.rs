@@ -134,8 +134,7 @@ impl<K: Key, V: Value> RegionBuilder<K, V> {
         }
         let max_per_scope = max.map(|max| crate::setting::positive(max, "max_per_scope")).transpose()?;
         let options = || StoreOptions {
-            weigher: weigher
-                .unwrap_or_else(|| Arc::new(|_, _| (size_of::<K>() + size_of::<V>()).max(1) as u64)),
+            weigher,
             ttl,
             idle: idle.filter(|idle| !idle.is_never()),
             jitter: (jitter * 256.0) as u8,

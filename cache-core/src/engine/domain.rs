@@ -154,6 +154,29 @@ impl Domains {
         owner.policy.quick_victim(&owner.heads, &entries)
     }
 
+    /// A newcomer of this hash is about to be written: asks for what the default policy will need.
+    #[inline(always)]
+    pub(super) fn expect_newcomer(&self, hash: u32) {
+        if let Some(Some(owner)) = self.domains.first() {
+            owner.policy.expect(hash);
+        }
+    }
+
+    /// Between two writes: asks for what the next one will need, to which this slot will go.
+    #[inline(always)]
+    pub(super) fn look_ahead<K, V>(&self, entries: View<'_, K, V>, newcomer: Option<SlotId>) {
+        if let Some(slot) = newcomer {
+            self.orders.prefetch(slot);
+        }
+        let Some(Some(owner)) = self.domains.first() else { return };
+        if let Some((hash, after)) = owner.policy.look_ahead(&self.orders, &owner.heads, &entries) {
+            entries.prefetch_home(hash);
+            if let Some(after) = after {
+                entries.prefetch(after);
+            }
+        }
+    }
+
     /// Whether overwrites are nothing to the policy of domain 0 but a hit, of which it wants to know nothing.
     #[inline(always)]
     pub(super) fn ignores_overwrites(&self) -> bool {

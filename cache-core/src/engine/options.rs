@@ -19,8 +19,9 @@ pub type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u64 + Send + Sync>;
 
 /// How a region differs from its cache.
 pub struct StoreOptions<K, V> {
-    /// Weighs an entry; runs outside of locks, once a write.
-    pub weigher: Weigher<K, V>,
+    /// Weighs an entry; runs outside of locks, once a write. Without one each weighs what key and value take by
+    /// themselves, in bytes.
+    pub weigher: Option<Weigher<K, V>>,
     /// Time-to-live of entries written without one; the cache's if absent.
     pub ttl: Option<Ttl>,
     /// How long an entry may go unused; for ever if absent. Never beyond its time-to-live.

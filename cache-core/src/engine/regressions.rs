@@ -44,7 +44,7 @@ fn threaded(clock: &TestClock) -> EngineConfig {
 
 fn options<V: Value>() -> StoreOptions<u64, V> {
     StoreOptions {
-        weigher: Arc::new(|_, _| 1),
+        weigher: Some(Arc::new(|_, _| 1)),
         ttl: None,
         idle: None,
         jitter: 0,

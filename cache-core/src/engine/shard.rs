@@ -120,6 +120,11 @@ pub(super) struct Next {
 }
 
 impl Terms {
+    /// Those of an entry that never expires.
+    pub(super) const fn for_ever(weight: u64) -> Self {
+        Self { weight, deadline: Deadline::NEVER, last: Deadline::NEVER, now: None }
+    }
+
     /// The moment of the write.
     pub(super) fn now(&self, engine: &Engine) -> Moment {
         self.now.unwrap_or_else(|| engine.now())
@@ -262,6 +267,20 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         (header.scope() == scope && weights.of(slot) == weight).then(|| (slot, header.hash()))
     }
 
+    /// A newcomer of this hash is about to be written.
+    #[inline(always)]
+    pub(super) fn expect_newcomer(&mut self, hash: u32) {
+        self.books().domains.expect_newcomer(hash);
+    }
+
+    /// Asks for what the next newcomer to this shard will need.
+    #[inline(always)]
+    pub(super) fn look_ahead(&mut self) {
+        let slot = self.prefetch_next();
+        let (view, books) = self.parts();
+        books.domains.look_ahead(view, slot);
+    }
+
     /// Puts an entry in the place of one of the same scope and weight that is [the next to go](Self::quick_next). Otherwise
     /// as [`link`](Self::link).
     #[inline(always)]
@@ -269,7 +288,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         &mut self,
         leaving: (SlotId, u32),
         header: Header,
-        terms: Terms,
+        terms: &Terms,
         payload: (K, V),
         leaves: impl FnMut((K, V)),
     ) -> Result<SlotId, (K, V)> {

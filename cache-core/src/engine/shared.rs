@@ -193,6 +193,7 @@ impl Engine {
     }
 
     /// Counts a write in a shard, and answers the generation it belongs to.
+    #[inline]
     pub(super) fn tick<K, V: Send + Sync + 'static>(&self, books: &mut Books<K, V>) -> u8 {
         let most = self.limits.max_entries().unwrap_or(EXACT * 16);
         if books.is_new_generation(most / 16) {

@@ -20,6 +20,7 @@ use super::shard::{Books, LockedShard, Shard, Shards};
 use super::{Engine, RegionId};
 use crate::clock::{Deadline, REREAD, TimeSource};
 use crate::epoch::{self, Pin};
+use crate::expiry::Ttl;
 use crate::flight::Reaper;
 use crate::policy::{EvictionPolicy as _, Guarded, Touches};
 use crate::scope::{Node, Word};
@@ -46,6 +47,8 @@ pub struct Store<K, V> {
     /// The bits of a key's hash that count: not those that choose the shard where a scope's entries are together.
     hashed: u64,
     pub(super) options: StoreOptions<K, V>,
+    /// Time-to-live of entries written without one.
+    pub(super) ttl: Ttl,
     /// Nobody listens, and all entries of a shard are in one domain and go unused for as long as they like.
     is_plain: bool,
     pub(super) counters: Arc<Counters>,
@@ -106,6 +109,7 @@ impl<K: Key, V: Value> Store<K, V> {
             generation: Arc::clone(engine.generations()),
             hasher: engine.hasher().clone(),
             hashed: if separate { u64::from(u32::MAX) } else { u64::MAX },
+            ttl: options.ttl.unwrap_or_else(|| engine.ttl()),
             is_plain: !separate
                 && options.idle.is_none()
                 && options.listener.is_none()
@@ -127,6 +131,12 @@ impl<K: Key, V: Value> Store<K, V> {
     #[inline]
     pub fn word(&self) -> u64 {
         self.word.read()
+    }
+
+    /// What the clock shows without being read.
+    #[inline]
+    pub(super) fn face(&self) -> u64 {
+        self.face.load(Acquire)
     }
 
     /// The present generation.
@@ -184,7 +194,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let found = self.shards.of(hash).glance(pin, short(hash), node.number_above(), key);
         let Glance::Found(entry) = found else { return found };
         let state = entry.header().state();
-        if !state.is_ahead_of(self.face.load(Acquire)) {
+        if !state.is_ahead_of(self.face()) {
             return Glance::Unsure;
         }
         let hot = self.hits.hot.load(Relaxed);
@@ -417,6 +427,12 @@ impl<K: Key, V: Value> Store<K, V> {
     /// After the lock: tells listeners and drops what left.
     pub(super) fn finish(&self, engine: &Engine, removals: Removals<'_, K, V>) {
         removals.finish(&self.name, engine.listener(), self.options.listener.as_ref());
+    }
+
+    /// Whether a deadline depends on nothing but a time-to-live.
+    #[inline]
+    pub(super) fn has_plain_times(&self) -> bool {
+        self.options.idle.is_none() && self.options.jitter == 0
     }
 
     /// Whether a write may be a usual one.

@@ -97,6 +97,37 @@ impl Adaptive {
         Some(memory.named.slot)
     }
 
+    /// Asks for what a key that comes in will need.
+    #[inline(always)]
+    pub(super) fn expect(&self, hash: u32) {
+        if let Some(memory) = self.memory.as_deref() {
+            let key = mix(hash);
+            memory.history.prefetch(key);
+            memory.ghost.prefetch(key);
+        }
+    }
+
+    /// Whom a next victim will be chosen from, and who comes after: asks for what the choice will need, and answers the slot
+    /// and the hash of the one and the slot of the other.
+    #[inline(always)]
+    pub(super) fn look_ahead(
+        &self,
+        orders: &Orders,
+        heads: &Heads,
+        heat: &impl HeatSource,
+    ) -> Option<(u32, Option<SlotId>)> {
+        let memory = self.memory.as_deref()?;
+        let list = if heads.len(WINDOW) < memory.room { MAIN } else { WINDOW };
+        let next = heads.back(list)?;
+        let after = orders.before(next);
+        if let Some(after) = after {
+            orders.prefetch(after);
+        }
+        let (_, hash) = heat.look(next)?;
+        self.expect(hash);
+        Some((hash, after))
+    }
+
     /// Makes the memory fit a domain whose members have become more or fewer, if it is large enough for one.
     #[inline(never)]
     fn fit(&mut self, order: &Order<'_>, heat: &Heat<'_>) -> Option<&mut Memory> {

@@ -7,6 +7,8 @@
 //! Ghost lists: Megiddo, Modha, "ARC", FAST 2003; as a table of fingerprints: Yang et al., "FIFO Queues are All You
 //! Need for Cache Eviction", SOSP 2023, section 4.3.
 
+use crate::prefetch::prefetch_at;
+
 const WAYS: usize = 4;
 
 /// Spreads the bits of a hash, some of which may be the same for all keys of a shard.
@@ -84,6 +86,12 @@ impl Ghost {
         }
         let way = WAYS - 1 - (oldest & 3).cast_unsigned() as usize;
         bucket[way] = print(key) << 17 | (kind as u32) << 16 | times[kind as usize] & 0xFFFF;
+    }
+
+    /// Asks for the line of a key ahead of its use.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, key: Mixed) {
+        prefetch_at(&self.buckets, key.among(self.buckets.len()));
     }
 
     /// Whether a victim is remembered. Reads all four at once: most keys that come in were not here lately.

@@ -157,6 +157,26 @@ impl Guarded {
         ours.quick_victim(heads, heat)
     }
 
+    /// A key of this hash comes in.
+    #[inline(always)]
+    pub(crate) fn expect(&self, hash: u32) {
+        if let Held::Ours(ours) = &self.policy {
+            ours.expect(hash);
+        }
+    }
+
+    /// The hash of whom the next victim will be chosen from, and the slot of who comes after, where they are at hand.
+    #[inline(always)]
+    pub(crate) fn look_ahead(
+        &self,
+        orders: &Orders,
+        heads: &Heads,
+        heat: &impl HeatSource,
+    ) -> Option<(u32, Option<SlotId>)> {
+        let Held::Ours(ours) = &self.policy else { return None };
+        ours.look_ahead(orders, heads, heat)
+    }
+
     /// Calls the policy, if there still is one; a panic sets it aside.
     fn call<T>(
         &mut self,

@@ -11,6 +11,7 @@
 
 use super::duel::Counts;
 use super::ghost::Mixed;
+use crate::prefetch::prefetch_at;
 
 const LANES: usize = 8;
 /// The count of a lane, which is the highest count, too.
@@ -81,6 +82,12 @@ impl History {
         }
         self.increments += u32::from(by);
         self.is_due()
+    }
+
+    /// Asks for the line of a key ahead of its use.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, key: Mixed) {
+        prefetch_at(&self.buckets, key.among(self.buckets.len()));
     }
 
     /// Whether there is something to halve.

@@ -13,6 +13,7 @@
 use super::SlotId;
 use super::heads::{Heads, LISTS, NOWHERE};
 use super::link::{FREE, Link, NONE, SLOTS, UNLISTED};
+use crate::prefetch::prefetch_at;
 
 /// Slots whose links are kept when there are no members.
 const KEPT: usize = 1024;
@@ -84,6 +85,19 @@ impl Orders {
         self.members += 1;
         heads.members += 1;
         true
+    }
+
+    /// Asks for the line of a slot's link ahead of its use.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, slot: SlotId) {
+        prefetch_at(&self.links, slot.index());
+    }
+
+    /// The slot in front of another in its list.
+    #[inline(always)]
+    pub(super) fn before(&self, slot: SlotId) -> Option<SlotId> {
+        let link = self.links.get(slot.index())?;
+        (link.prev() != NONE).then(|| SlotId(link.prev()))
     }
 
     /// Whether all members are of this domain. Where links are known, some domain was adopted for: it is no

@@ -49,7 +49,7 @@ impl State {
     }
 
     #[inline]
-    fn heat(self) -> u8 {
+    pub(in crate::engine) fn heat(self) -> u8 {
         let [.., heat, _] = self.0.to_be_bytes();
         heat
     }

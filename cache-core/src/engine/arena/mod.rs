@@ -33,13 +33,14 @@ use header::id_of;
 pub(super) use header::Header;
 use limbo::Limbo;
 use slots::{Node, Place, SEGMENTS, Slots, first_of, numbers_of};
-use table::{FILL, First, Table, prefetch};
+use table::{FILL, First, Table};
 
 use super::options::Glance;
 use super::removal::guarded;
 use crate::clock::{Deadline, Moment};
 use crate::epoch::{self, Pin};
 use crate::policy::SlotId;
+use crate::prefetch::prefetch;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, Mutex, MutexGuard, Ordering};
 
 /// Slots whose state is kept in one word.
@@ -128,10 +129,30 @@ impl<K, V> Clone for Entry<'_, K, V> {
 
 impl<K, V> Copy for Entry<'_, K, V> {}
 
+/// Where an entry is, or was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whereabouts {
+    place: Place,
+    /// The number that has this place.
+    slot: SlotId,
+}
+
+impl Whereabouts {
+    #[inline]
+    pub(super) fn slot(self) -> SlotId {
+        self.slot
+    }
+}
+
 impl<'a, K, V> Entry<'a, K, V> {
     #[inline]
     pub(super) fn slot(self) -> SlotId {
         SlotId(self.place.slot())
+    }
+
+    #[inline]
+    pub(super) fn whereabouts(self) -> Whereabouts {
+        Whereabouts { place: self.place, slot: self.slot() }
     }
 
     #[inline]
@@ -358,6 +379,19 @@ impl<'a, K, V> View<'a, K, V> {
         Some(Entry { node: unsafe { self.reader.slots.node(place) }, place })
     }
 
+    /// Asks for the line of a slot ahead of its use.
+    #[inline(always)]
+    pub(super) fn prefetch(self, slot: SlotId) {
+        prefetch(self.reader.slots.line_of(Place::of(slot.0)));
+    }
+
+    /// Asks for the table's line of a hash ahead of its use.
+    #[inline(always)]
+    pub(super) fn prefetch_home(self, hash: u32) {
+        // SAFETY: the lock is held.
+        unsafe { self.reader.table() }.prefetch(hash);
+    }
+
     /// Live slots.
     pub(super) fn len(self) -> usize {
         self.state.len
@@ -471,15 +505,28 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     /// Gives the live entry of a slot another value and deadline, and heat and age (`hints`). Readers find the old value or the new one; who finds
     /// the new deadline finds the new value. `false`, and nothing is changed, if it is not live or its value no word.
     #[inline(always)]
-    pub(super) fn write_over(&mut self, slot: SlotId, value: V, deadline: Deadline, hints: [u8; 2]) -> bool
+    pub(super) fn write_over(
+        &mut self,
+        Whereabouts { place, slot }: Whereabouts,
+        value: V,
+        (deadline, due): (Deadline, Moment),
+        hints: [u8; 2],
+    ) -> bool
     where
         V: 'static,
     {
-        let Some(entry) = self.view().entry(slot).filter(|_| word::is_word::<V>()) else { return false };
-        // SAFETY: the slot is live, so it is filled (4), and the lock is held: (8).
-        unsafe { word::write(entry.node.value(), value) };
-        entry.header().overwrite(deadline, hints);
-        self.writer.state.note_deadline(slot.0, deadline.moment());
+        let state = &mut self.writer.state;
+        let Some(chunk) = state.chunks.get_mut(slot.index() / CHUNK) else { return false };
+        if !word::is_word::<V>() || chunk.live >> (slot.index() % CHUNK) & 1 == 0 {
+            return false;
+        }
+        chunk.earliest = chunk.earliest.min(due);
+        state.earliest = state.earliest.min(due);
+        // SAFETY: the place is that of the slot, which is live, so it is filled (4).
+        let node = unsafe { self.arena.reader.slots.node(place) };
+        // SAFETY: as above, and the lock is held: (8).
+        unsafe { word::write(node.value(), value) };
+        node.header.overwrite(deadline, hints);
         true
     }
 
@@ -558,12 +605,12 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         self.writer.state.limbo.stamp();
     }
 
-    /// Asks for the lines that a retirement, and the slot that will be filled next, need.
-    #[inline]
-    pub(super) fn prefetch_next(&self) {
-        if let Some(slot) = self.writer.state.limbo.first() {
-            prefetch(self.arena.reader.slots.line_of(Place::of(slot)));
-        }
+    /// The slot that will be filled next, probably; its line is asked for.
+    #[inline(always)]
+    pub(super) fn prefetch_next(&self) -> Option<SlotId> {
+        let slot = self.writer.state.limbo.first()?;
+        prefetch(self.arena.reader.slots.line_of(Place::of(slot)));
+        Some(SlotId(slot))
     }
 
     /// Asks for the table's line of a hash ahead of its use.
@@ -850,15 +897,6 @@ impl<K, V> State<K, V> {
         chunk.earliest = chunk.earliest.min(due);
         self.earliest = self.earliest.min(due);
         self.len += 1;
-    }
-
-    /// The deadline of a live slot is this one from now on.
-    #[inline]
-    fn note_deadline(&mut self, slot: u32, due: Moment) {
-        if let Some(chunk) = self.chunks.get_mut(slot as usize / CHUNK) {
-            chunk.earliest = chunk.earliest.min(due);
-        }
-        self.earliest = self.earliest.min(due);
     }
 
     #[cold]

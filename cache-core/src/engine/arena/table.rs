@@ -11,6 +11,7 @@
 //! Two choices after Azar, Broder, Karlin, Upfal, "Balanced Allocations", SIAM J. Comput. 29(1), 1999; tags in a line after
 //! Fan, Andersen, Kaminsky, "MemC3", NSDI 2013, section 3.1.
 
+use crate::prefetch::prefetch_at;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Entries in a bucket at most.
@@ -258,7 +259,7 @@ impl Table {
     /// Asks for the line of a hash ahead of its use.
     #[inline]
     pub(super) fn prefetch(&self, hash: u32) {
-        prefetch(&self.buckets[self.home(hash)]);
+        prefetch_at(&self.buckets, self.home(hash));
     }
 
     #[inline]
@@ -463,19 +464,6 @@ impl Look {
     fn displaced(self) -> u64 {
         self.0.displaced()
     }
-}
-
-/// Asks for a line ahead of its use.
-#[inline]
-pub(super) fn prefetch<T>(line: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing and faults at no address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = line;
 }
 
 #[cfg(all(test, not(any(shuttle, loom))))]

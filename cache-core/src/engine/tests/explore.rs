@@ -78,7 +78,7 @@ impl World {
             listener: None,
         });
         let options = || StoreOptions {
-            weigher: Arc::new(|_, _| 1),
+            weigher: Some(Arc::new(|_, _| 1)),
             ttl: None,
             idle: None,
             jitter: 0,

@@ -24,7 +24,7 @@ fn world<V: Value>() -> (Arc<Engine>, Arc<Store<u64, V>>, ScopePath) {
         listener: None,
     });
     let options = || StoreOptions {
-        weigher: Arc::new(|_, _| 1),
+        weigher: Some(Arc::new(|_, _| 1)),
         ttl: None,
         idle: None,
         jitter: 0,

@@ -19,6 +19,7 @@ use crate::clock::{Deadline, Moment};
 use crate::epoch::{self, Pin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RemovalCause;
+use crate::expiry::Ttl;
 use crate::flight::After;
 use crate::policy::SlotId;
 use crate::scope::Node;
@@ -71,10 +72,12 @@ impl<K: Key, V: Value> Store<K, V> {
         let mut pair = (key, value);
         let pin = epoch::pin();
         if let Some(node) = place.resolved(&pin, self.word()) {
-            match self.write_usually(engine, &pin, &node, pair, terms) {
+            match self.write_usually(engine, &pin, &node, pair, &terms) {
                 Ok(rest) => {
                     drop(pin);
-                    self.complete(engine, rest);
+                    if let Some(rest) = rest {
+                        self.complete(engine, rest);
+                    }
                     return Ok(());
                 }
                 Err(back) => pair = back,
@@ -315,7 +318,6 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 
     /// After the pin of a write: keeps the bounds of the cache, at the cost of anybody but the newcomer.
-    #[inline]
     pub(super) fn complete(&self, engine: &Engine, rest: Rest) {
         if rest.tired {
             epoch::advance();
@@ -330,17 +332,33 @@ impl<K: Key, V: Value> Store<K, V> {
     ///
     /// # Errors
     /// Those of [`insert`](Self::insert).
-    #[inline]
+    #[inline(always)]
     pub(super) fn terms(&self, engine: &Engine, key: &K, value: &V, write: Write) -> Result<Terms> {
-        let weight = write.weight.unwrap_or_else(|| (self.options.weigher)(key, value));
+        let plain = (size_of::<K>() + size_of::<V>()).max(1) as u64;
+        let weigh = || self.options.weigher.as_ref().map_or(plain, |weigh| weigh(key, value));
+        let weight = write.weight.unwrap_or_else(weigh);
         let capacity = engine.limits().max_weight();
         if weight == 0 || weight > capacity.unwrap_or(u64::MAX).min(MOST_WEIGHT) {
             return Err(self.refuse(weight, capacity));
         }
-        let ttl = write.ttl.or(self.options.ttl).unwrap_or_else(|| engine.ttl());
+        let ttl = write.ttl.unwrap_or(self.ttl);
+        if !self.has_plain_times() {
+            return self.terms_in_full(engine, weight, ttl);
+        }
+        if ttl.is_never() {
+            return Ok(Terms::for_ever(weight));
+        }
+        let now = engine.now();
+        let deadline = Deadline::pack(ttl.deadline(now)?);
+        Ok(Terms { weight, deadline, last: deadline, now: Some(now) })
+    }
+
+    /// As [`terms`](Self::terms), where deadlines depend on more than a time-to-live.
+    #[inline(never)]
+    fn terms_in_full(&self, engine: &Engine, weight: u64, ttl: Ttl) -> Result<Terms> {
         let idle = self.options.idle;
         if ttl.is_never() && idle.is_none() {
-            return Ok(Terms { weight, deadline: Deadline::NEVER, last: Deadline::NEVER, now: None });
+            return Ok(Terms::for_ever(weight));
         }
         let now = engine.now();
         let mut full = ttl.deadline(now)?;

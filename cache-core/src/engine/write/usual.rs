@@ -8,19 +8,18 @@
 //! move to another slot, which the general way does. Cost: one lock, no other line that threads share.
 
 use super::super::Engine;
-use super::super::arena::Header;
+use super::super::arena::{Header, Whereabouts};
 use super::super::options::{Glance, Key, Value};
 use super::super::removal::guarded;
 use super::super::shard::{LockedShard, Terms};
 use super::super::store::{Store, short};
 use super::Rest;
 use crate::epoch::Pin;
-use crate::policy::SlotId;
 use crate::scope::Node;
 use crate::stats::{Event, tally};
 
 impl<K: Key, V: Value> Store<K, V> {
-    /// Writes, if it is a usual write; else key and value come back.
+    /// Writes, if it is a usual write, and answers what is left to be done; else key and value come back.
     #[inline(always)]
     pub(super) fn write_usually(
         &self,
@@ -28,8 +27,8 @@ impl<K: Key, V: Value> Store<K, V> {
         pin: &Pin,
         node: &Node,
         pair: (K, V),
-        terms: Terms,
-    ) -> Result<Rest, (K, V)> {
+        terms: &Terms,
+    ) -> Result<Option<Rest>, (K, V)> {
         if !self.may_be_usual() {
             return Err(pair);
         }
@@ -37,17 +36,17 @@ impl<K: Key, V: Value> Store<K, V> {
         let arena = self.shards.of(hash);
         arena.prefetch(pin, short(hash));
         let mut shard = arena.lock();
-        shard.prefetch_next();
         if !shard.books().flights.is_empty() || !node.is_verified_at(self.word()) {
             return Err(pair);
         }
         match shard.glance(short(hash), node.number_above(), &pair.0) {
             Glance::Found(entry) => {
-                let (slot, heat) = (entry.slot(), entry.header().heat());
-                if entry.header().is_expired(|| terms.now(engine)) {
+                let (at, state) = (entry.whereabouts(), entry.header().state());
+                // What a late clock takes for alive was so a moment ago, and nobody has seen it go.
+                if !state.is_ahead_of(self.face()) && entry.header().is_expired(|| terms.now(engine)) {
                     return Err(pair);
                 }
-                self.overwrite_usually(engine, shard, node, hash, (slot, heat), pair, terms)
+                self.overwrite_usually(engine, shard, node, (at, state.heat()), pair, terms)
             }
             Glance::Absent => self.exchange_usually(engine, shard, node, hash, pair, terms),
             Glance::Unsure => Err(pair),
@@ -55,24 +54,23 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 
     #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "what a write knows when it has the lock")]
     fn overwrite_usually(
         &self,
         engine: &Engine,
         mut shard: LockedShard<'_, K, V>,
         node: &Node,
-        hash: u64,
-        (slot, heat): (SlotId, u8),
+        (at, heat): (Whereabouts, u8),
         pair: (K, V),
-        terms: Terms,
-    ) -> Result<Rest, (K, V)> {
-        if !LockedShard::<K, V>::can_write_over() || !shard.is_all_one(slot, terms.weight) {
+        terms: &Terms,
+    ) -> Result<Option<Rest>, (K, V)> {
+        if !LockedShard::<K, V>::can_write_over() || !shard.is_all_one(at.slot(), terms.weight) {
             return Err(pair);
         }
         let (key, value) = pair;
         let hints = [heat.saturating_add(1).min(self.heat_limit()), engine.tick(shard.books())];
-        engine.note_deadline(terms.deadline.moment());
-        shard.write_over(slot, value, terms.deadline, hints);
+        let due = terms.deadline.moment();
+        engine.note_deadline(due);
+        shard.write_over(at, value, (terms.deadline, due), hints);
         drop(shard);
         if tally::try_count(self.tag, node.tag(), Event::Replaced) == 0 {
             self.count(node, Event::Replaced);
@@ -80,7 +78,7 @@ impl<K: Key, V: Value> Store<K, V> {
         if std::mem::needs_drop::<K>() {
             guarded("drop", || drop(key));
         }
-        Ok(Rest { tired: false, over: engine.has_dead(), hash, slot })
+        Ok(None)
     }
 
     #[inline(always)]
@@ -91,8 +89,9 @@ impl<K: Key, V: Value> Store<K, V> {
         node: &Node,
         hash: u64,
         pair: (K, V),
-        terms: Terms,
-    ) -> Result<Rest, (K, V)> {
+        terms: &Terms,
+    ) -> Result<Option<Rest>, (K, V)> {
+        shard.expect_newcomer(short(hash));
         let (root, limits) = (node.root(), engine.limits());
         let (entries, weight) = (root.entries(), root.weight());
         let is_full = limits.exceeded_by(entries.saturating_add(1), weight.saturating_add(terms.weight));
@@ -111,6 +110,7 @@ impl<K: Key, V: Value> Store<K, V> {
         };
         let slot = shard.exchange_for(leaving, header, terms, pair, leaves)?;
         let tired = shard.is_tired();
+        shard.look_ahead();
         drop(shard);
         if !tally::try_count_two(self.tag, node.tag(), [Event::Evicted, Event::Insert]) {
             self.count(node, Event::Evicted);
@@ -120,6 +120,6 @@ impl<K: Key, V: Value> Store<K, V> {
             guarded("drop", || drop(dropped));
         }
         let over = engine.has_dead() || limits.exceeded_by(entries, weight);
-        Ok(Rest { tired, over, hash, slot })
+        Ok((tired || over).then_some(Rest { tired, over, hash, slot }))
     }
 }
