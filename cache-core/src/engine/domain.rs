@@ -147,13 +147,6 @@ impl Domains {
         self.careful_victim(domain, entries, spaces, spare)
     }
 
-    /// The next to go in domain 0, where the default policy has it at hand; a live slot of that domain.
-    #[inline(always)]
-    pub(super) fn quick_victim<K, V>(&mut self, entries: View<'_, K, V>) -> Option<SlotId> {
-        let owner = self.domains.first_mut()?.as_mut()?;
-        owner.policy.quick_victim(&owner.heads, &entries)
-    }
-
     /// A newcomer of this hash is about to be written: asks for what the default policy will need.
     #[inline(always)]
     pub(super) fn expect_newcomer(&self, hash: u32) {

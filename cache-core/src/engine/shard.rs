@@ -258,13 +258,11 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         Some(next)
     }
 
-    /// The next to go, where the default policy has it at hand, and it is of this scope and weight: its slot and hash.
+    /// The next to go, if it is of this scope and weight: its slot and hash.
     #[inline(always)]
-    pub(super) fn quick_next(&mut self, scope: u32, weight: u64) -> Option<(SlotId, u32)> {
-        let (view, Books { domains, weights, .. }) = self.parts();
-        let slot = domains.quick_victim(view)?;
-        let header = view.entry(slot)?.header();
-        (header.scope() == scope && weights.of(slot) == weight).then(|| (slot, header.hash()))
+    pub(super) fn next_alike(&mut self, node: &Node, weight: u64) -> Option<(SlotId, u32)> {
+        let next = self.next_to_go(node, weight)?;
+        next.is_same.then_some((next.slot, next.hash))
     }
 
     /// A newcomer of this hash is about to be written.
@@ -281,7 +279,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         books.domains.look_ahead(view, slot);
     }
 
-    /// Puts an entry in the place of one of the same scope and weight that is [the next to go](Self::quick_next). Otherwise
+    /// Puts an entry in the place of one of the same scope and weight that is [the next to go](Self::next_alike). Otherwise
     /// as [`link`](Self::link).
     #[inline(always)]
     pub(super) fn exchange_for(
@@ -412,9 +410,7 @@ impl<K, V> HeatSource for View<'_, K, V> {
     }
 
     fn cool(&self, slot: SlotId, to: u8) {
-        if let Some(entry) = self.entry(slot) {
-            entry.header().cool(to);
-        }
+        View::cool(*self, slot, to);
     }
 
     fn hash(&self, slot: SlotId) -> u32 {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Acquire, Ordering::Relaxed, Orderin
 use crossbeam_utils::CachePadded;
 
 use super::arena::Header;
-use super::shard::Books;
+use super::shard::LockedShard;
 use super::{Detached, Limits, Listener, Maintenance, Regions, Spare, maintenance};
 use crate::clock::{Deadline, Moment, REREAD, TimeSource};
 use crate::epoch;
@@ -192,15 +192,17 @@ impl Engine {
         &self.generation
     }
 
-    /// Counts a write in a shard, and answers the generation it belongs to.
+    /// Counts a write in a shard, and answers the generation it belongs to. `heat_limit` is that of the region's policies.
     #[inline]
-    pub(super) fn tick<K, V: Send + Sync + 'static>(&self, books: &mut Books<K, V>) -> u8 {
+    pub(super) fn tick<K, V: Send + Sync + 'static>(&self, shard: &mut LockedShard<'_, K, V>, heat_limit: u8) -> u8 {
         let most = self.limits.max_entries().unwrap_or(EXACT * 16);
-        if books.is_new_generation(most / 16) {
+        if shard.books().is_new_generation(most / 16) {
             let next = self.generation().wrapping_add(1);
             self.generation.store(next.into(), Relaxed);
         }
-        self.generation()
+        let generation = self.generation();
+        shard.set_hints(heat_limit, generation);
+        generation
     }
 
     /// Whether at most one region holds entries.

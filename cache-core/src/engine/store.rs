@@ -64,9 +64,9 @@ struct Hits {
     touches: Touches,
     /// The order has to be exact: the whole region is in one shard, or all entries of a scope with a limit.
     exact: bool,
-    /// The limit times 256, and a late generation: what an entry looks like in which a use would leave no trace. More than
-    /// sixteen bits where a hit leaves more than heat and age.
-    hot: AtomicU32,
+    /// The heat of an entry in which a use leaves no trace: the limit, or none that there is where the policy is told of uses,
+    /// or deadlines depend on them.
+    hot: u16,
 }
 
 /// The hash of a scope's path and a key: its low half is kept by entries, its high half chooses the shard.
@@ -93,7 +93,7 @@ impl<K: Key, V: Value> Store<K, V> {
             heat_limit: sample.heat_limit(),
             touches: sample.touches(),
             exact: shards == 1 || separate,
-            hot: AtomicU32::new(if plain { u32::from(sample.heat_limit()) << 8 } else { 1 << 16 }),
+            hot: if plain { sample.heat_limit().into() } else { u16::MAX },
         };
         let expected = if separate { 0 } else { engine.expected_in(shards, 0, 0) };
         let counters = Arc::<Counters>::default();
@@ -197,17 +197,11 @@ impl<K: Key, V: Value> Store<K, V> {
         if !state.is_ahead_of(self.face()) {
             return Glance::Unsure;
         }
-        let hot = self.hits.hot.load(Relaxed);
-        if !state.looks_like(hot) {
-            if hot >> 16 != 0 {
+        if u16::from(state.heat()) != self.hits.hot {
+            if self.hits.hot == u16::MAX {
                 return Glance::Unsure;
             }
-            let generation = self.generation();
-            entry.header().note_use(state, self.hits.heat_limit, generation);
-            let now = u32::from(self.hits.heat_limit) << 8 | u32::from(generation);
-            if now != hot {
-                self.hits.hot.store(now, Relaxed);
-            }
+            entry.header().note_use(state, self.hits.heat_limit, self.generation());
         }
         found
     }

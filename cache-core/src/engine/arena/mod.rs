@@ -100,6 +100,8 @@ struct State<K, V> {
     retired: usize,
     /// A table was replaced since, which waits to be dropped.
     outgrown: bool,
+    /// The heat at which uses leave no trace, and the present generation, as the writer was told last.
+    hints: [u8; 2],
     payload: std::marker::PhantomData<(K, V)>,
 }
 
@@ -392,6 +394,15 @@ impl<'a, K, V> View<'a, K, V> {
         unsafe { self.reader.table() }.prefetch(hash);
     }
 
+    /// Lowers the heat of a live slot.
+    #[inline]
+    pub(super) fn cool(self, slot: SlotId, to: u8) {
+        if let Some(entry) = self.entry(slot) {
+            let [limit, generation] = self.state.hints;
+            entry.header().cool(to, limit, generation);
+        }
+    }
+
     /// Live slots.
     pub(super) fn len(self) -> usize {
         self.state.len
@@ -638,6 +649,12 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         freed
     }
 
+    /// Says at which heat uses leave no trace, and which generation it is.
+    #[inline]
+    pub(super) fn set_hints(&mut self, limit: u8, generation: u8) {
+        self.writer.state.hints = [limit, generation];
+    }
+
     /// Says how many slots are expected at most; memory is taken in fitting steps from then on.
     pub(super) fn expect(&mut self, slots: u32) {
         self.writer.state.expected = slots;
@@ -857,7 +874,7 @@ impl<K, V> Reader<K, V> {
                 unsafe { self.slots.free(segment, nodes) };
             }
         }
-        *state = State::new(state.expected);
+        *state = State { hints: state.hints, ..State::new(state.expected) };
     }
 }
 
@@ -875,6 +892,7 @@ impl<K, V> State<K, V> {
             earliest: Moment::NEVER,
             retired: 0,
             outgrown: false,
+            hints: [u8::MAX, 0],
             payload: std::marker::PhantomData,
         }
     }

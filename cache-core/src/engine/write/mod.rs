@@ -216,7 +216,7 @@ impl<K: Key, V: Value> Store<K, V> {
             return Fate::Dead;
         }
         engine.note_deadline(due);
-        let age = engine.tick(shard.books());
+        let age = engine.tick(shard, self.heat_limit());
         if shard.is_at_a_step() && self.options.max_per_scope.is_none() {
             self.tell_expected(engine, shard);
         }
@@ -270,7 +270,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let due = deadline.moment();
         engine.note_deadline(due);
         let told = removals.pin().and_then(|pin| shard.hold(pin, slot));
-        let age = engine.tick(shard.books());
+        let age = engine.tick(shard, self.heat_limit());
         let written =
             shard.overwrite(slot, age, due, self.heat_limit(), draft, |old| removals.drop_later(old));
         let Some((fresh, old_weight)) = written else {

@@ -39,18 +39,18 @@ impl<K: Key, V: Value> Store<K, V> {
         if !shard.books().flights.is_empty() || !node.is_verified_at(self.word()) {
             return Err(pair);
         }
-        match shard.glance(short(hash), node.number_above(), &pair.0) {
-            Glance::Found(entry) => {
-                let (at, state) = (entry.whereabouts(), entry.header().state());
-                // What a late clock takes for alive was so a moment ago, and nobody has seen it go.
-                if !state.is_ahead_of(self.face()) && entry.header().is_expired(|| terms.now(engine)) {
-                    return Err(pair);
-                }
-                self.overwrite_usually(engine, shard, node, (at, state.heat()), pair, terms)
-            }
-            Glance::Absent => self.exchange_usually(engine, shard, node, hash, pair, terms),
-            Glance::Unsure => Err(pair),
+        let found = match shard.glance(short(hash), node.number_above(), &pair.0) {
+            Glance::Found(entry) => Some(entry),
+            Glance::Absent => None,
+            Glance::Unsure => shard.find(short(hash), node.number(), &pair.0),
+        };
+        let Some(entry) = found else { return self.exchange_usually(engine, shard, node, hash, pair, terms) };
+        let (at, state) = (entry.whereabouts(), entry.header().state());
+        // What a late clock takes for alive was so a moment ago, and nobody has seen it go.
+        if !state.is_ahead_of(self.face()) && entry.header().is_expired(|| terms.now(engine)) {
+            return Err(pair);
         }
+        self.overwrite_usually(engine, shard, node, (at, state.heat()), pair, terms)
     }
 
     #[inline(always)]
@@ -67,7 +67,7 @@ impl<K: Key, V: Value> Store<K, V> {
             return Err(pair);
         }
         let (key, value) = pair;
-        let hints = [heat.saturating_add(1).min(self.heat_limit()), engine.tick(shard.books())];
+        let hints = [heat.saturating_add(1).min(self.heat_limit()), engine.tick(&mut shard, self.heat_limit())];
         let due = terms.deadline.moment();
         engine.note_deadline(due);
         shard.write_over(at, value, (terms.deadline, due), hints);
@@ -98,8 +98,8 @@ impl<K: Key, V: Value> Store<K, V> {
         if !is_full || !engine.is_alone() || engine.is_something_due(terms.now) {
             return Err(pair);
         }
-        let Some(leaving) = shard.quick_next(node.number(), terms.weight) else { return Err(pair) };
-        let age = engine.tick(shard.books());
+        let Some(leaving) = shard.next_alike(node, terms.weight) else { return Err(pair) };
+        let age = engine.tick(&mut shard, self.heat_limit());
         engine.note_deadline(terms.deadline.moment());
         let header = Header::new(node.number(), short(hash), terms.deadline, age);
         let mut dropped = None;
