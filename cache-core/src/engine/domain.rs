@@ -130,7 +130,7 @@ impl Domains {
     }
 
     /// A live slot of the domain that should go next, never `spare`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn victim<K, V>(
         &mut self,
         domain: u32,

@@ -5,7 +5,7 @@
 //! only once two differ. Cost: O(1) expected a call.
 
 use super::Engine;
-use super::arena::{self, Arena, CHUNK, Header, Locked, View};
+use super::arena::{self, Arena, CHUNK, Header, Locked, View, Whereabouts};
 use super::domain::Domains;
 use super::space::Spaces;
 use crate::clock::{Deadline, Moment};
@@ -258,11 +258,13 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         Some(next)
     }
 
-    /// The next to go, if it is of this scope and weight: its slot and hash.
+    /// The next to go, if it is of this scope and weight: where it is, and its hash.
     #[inline(always)]
-    pub(super) fn next_alike(&mut self, node: &Node, weight: u64) -> Option<(SlotId, u32)> {
-        let next = self.next_to_go(node, weight)?;
-        next.is_same.then_some((next.slot, next.hash))
+    pub(super) fn next_alike(&mut self, node: &Node, weight: u64) -> Option<(Whereabouts, u32)> {
+        let (view, Books { spaces, domains, weights, .. }) = self.parts();
+        let entry = view.entry(domains.victim(0, view, spaces, None)?)?;
+        let (at, header) = (entry.whereabouts(), entry.header());
+        (header.scope() == node.number() && weights.of(at.slot()) == weight).then(|| (at, header.hash()))
     }
 
     /// A newcomer of this hash is about to be written.
@@ -284,7 +286,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
     #[inline(always)]
     pub(super) fn exchange_for(
         &mut self,
-        leaving: (SlotId, u32),
+        leaving: (Whereabouts, u32),
         header: Header,
         terms: &Terms,
         payload: (K, V),
@@ -293,7 +295,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         let hash = header.hash();
         let slot = self.exchange(leaving, header, terms.deadline.moment(), payload, leaves)?;
         let Books { domains, weights, .. } = self.books();
-        domains.remove(0, leaving.0);
+        domains.remove(0, leaving.0.slot());
         weights.set(slot, terms.weight);
         domains.insert(0, slot, hash, terms.weight);
         Ok(slot)

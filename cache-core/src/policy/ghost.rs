@@ -95,7 +95,7 @@ impl Ghost {
     }
 
     /// Whether a victim is remembered. Reads all four at once: most keys that come in were not here lately.
-    #[inline]
+    #[inline(always)]
     pub(super) fn holds(&self, key: Mixed) -> bool {
         let bucket = self.buckets.get(key.among(self.buckets.len()));
         bucket.is_some_and(|bucket| bucket.iter().fold(false, |any, cell| any | (cell >> 17 == print(key))))

@@ -68,7 +68,7 @@ impl Orders {
     }
 
     /// [`Self::adopt`] and [`Order::push_front`] in one, where that is short: `false` if nothing was done.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(&mut self, heads: &mut Heads, list: u8, slot: SlotId) -> bool {
         let is_free = self.links.get(slot.index()).is_some_and(|link| link.is_free());
         if !is_free || !self.is_sole(heads) {
@@ -127,7 +127,7 @@ impl Orders {
 
     /// [`Self::release`] where that is short: of one member of several, in one of the first lists. `false` if
     /// nothing was done.
-    #[inline]
+    #[inline(always)]
     pub(super) fn leave(&mut self, heads: &mut Heads, slot: SlotId) -> bool {
         let Some(&link) = self.links.get(slot.index()) else { return false };
         if !self.is_sole(heads) || self.members < 2 {

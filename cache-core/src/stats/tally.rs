@@ -173,7 +173,7 @@ pub(crate) fn try_count(region: Tag, scope: Tag, event: Event) -> u32 {
 }
 
 /// As [`try_count`], an event of each kind.
-#[inline]
+#[inline(always)]
 pub(crate) fn try_count_two(region: Tag, scope: Tag, events: [Event; 2]) -> bool {
     #[cfg(not(any(shuttle, loom)))]
     return MINE.get().try_count_two(region.with(scope), events);
@@ -450,7 +450,7 @@ impl Record {
     }
 
     /// For the record's own thread only.
-    #[inline]
+    #[inline(always)]
     fn try_count_two(&self, pair: Pair, events: [Event; 2]) -> bool {
         let cell = &self.cells[pair.place()];
         let is_full = |event: Event| cell.counts[event as usize].load(Relaxed) == u32::MAX;

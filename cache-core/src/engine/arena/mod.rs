@@ -84,7 +84,7 @@ struct Writer<K, V, B> {
 /// What the writer knows of the slots.
 struct State<K, V> {
     chunks: Vec<Chunk>,
-    free: Vec<u32>,
+    free: Vec<Place>,
     limbo: Limbo,
     /// The next number that was never used, and the end of what is allocated for it.
     fresh: u32,
@@ -140,6 +140,11 @@ pub(super) struct Whereabouts {
 }
 
 impl Whereabouts {
+    #[inline]
+    fn of(slot: SlotId) -> Self {
+        Self { place: Place::of(slot.0), slot }
+    }
+
     #[inline]
     pub(super) fn slot(self) -> SlotId {
         self.slot
@@ -546,7 +551,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     #[inline(always)]
     pub(super) fn exchange(
         &mut self,
-        (leaving, leaving_hash): (SlotId, u32),
+        (leaving, leaving_hash): (Whereabouts, u32),
         header: Header,
         due: Moment,
         payload: (K, V),
@@ -554,14 +559,14 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     ) -> std::result::Result<SlotId, (K, V)> {
         let hash = header.hash();
         let state = &mut self.writer.state;
-        let Some(slot) = self.arena.vacate(state, leaves) else { return Err(payload) };
-        let place = Place::of(slot);
+        let Some(place) = self.arena.vacate(state, leaves) else { return Err(payload) };
+        let slot = place.slot();
         // SAFETY: `vacate` handed out an empty slot that no reader knows.
         unsafe { self.arena.reader.slots.fill(place, Node::new(header, payload)) };
         // SAFETY: the lock is held.
         let table = unsafe { self.arena.reader.table() };
-        if table.remove(leaving_hash, Place::of(leaving.0).0) {
-            self.arena.bury(state, leaving.0);
+        if table.remove(leaving_hash, leaving.place.0) {
+            self.arena.bury(state, leaving);
         }
         if !table.insert(hash, place.0) {
             self.arena.reader.insert_growing(state, hash, slot);
@@ -585,9 +590,11 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let state = &mut self.writer.state;
         let fresh = self.arena.fill(state, header, payload, leaves)?;
         // SAFETY: the lock is held.
-        unsafe { self.arena.reader.table() }.replace(hash, Place::of(slot.0).0, Place::of(fresh).0);
+        let at = Whereabouts::of(slot);
+        // SAFETY: the lock is held.
+        unsafe { self.arena.reader.table() }.replace(hash, at.place.0, Place::of(fresh).0);
         state.set_live(fresh, due);
-        self.arena.bury(state, slot.0);
+        self.arena.bury(state, at);
         Some(SlotId(fresh))
     }
 
@@ -604,10 +611,12 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     pub(super) fn retire_of(&mut self, slot: SlotId, hash: u32) -> bool {
         let state = &mut self.writer.state;
         // SAFETY: the lock is held.
-        if !unsafe { self.arena.reader.table() }.remove(hash, Place::of(slot.0).0) {
+        let at = Whereabouts::of(slot);
+        // SAFETY: the lock is held.
+        if !unsafe { self.arena.reader.table() }.remove(hash, at.place.0) {
             return false;
         }
-        self.arena.bury(state, slot.0);
+        self.arena.bury(state, at);
         true
     }
 
@@ -619,9 +628,9 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     /// The slot that will be filled next, probably; its line is asked for.
     #[inline(always)]
     pub(super) fn prefetch_next(&self) -> Option<SlotId> {
-        let slot = self.writer.state.limbo.first()?;
-        prefetch(self.arena.reader.slots.line_of(Place::of(slot)));
-        Some(SlotId(slot))
+        let place = self.writer.state.limbo.first()?;
+        prefetch(self.arena.reader.slots.line_of(place));
+        Some(SlotId(place.slot()))
     }
 
     /// Asks for the table's line of a hash ahead of its use.
@@ -637,9 +646,9 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let state = &mut self.writer.state;
         let mut freed = 0;
         while freed < most
-            && let Some(slot) = self.arena.reclaim(state, |payload| into.push(payload))
+            && let Some(place) = self.arena.reclaim(state, |payload| into.push(payload))
         {
-            state.free.push(slot);
+            state.free.push(place);
             freed += 1;
         }
         state.limbo.stamp();
@@ -715,26 +724,26 @@ impl<K, V, B> Arena<K, V, B> {
         payload: impl FnOnce() -> Option<(K, V)>,
         leaves: impl FnMut((K, V)),
     ) -> Option<u32> {
-        let slot = self.vacate(state, leaves)?;
+        let place = self.vacate(state, leaves)?;
         let Some(payload) = payload() else {
-            state.free.push(slot);
+            state.free.push(place);
             return None;
         };
         // SAFETY: `vacate` handed out an empty slot that no reader knows.
-        unsafe { self.reader.slots.fill(Place::of(slot), Node::new(header, payload)) };
-        Some(slot)
+        unsafe { self.reader.slots.fill(place, Node::new(header, payload)) };
+        Some(place.slot())
     }
 
     /// An empty slot that no reader knows; `None` while readers keep too much from being reused.
-    #[inline]
-    fn vacate(&self, state: &mut State<K, V>, leaves: impl FnMut((K, V))) -> Option<u32> {
-        if let Some(slot) = state.free.pop() {
-            return Some(slot);
+    #[inline(always)]
+    fn vacate(&self, state: &mut State<K, V>, leaves: impl FnMut((K, V))) -> Option<Place> {
+        if let Some(place) = state.free.pop() {
+            return Some(place);
         }
-        if let Some(slot) = self.reclaim(state, leaves) {
-            return Some(slot);
+        if let Some(place) = self.reclaim(state, leaves) {
+            return Some(place);
         }
-        self.take_fresh(state)
+        self.take_fresh(state).map(Place::of)
     }
 
     /// A slot that was never used, unless too many wait for readers.
@@ -750,31 +759,31 @@ impl<K, V, B> Arena<K, V, B> {
     }
 
     /// The slot that has been in limbo for longest, if readers have passed it; what it held goes to `leaves`.
-    #[inline]
-    fn reclaim(&self, state: &mut State<K, V>, mut leaves: impl FnMut((K, V))) -> Option<u32> {
-        let slot = state.limbo.pop()?;
+    #[inline(always)]
+    fn reclaim(&self, state: &mut State<K, V>, mut leaves: impl FnMut((K, V))) -> Option<Place> {
+        let place = state.limbo.pop()?;
         if state.limbo.is_empty() {
             self.waiting.store(false, Ordering::Relaxed);
         }
         if std::mem::needs_drop::<(K, V)>() {
             // SAFETY: the slot is filled (4).
-            let node = unsafe { self.reader.slots.node(Place::of(slot)) };
+            let node = unsafe { self.reader.slots.node(place) };
             // SAFETY: it is filled, and no reader can still know it (3).
             leaves(unsafe { node.take() });
         }
-        Some(slot)
+        Some(place)
     }
 
     /// Puts a slot that the table names no longer into limbo.
-    #[inline]
-    fn bury(&self, state: &mut State<K, V>, slot: u32) {
-        state.clear_live(slot);
+    #[inline(always)]
+    fn bury(&self, state: &mut State<K, V>, Whereabouts { place, slot }: Whereabouts) {
+        state.clear_live(slot.0);
         state.retired += 1;
         if state.limbo.is_empty() {
             self.waiting.store(true, Ordering::Relaxed);
         }
         // After the table's store, as (3) asks.
-        state.limbo.push(slot, state.share());
+        state.limbo.push(place, state.share());
     }
 }
 
@@ -904,7 +913,7 @@ impl<K, V> State<K, V> {
     }
 
     /// A slot is live from now on, and the deadline of its entry is this one.
-    #[inline]
+    #[inline(always)]
     fn set_live(&mut self, slot: u32, due: Moment) {
         let at = slot as usize / CHUNK;
         if self.chunks.len() <= at {
@@ -948,6 +957,7 @@ impl<K, V> State<K, V> {
         if self.len >= many as usize { SHARE } else { 1 }
     }
 
+    #[inline(always)]
     fn clear_live(&mut self, slot: u32) {
         let chunk = &mut self.chunks[slot as usize / CHUNK];
         chunk.live &= !(1 << (slot as usize % CHUNK));
@@ -963,9 +973,9 @@ impl<K, V, B> Drop for Arena<K, V, B> {
         let Writer { state, .. } = self.writer.get_mut();
         if std::mem::needs_drop::<(K, V)>() {
             let live = (0..state.chunks.len()).flat_map(|chunk| slots_of(chunk, state.chunks[chunk].live));
-            for slot in live.map(|slot| slot.0).chain(state.limbo.iter()) {
+            for place in live.map(|slot| Place::of(slot.0)).chain(state.limbo.iter()) {
                 // SAFETY: nobody else has the arena, and these slots are filled (4).
-                let node = unsafe { self.reader.slots.node(Place::of(slot)) };
+                let node = unsafe { self.reader.slots.node(place) };
                 // SAFETY: it is filled, and nobody else reaches it.
                 let payload = unsafe { node.take() };
                 guarded("drop", || drop(payload));

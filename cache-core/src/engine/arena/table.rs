@@ -206,7 +206,7 @@ impl Table {
     }
 
     /// Adds a slot. `false` if there is no room. For the writer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&self, hash: u32, slot: u32) -> bool {
         let home = &self.buckets[self.home(hash)];
         let free = home.free();
@@ -219,7 +219,7 @@ impl Table {
     }
 
     /// Takes a slot out; whether it was there. For the writer.
-    #[inline]
+    #[inline(always)]
     pub(super) fn remove(&self, hash: u32, slot: u32) -> bool {
         let home = &self.buckets[self.home(hash)];
         if home.clear(hash, slot) {
