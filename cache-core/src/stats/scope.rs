@@ -65,7 +65,7 @@ impl ScopeStats {
     pub fn new(above: Option<Arc<Self>>, is_tracked: bool) -> Self {
         let zero = AtomicU64::default;
         Self {
-            tag: Tag::of_new_scope(),
+            tag: Tag::of_new_scope(is_tracked),
             above,
             is_tracked,
             hits: zero(),

@@ -1,6 +1,7 @@
 //! Frequent events, kept by the thread that saw them until somebody wants to know.
 //!
-//! Each thread has a record of cells. A cell belongs to one pair of region and scope, and holds plain counts.
+//! Each thread has a record of cells. A cell belongs to one pair of region and scope, and holds plain counts; look-ups have
+//! more cells, and smaller ones, than all other events.
 //! (1) A pair and its counts change under the record's lock; but while the pair can be counted, its own thread alone
 //! adds to the counts, with a load and a store. (2) `settled` is how much of a count has been added to the shared
 //! counters, under the lock, by whoever asked. So nothing is lost or doubled, and no reader writes what a thread adds to.
@@ -10,7 +11,7 @@
 //! thread-locals) is added at once. (5) Counters are not dropped under a lock of this module.
 //! Cost: an event whose pair has a cell is one comparison, a load and a store, on a line of the thread's own. Without a
 //! cell it is added to the shared counters, and every 32nd such event takes a cell over. A settlement visits every
-//! cell of every thread. 8 KiB a thread.
+//! cell of every thread. 20 KiB a thread, and 24 bytes a pair.
 //! Built with `--cfg shuttle` or `--cfg loom`, records are explored by themselves, and [`count`] adds to the shared counters at once.
 
 #[cfg(not(any(shuttle, loom)))]
@@ -117,10 +118,14 @@ pub fn count_up(region: Option<&Arc<Counters>>, scope: Option<&Arc<ScopeStats>>,
 /// What threads know a region's or a scope's counters by: a number that no others ever have, so arranged that the two of a pair
 /// make one word, in which stands the place of the pair's cell.
 ///
-/// Of a word, bits 6 to 11 are the place, bits 12 to 39 the rest of the scope's number, bits 40 to 63 the region's. Bits 0 and 1
+/// Of a word, bits 4 to 13 are the place, bits 14 to 39 the rest of the scope's number, bits 40 to 63 the region's. Bits 0 and 1
 /// say that the region's or the scope's numbers have run out: then there is no cell, and every event is added at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tag(u64);
+
+/// Where a place begins in a word, and how many there are.
+const PLACE: u32 = 4;
+const PLACES: u64 = 1 << 10;
 
 impl Tag {
     /// No region, or no scope.
@@ -134,21 +139,24 @@ impl Tag {
         Self::of_region(NEXT.fetch_add(1, Relaxed))
     }
 
-    /// The tag of a scope's counters that are new.
-    pub(super) fn of_new_scope() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self::of_scope(NEXT.fetch_add(1, Relaxed))
+    /// The tag of a scope's counters that are new. Those that look-ups count for are numbered by themselves, so that as many of
+    /// them as there are places have places of their own.
+    pub(super) fn of_new_scope(is_tracked: bool) -> Self {
+        static NEXT: [AtomicU64; 2] = [AtomicU64::new(1), AtomicU64::new(0)];
+        let number = NEXT[usize::from(is_tracked)].fetch_add(1, Relaxed);
+        Self::of_scope(number << 1 | u64::from(is_tracked))
     }
 
     const fn of_region(number: u64) -> Self {
         // Neighbours lie far apart, so that a few scopes in each have cells of their own.
-        let place = number.wrapping_mul(23) % CELLS as u64;
-        if number >> 24 == 0 { Self(number << 40 | place << CELL.trailing_zeros()) } else { Self(Self::SPENT[0]) }
+        let place = number.wrapping_mul(363) % PLACES;
+        if number >> 24 == 0 { Self(number << 40 | place << PLACE) } else { Self(Self::SPENT[0]) }
     }
 
+    /// `number` is twice the number of its kind, and one more if it is tracked.
     const fn of_scope(number: u64) -> Self {
-        let (place, rest) = (number % CELLS as u64, number / CELLS as u64);
-        if rest >> 28 == 0 { Self(rest << 12 | place << CELL.trailing_zeros()) } else { Self(Self::SPENT[1]) }
+        let (place, rest) = ((number >> 1) % PLACES, (number >> 1) / PLACES << 1 | number & 1);
+        if rest >> 26 == 0 { Self(rest << 14 | place << PLACE) } else { Self(Self::SPENT[1]) }
     }
 
     /// For look-ups in a scope with these counters.
@@ -172,11 +180,11 @@ pub(crate) fn try_count(region: Tag, scope: Tag, event: Event) -> u32 {
     return u32::from(region == scope && event == Event::Hit);
 }
 
-/// As [`try_count`], an event of each kind.
+/// As [`try_count`], an event of each kind; none is a look-up.
 #[inline(always)]
 pub(crate) fn try_count_two(region: Tag, scope: Tag, events: [Event; 2]) -> bool {
     #[cfg(not(any(shuttle, loom)))]
-    return MINE.get().try_count_two(region.with(scope), events);
+    return MINE.get().others.try_count_two(region.with(scope), events);
     #[cfg(any(shuttle, loom))]
     return region == scope && events[0] == events[1];
 }
@@ -229,7 +237,7 @@ thread_local! {
 /// The record of threads that have none: no pair has a cell there, so that a quick count needs no look of its own at
 /// whether there is one.
 #[cfg(not(any(shuttle, loom)))]
-static NOBODYS: Record = Record::empty();
+static NOBODYS: Record = Record::new();
 
 #[cfg(not(any(shuttle, loom)))]
 #[inline]
@@ -291,46 +299,56 @@ impl Roll {
 
     /// Settles first: whoever reads meanwhile finds the counts here or there.
     fn leave(&self, record: &'static Record) {
-        let (mut spent, mut owners) = (Vec::new(), Vec::new());
+        let (mut spent, mut looks, mut others) = (Vec::new(), Vec::new(), Vec::new());
         record.settle(&mut spent);
-        record.clear(&mut owners);
+        record.looks.clear(&mut looks);
+        record.others.clear(&mut others);
         self.idle.lock().push(record);
-        drop((spent, owners));
+        drop((spent, looks, others));
     }
 }
 
-/// Cells of a record; a pair has its place in one of two.
-const CELLS: usize = if cfg!(any(shuttle, loom)) { 2 } else { 64 };
+/// Cells of a record for look-ups, and for other events.
+const LOOKS: usize = if cfg!(any(shuttle, loom)) { 2 } else { PLACES as usize };
+const OTHERS: usize = if cfg!(any(shuttle, loom)) { 2 } else { 64 };
 
 /// Of so many events without a cell, one takes a cell over.
 const PATIENCE: u32 = if cfg!(any(shuttle, loom)) { 2 } else { 32 };
 
-/// Bytes of a cell: a line.
-const CELL: usize = 64;
+/// The first event that is no look-up.
+const FIRST_OTHER: usize = Event::Peek as usize;
 
 /// What one thread has counted.
 struct Record {
-    cells: [Cell; CELLS],
-    /// Who the cells belong to.
-    owners: Mutex<Vec<Owner>>,
+    looks: Cells<LOOKS, FIRST_OTHER, 0>,
+    others: Cells<OTHERS, { Event::ALL.len() - FIRST_OTHER }, FIRST_OTHER>,
+}
+
+/// Cells for as many kinds of events, from `FIRST` on.
+struct Cells<const N: usize, const EVENTS: usize, const FIRST: usize> {
+    cells: [Cell<EVENTS>; N],
+    /// Who the cells belong to, as far as they ever belonged to anybody.
+    owners: Mutex<Vec<Owner<EVENTS>>>,
     /// Events without a cell; written by the record's thread.
     strays: AtomicU32,
 }
 
-#[repr(align(64))]
-struct Cell {
+#[repr(C)]
+struct Cell<const EVENTS: usize> {
     pair: AtomicU64,
-    counts: [AtomicU32; Event::ALL.len()],
+    counts: [AtomicU32; EVENTS],
 }
 
-#[cfg(not(any(shuttle, loom)))]
-const _: () = assert!(size_of::<Cell>() == CELL);
-
-#[derive(Default)]
-struct Owner {
+struct Owner<const EVENTS: usize> {
     region: Option<Weak<Counters>>,
     scope: Option<Arc<ScopeStats>>,
-    settled: [u32; Event::ALL.len()],
+    settled: [u32; EVENTS],
+}
+
+impl<const EVENTS: usize> Owner<EVENTS> {
+    fn nobody() -> Self {
+        Self { region: None, scope: None, settled: [0; EVENTS] }
+    }
 }
 
 /// A region's and a scope's [`Tag`] in one word.
@@ -352,29 +370,23 @@ impl Pair {
         self.0 & (Tag::SPENT[0] | Tag::SPENT[1]) == 0
     }
 
-    /// The first of its places; the other differs in the lowest bit.
+    /// The place of its cell among so many, a power of two.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "few bits are wanted")]
-    const fn place(self) -> usize {
-        (self.0 as usize / CELL) % CELLS
+    const fn place(self, cells: usize) -> usize {
+        (self.0 >> PLACE) as usize % cells
     }
 }
 
-impl Cell {
+impl<const EVENTS: usize> Cell<EVENTS> {
     #[cfg(not(any(shuttle, loom)))]
     const fn new() -> Self {
-        Self {
-            pair: AtomicU64::new(Pair::NOBODY.0),
-            counts: [const { AtomicU32::new(0) }; Event::ALL.len()],
-        }
+        Self { pair: AtomicU64::new(Pair::NOBODY.0), counts: [const { AtomicU32::new(0) }; EVENTS] }
     }
 
     #[cfg(any(shuttle, loom))]
     fn new() -> Self {
-        Self {
-            pair: AtomicU64::new(Pair::NOBODY.0),
-            counts: std::array::from_fn(|_| AtomicU32::new(0)),
-        }
+        Self { pair: AtomicU64::new(Pair::NOBODY.0), counts: std::array::from_fn(|_| AtomicU32::new(0)) }
     }
 
     #[inline]
@@ -384,8 +396,8 @@ impl Cell {
 
     /// Adds one, and answers the new count; 0 if the count is full.
     #[inline]
-    fn bump(&self, event: Event) -> u32 {
-        let count = &self.counts[event as usize];
+    fn bump(&self, event: usize) -> u32 {
+        let count = &self.counts[event];
         let next = count.load(Relaxed).wrapping_add(1);
         if next != 0 {
             count.store(next, Relaxed);
@@ -393,93 +405,85 @@ impl Cell {
         next
     }
 
-    /// Adds to the shared counters what is not in them yet. Answers the region, to be dropped without the lock.
-    fn settle(&self, owner: &mut Owner) -> Option<Arc<Counters>> {
+    /// Adds to the shared counters what is not in them yet. `first` is the first of its events. Answers the region, to be dropped
+    /// without the lock.
+    fn settle(&self, owner: &mut Owner<EVENTS>, first: usize) -> Option<Arc<Counters>> {
         let mut held = None;
-        for event in Event::ALL {
-            let count = self.counts[event as usize].load(Relaxed);
-            let events = count - owner.settled[event as usize];
+        for (event, settled) in owner.settled.iter_mut().enumerate() {
+            let count = self.counts[event].load(Relaxed);
+            let events = count - *settled;
             if events > 0 {
-                owner.settled[event as usize] = count;
+                *settled = count;
                 held = held.or_else(|| owner.region.as_ref().and_then(Weak::upgrade));
-                add((held.as_deref(), owner.scope.as_deref()), event, events.into());
+                add((held.as_deref(), owner.scope.as_deref()), Event::ALL[first + event], events.into());
             }
         }
         held
     }
 
     /// Gives a settled cell, whose pair nobody else counts, to another pair.
-    fn hand_over(&self, owner: &mut Owner, pair: Pair, next: Owner) {
+    fn hand_over(&self, owner: &mut Owner<EVENTS>, pair: Pair, next: Owner<EVENTS>) {
         self.pair.store(pair.0, Relaxed);
         self.counts.iter().for_each(|count| count.store(0, Relaxed));
         *owner = next;
     }
 }
 
-impl Record {
-    /// Without owners; nobody may take a cell over.
+impl<const N: usize, const EVENTS: usize, const FIRST: usize> Cells<N, EVENTS, FIRST> {
     #[cfg(not(any(shuttle, loom)))]
-    const fn empty() -> Self {
+    const fn new() -> Self {
         Self {
-            cells: [const { Cell::new() }; CELLS],
+            cells: [const { Cell::new() }; N],
             owners: Mutex::new(Vec::new()),
             strays: AtomicU32::new(0),
         }
     }
 
+    #[cfg(any(shuttle, loom))]
     fn new() -> Self {
         Self {
             cells: std::array::from_fn(|_| Cell::new()),
-            owners: Mutex::new((0..CELLS).map(|_| Owner::default()).collect()),
+            owners: Mutex::new(Vec::new()),
             strays: AtomicU32::new(0),
         }
+    }
+
+    #[inline]
+    fn of(&self, pair: Pair) -> &Cell<EVENTS> {
+        &self.cells[pair.place(N)]
     }
 
     /// For the record's own thread only.
     #[inline]
     fn count(&self, whom: Whom<'_>, event: Event) -> u32 {
         let pair = Pair::of(whom);
-        let cell = &self.cells[pair.place()];
-        if cell.is_of(pair) {
-            let count = cell.bump(event);
-            if count != 0 {
-                return count;
+        match self.try_count(pair, event) {
+            0 => {
+                self.count_stray(whom, pair, event);
+                0
             }
+            count => count,
         }
-        self.count_beside(whom, pair, event)
-    }
-
-    /// For the record's own thread only.
-    #[inline(always)]
-    fn try_count_two(&self, pair: Pair, events: [Event; 2]) -> bool {
-        let cell = &self.cells[pair.place()];
-        let is_full = |event: Event| cell.counts[event as usize].load(Relaxed) == u32::MAX;
-        if !cell.is_of(pair) || events.into_iter().any(is_full) {
-            return false;
-        }
-        events.into_iter().for_each(|event| _ = cell.bump(event));
-        true
     }
 
     /// For the record's own thread only.
     #[inline]
     fn try_count(&self, pair: Pair, event: Event) -> u32 {
-        let cell = &self.cells[pair.place()];
-        if cell.is_of(pair) { cell.bump(event) } else { 0 }
+        let cell = self.of(pair);
+        if cell.is_of(pair) { cell.bump(event as usize - FIRST) } else { 0 }
     }
 
-    /// Counts in the pair's other place.
-    #[inline(never)]
-    fn count_beside(&self, whom: Whom<'_>, pair: Pair, event: Event) -> u32 {
-        let cell = &self.cells[pair.place() ^ 1];
-        if cell.is_of(pair) {
-            let count = cell.bump(event);
-            if count != 0 {
-                return count;
-            }
+    /// For the record's own thread only.
+    #[inline(always)]
+    #[cfg_attr(any(shuttle, loom), allow(dead_code, reason = "there every event is added at once"))]
+    fn try_count_two(&self, pair: Pair, events: [Event; 2]) -> bool {
+        let cell = self.of(pair);
+        let is_full = |event: Event| cell.counts[event as usize - FIRST].load(Relaxed) == u32::MAX;
+        if !cell.is_of(pair) || events.into_iter().any(is_full) {
+            return false;
         }
-        self.count_stray(whom, pair, event);
-        0
+        events.into_iter().for_each(|event| _ = cell.bump(event as usize - FIRST));
+        true
     }
 
     /// Counts for a pair that has no cell, or one with a full count.
@@ -488,19 +492,20 @@ impl Record {
     fn count_stray(&self, whom: Whom<'_>, pair: Pair, event: Event) {
         let strays = self.strays.load(Relaxed);
         self.strays.store(strays.wrapping_add(1), Relaxed);
-        if !strays.is_multiple_of(PATIENCE) || !pair.has_place() {
+        let cell = self.of(pair);
+        let is_turn = strays.is_multiple_of(PATIENCE) || cell.is_of(Pair::NOBODY);
+        if !is_turn || !pair.has_place() {
             return add((whom.0.map(Arc::as_ref), whom.1.map(Arc::as_ref)), event, 1);
         }
-        let places = [pair.place(), pair.place() ^ 1];
-        let own = places.iter().find(|&&place| self.cells[place].is_of(pair));
-        let free = || places.iter().find(|&&place| self.cells[place].is_of(Pair::NOBODY));
-        let place = *own.or_else(free).unwrap_or(&places[(strays / PATIENCE) as usize % 2]);
-        let cell = &self.cells[place];
+        let place = pair.place(N);
         let mut owners = self.owners.lock();
-        let spent = cell.settle(&mut owners[place]);
-        let next = Owner { region: whom.0.map(Arc::downgrade), scope: whom.1.cloned(), ..Owner::default() };
+        if owners.len() <= place {
+            owners.resize_with(place + 1, Owner::nobody);
+        }
+        let spent = cell.settle(&mut owners[place], FIRST);
+        let next = Owner { region: whom.0.map(Arc::downgrade), scope: whom.1.cloned(), ..Owner::nobody() };
         cell.hand_over(&mut owners[place], pair, next);
-        cell.bump(event);
+        cell.bump(event as usize - FIRST);
         drop(owners);
         drop(spent);
     }
@@ -509,21 +514,22 @@ impl Record {
     fn settle(&self, spent: &mut Vec<Arc<Counters>>) {
         let mut owners = self.owners.lock();
         for (cell, owner) in self.cells.iter().zip(owners.iter_mut()) {
-            spent.extend(cell.settle(owner));
+            spent.extend(cell.settle(owner, FIRST));
             if owner.scope.as_mut().and_then(Arc::get_mut).is_some() {
-                cell.hand_over(owner, Pair::NOBODY, Owner::default());
+                cell.hand_over(owner, Pair::NOBODY, Owner::nobody());
             }
         }
     }
 
-    /// Forgets every pair of a settled record whose thread has ended.
-    fn clear(&self, cleared: &mut Vec<Owner>) {
+    /// Forgets every pair of a settled record whose thread has ended. What is to be dropped without the lock goes to `cleared`.
+    fn clear(&self, cleared: &mut Vec<Owner<EVENTS>>) {
         self.strays.store(0, Relaxed);
         let mut owners = self.owners.lock();
         for (cell, owner) in self.cells.iter().zip(owners.iter_mut()) {
-            cleared.push(std::mem::take(owner));
-            cell.hand_over(owner, Pair::NOBODY, Owner::default());
+            cleared.push(std::mem::replace(owner, Owner::nobody()));
+            cell.hand_over(owner, Pair::NOBODY, Owner::nobody());
         }
+        *owners = Vec::new();
     }
 
     fn forget(&self, region: &Counters) {
@@ -533,10 +539,46 @@ impl Record {
             // Compared, not followed: nothing of it is left but its address, which nobody has while an owner knows it.
             if owner.region.as_ref().is_some_and(|region| std::ptr::eq(region.as_ptr(), address)) {
                 // The region is past being found: only the scope is settled.
-                cell.settle(owner);
-                cell.hand_over(owner, Pair::NOBODY, Owner::default());
+                cell.settle(owner, FIRST);
+                cell.hand_over(owner, Pair::NOBODY, Owner::nobody());
             }
         }
+    }
+}
+
+impl Record {
+    /// Without owners; nobody may take a cell over in the one that stands for none.
+    #[cfg(not(any(shuttle, loom)))]
+    const fn new() -> Self {
+        Self { looks: Cells::new(), others: Cells::new() }
+    }
+
+    #[cfg(any(shuttle, loom))]
+    fn new() -> Self {
+        Self { looks: Cells::new(), others: Cells::new() }
+    }
+
+    /// For the record's own thread only.
+    #[inline]
+    fn count(&self, whom: Whom<'_>, event: Event) -> u32 {
+        if (event as usize) < FIRST_OTHER { self.looks.count(whom, event) } else { self.others.count(whom, event) }
+    }
+
+    /// For the record's own thread only.
+    #[inline]
+    #[cfg_attr(any(shuttle, loom), allow(dead_code, reason = "there every event is added at once"))]
+    fn try_count(&self, pair: Pair, event: Event) -> u32 {
+        if (event as usize) < FIRST_OTHER { self.looks.try_count(pair, event) } else { self.others.try_count(pair, event) }
+    }
+
+    fn settle(&self, spent: &mut Vec<Arc<Counters>>) {
+        self.looks.settle(spent);
+        self.others.settle(spent);
+    }
+
+    fn forget(&self, region: &Counters) {
+        self.looks.forget(region);
+        self.others.forget(region);
     }
 }
 

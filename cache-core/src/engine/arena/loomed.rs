@@ -34,6 +34,13 @@ impl Thing {
     }
 }
 
+impl Clone for Thing {
+    fn clone(&self) -> Self {
+        let (key, version) = self.read();
+        Self::new(key, version)
+    }
+}
+
 impl Drop for Thing {
     fn drop(&mut self) {
         // SAFETY: that nobody reads is what is tested.
@@ -94,6 +101,15 @@ fn replace(shard: &Shard) {
     let slot = shard.find(HASH, SCOPE, &1).expect("it is there").slot();
     let payload = || Some((1, Thing::new(1, 2)));
     shard.replace(slot, header(), Moment::NEVER, payload, drop).expect("there is memory");
+}
+
+/// Puts 2 in the place of 1, as a newcomer in a full cache.
+fn exchange(shard: &Shard) {
+    let mut shard = shard.lock();
+    let leaving = shard.find(HASH, SCOPE, &1).expect("it is there").whereabouts();
+    let payload = (2, Thing::new(2, 1));
+    let taken = shard.exchange((leaving, HASH), header(), Moment::NEVER, payload, drop);
+    assert!(taken.is_ok(), "there is memory");
 }
 
 fn reclaim(shard: &Shard) -> usize {
@@ -261,5 +277,62 @@ fn loom_value_is_handed_out_after_one_raise_when_nobody_reads() {
         assert_eq!(get(&shard, 1), Some(1));
         retire(&shard, 1);
         assert_eq!(reclaim(&shard), 1);
+    });
+}
+
+#[test]
+fn loom_entry_that_is_exchanged_is_found_whole_or_not_at_all() {
+    play(
+        &[1],
+        &[
+            |shard| assert!(matches!(glance(shard, 1), None | Some(1))),
+            |shard| assert!(matches!(glance(shard, 2), None | Some(1))),
+        ],
+        |shard| {
+            exchange(shard);
+            reclaim(shard);
+            assert_eq!(get(shard, 2), Some(1));
+        },
+    );
+}
+
+#[test]
+fn loom_exchanged_entry_is_stamped_after_the_table_forgot_it() {
+    play(&[1], &[|shard| assert!(matches!(get(shard, 1), None | Some(1))), raise], |shard| {
+        exchange(shard);
+        reclaim(shard);
+    });
+}
+
+#[test]
+fn loom_entry_beside_one_that_is_exchanged_is_found_at_one_look() {
+    play(&[3, 1], &[|shard| assert!(matches!(glance(shard, 3), Some(1)))], |shard| {
+        exchange(shard);
+        drop(insert(shard, 4));
+    });
+}
+
+/// What [`Locked::write_over`] and a hit do to one node, whose value no explorer sees: with a word that it does.
+#[test]
+fn loom_deadline_that_is_written_over_comes_after_its_value_and_is_lost_to_no_hit() {
+    use crate::sync::AtomicU64;
+
+    let moment = |nanos| Deadline::pack(Moment::from_nanos(nanos));
+    loom::model(move || {
+        let node = Arc::new((Header::new(SCOPE, HASH, moment(1), 0), AtomicU64::new(1)));
+        let there = Arc::clone(&node);
+        let hit = thread::spawn(move || {
+            let (header, value) = &*there;
+            let state = header.state();
+            header.note_use(state, 3, 7);
+            if state.deadline() == moment(2) {
+                assert_eq!(value.load(Ordering::Acquire), 2, "an old value for the new time");
+            }
+        });
+        let (header, value) = &*node;
+        value.store(2, Ordering::Release);
+        header.overwrite(moment(2), [0, 0]);
+        hit.join().expect("no assertion fails");
+        assert_eq!(header.deadline(), moment(2), "a hit brought the old time back");
     });
 }

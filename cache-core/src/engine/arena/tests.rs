@@ -15,7 +15,7 @@ fn add(arena: &Plain, hash: u32, key: u64) -> Option<SlotId> {
 }
 
 fn value(arena: &Plain, hash: u32, key: u64) -> Option<u64> {
-    arena.find(&pin(), hash, 1, &key).map(|entry| *entry.value())
+    arena.find(&pin(), hash, 1, &key).map(|entry| entry.value())
 }
 
 #[test]
