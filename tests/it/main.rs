@@ -14,3 +14,4 @@ mod scopes;
 mod support;
 mod torture;
 mod values;
+mod words;

@@ -264,7 +264,61 @@ fn nothing_is_formatted_while_nobody_listens() -> Outcome {
     })
 }
 
+#[test]
+fn busy_thread_tells_of_look_ups_soon_after_somebody_listens() -> Outcome {
+    alone("observe::busy_thread_tells_of_look_ups_soon_after_somebody_listens", || {
+        let cache = Cache::builder().capacity(100).build()?;
+        let region: Region<u64, u64> = cache.region("numbers")?;
+        let acme = cache.scope(scope!(org = "acme"))?;
+        region.set(&acme, 1, 1).wait()?;
+        let look = |times: u64| -> Outcome {
+            for _ in 0..times {
+                assert_eq!(region.get_now(&acme, &1)?, Some(1));
+            }
+            Ok(())
+        };
+        look(1_000)?;
+        let told = witnessed(|| look(200))?.iter().filter(|seen| seen.message == "hit").count();
+        // As long as it looks at once it asks at every 32nd look-up.
+        assert!((200 - 32..=200).contains(&told), "{told} of 200");
+        look(1_000)?;
+        assert_eq!(region.stats().hits, 2_200);
+        Ok(())
+    })
+}
+
 // ----------------------------------------------------------------------------------------------------- counters
+
+#[test]
+fn look_ups_in_thousands_of_organisations_are_counted_for_each() -> Outcome {
+    const ORGS: u64 = 2_500;
+    let cache = Cache::builder().capacity(100_000).build()?;
+    let region: Region<u64, u64> = cache.region("numbers")?;
+    let orgs: Vec<Scope> = (0..ORGS).map(|org| cache.scope(scope!(org = org))).collect::<Result<_, _>>()?;
+    for (number, org) in (0..).zip(&orgs) {
+        region.set(org, number, number).wait()?;
+    }
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                for round in 0..40 {
+                    for (number, org) in (0..).zip(&orgs) {
+                        let is_there = number % 7 != 0 || round % 2 == 0;
+                        let key = if is_there { number } else { ORGS };
+                        assert_eq!(region.get_now(org, &key).expect("it is this cache's").is_some(), is_there);
+                    }
+                }
+            });
+        }
+    });
+    for (number, org) in (0..ORGS).zip(&orgs) {
+        let stats = org.stats()?;
+        let misses = if number % 7 == 0 { 40 } else { 0 };
+        assert_eq!((stats.hits, stats.misses), (80 - misses, misses), "organisation {number}");
+    }
+    assert_eq!(region.stats().lookups(), ORGS * 80);
+    Ok(())
+}
 
 #[test]
 fn each_kind_of_call_is_counted_once_and_as_what_it_is() -> Outcome {

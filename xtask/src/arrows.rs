@@ -71,7 +71,7 @@ pub(crate) const RULES: &[CrateRule] = &[
         folder: "cache-core/src",
         never: RUNTIMES,
         layers: &[
-            &["clock", "error", "sync", "stats", "event", "weight"],
+            &["clock", "error", "event", "prefetch", "stats", "sync", "weight"],
             &["epoch"],
             &["expiry", "flight", "policy", "scope"],
             &["engine"],

