@@ -305,7 +305,10 @@ fn look_ups_in_thousands_of_organisations_are_counted_for_each() -> Outcome {
                     for (number, org) in (0..).zip(&orgs) {
                         let is_there = number % 7 != 0 || round % 2 == 0;
                         let key = if is_there { number } else { ORGS };
-                        assert_eq!(region.get_now(org, &key).expect("it is this cache's").is_some(), is_there);
+                        assert_eq!(
+                            region.get_now(org, &key).expect("it is this cache's").is_some(),
+                            is_there
+                        );
                     }
                 }
             });

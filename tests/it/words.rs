@@ -47,7 +47,9 @@ fn number_written_over_is_never_read_older_than_the_last_write_that_returned() -
         let wrote = writers.map(|writer| writer.join().is_ok());
         is_over.store(true, Ordering::Relaxed);
         assert_eq!(wrote, [true, true]);
-        assert!(readers.map(|reader| reader.join().expect("no assertion fails")).iter().all(|&seen| seen > 0));
+        assert!(
+            readers.map(|reader| reader.join().expect("no assertion fails")).iter().all(|&seen| seen > 0)
+        );
     });
     let stats = region.stats();
     assert_eq!((stats.inserts, stats.replaced, stats.entries), (KEYS, KEYS * (WRITES - 1), KEYS));

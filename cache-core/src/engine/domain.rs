@@ -173,7 +173,9 @@ impl Domains {
     /// Whether overwrites are nothing to the policy of domain 0 but a hit, of which it wants to know nothing.
     #[inline(always)]
     pub(super) fn ignores_overwrites(&self) -> bool {
-        self.domains.first().is_some_and(|owner| owner.as_ref().is_some_and(|owner| owner.policy.is_default()))
+        self.domains
+            .first()
+            .is_some_and(|owner| owner.as_ref().is_some_and(|owner| owner.policy.is_default()))
     }
 
     /// As [`Self::victim`], of any policy, which is not believed.

@@ -194,7 +194,11 @@ impl Engine {
 
     /// Counts a write in a shard, and answers the generation it belongs to. `heat_limit` is that of the region's policies.
     #[inline]
-    pub(super) fn tick<K, V: Send + Sync + 'static>(&self, shard: &mut LockedShard<'_, K, V>, heat_limit: u8) -> u8 {
+    pub(super) fn tick<K, V: Send + Sync + 'static>(
+        &self,
+        shard: &mut LockedShard<'_, K, V>,
+        heat_limit: u8,
+    ) -> u8 {
         let most = self.limits.max_entries().unwrap_or(EXACT * 16);
         if shard.books().is_new_generation(most / 16) {
             let next = self.generation().wrapping_add(1);

@@ -155,7 +155,7 @@ impl Tag {
 
     /// `number` is twice the number of its kind, and one more if it is tracked.
     const fn of_scope(number: u64) -> Self {
-        let (place, rest) = ((number >> 1) % PLACES, (number >> 1) / PLACES << 1 | number & 1);
+        let (place, rest) = ((number >> 1) % PLACES, (((number >> 1) / PLACES) << 1) | (number & 1));
         if rest >> 26 == 0 { Self(rest << 14 | place << PLACE) } else { Self(Self::SPENT[1]) }
     }
 
@@ -432,11 +432,7 @@ impl<const EVENTS: usize> Cell<EVENTS> {
 impl<const N: usize, const EVENTS: usize, const FIRST: usize> Cells<N, EVENTS, FIRST> {
     #[cfg(not(any(shuttle, loom)))]
     const fn new() -> Self {
-        Self {
-            cells: [const { Cell::new() }; N],
-            owners: Mutex::new(Vec::new()),
-            strays: AtomicU32::new(0),
-        }
+        Self { cells: [const { Cell::new() }; N], owners: Mutex::new(Vec::new()), strays: AtomicU32::new(0) }
     }
 
     #[cfg(any(shuttle, loom))]
@@ -563,14 +559,22 @@ impl Record {
     /// For the record's own thread only.
     #[inline]
     fn count(&self, whom: Whom<'_>, event: Event) -> u32 {
-        if (event as usize) < FIRST_OTHER { self.looks.count(whom, event) } else { self.others.count(whom, event) }
+        if (event as usize) < FIRST_OTHER {
+            self.looks.count(whom, event)
+        } else {
+            self.others.count(whom, event)
+        }
     }
 
     /// For the record's own thread only.
     #[inline]
     #[cfg_attr(any(shuttle, loom), allow(dead_code, reason = "there every event is added at once"))]
     fn try_count(&self, pair: Pair, event: Event) -> u32 {
-        if (event as usize) < FIRST_OTHER { self.looks.try_count(pair, event) } else { self.others.try_count(pair, event) }
+        if (event as usize) < FIRST_OTHER {
+            self.looks.try_count(pair, event)
+        } else {
+            self.others.try_count(pair, event)
+        }
     }
 
     fn settle(&self, spent: &mut Vec<Arc<Counters>>) {

@@ -15,8 +15,8 @@ use crate::sync::{
 #[derive(Debug)]
 #[repr(C)]
 pub(in crate::engine) struct Header {
-    /// The scope's number above, the hash below.
-    id: AtomicU64,
+    /// The scope's number above, the hash below. No atomic, for nobody writes it once others may read it.
+    id: u64,
     state: AtomicU64,
 }
 
@@ -67,29 +67,28 @@ impl State {
     fn with_age(self, age: u8) -> Self {
         Self::new(self.deadline(), self.heat(), age)
     }
-
 }
 
 impl Header {
     pub(in crate::engine) fn new(scope: u32, hash: u32, deadline: Deadline, age: u8) -> Self {
-        Self { id: AtomicU64::new(id_of(scope, hash)), state: AtomicU64::new(State::new(deadline, 0, age).0) }
+        Self { id: id_of(scope, hash), state: AtomicU64::new(State::new(deadline, 0, age).0) }
     }
 
     /// Whether it has this [`id_of`].
     #[inline]
     pub(super) fn is(&self, id: u64) -> bool {
-        self.id.load(Relaxed) == id
+        self.id == id
     }
 
     #[inline]
     pub(in crate::engine) fn scope(&self) -> u32 {
-        (self.id.load(Relaxed) >> 32) as u32
+        (self.id >> 32) as u32
     }
 
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
     pub(in crate::engine) fn hash(&self) -> u32 {
-        self.id.load(Relaxed) as u32
+        self.id as u32
     }
 
     #[inline]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use loom::model::Builder;
 
 use super::*;
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Moment};
 use crate::epoch::{advance, collect, glimpse, pin};
 use crate::sync::{UnsafeCell, thread};
 
@@ -83,7 +83,9 @@ fn get(shard: &Shard, key: u32) -> Option<u32> {
 fn glance(shard: &Shard, key: u32) -> Option<u32> {
     drop(pin());
     let glimpse = glimpse().expect("the thread has a record, and no pin");
-    let Glance::Found(entry) = shard.glance(&glimpse, HASH, u64::from(SCOPE) << 32, &key) else { return None };
+    let Glance::Found(entry) = shard.glance(&glimpse, HASH, u64::from(SCOPE) << 32, &key) else {
+        return None;
+    };
     let (of, version) = entry.value().read();
     assert_eq!(of, key, "a foreign value");
     Some(version)

@@ -415,7 +415,9 @@ impl Look {
 
     #[inline(always)]
     fn fits(self, hash: u32) -> u32 {
-        use std::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_extract_epi16, _mm_movemask_epi8, _mm_set1_epi8};
+        use std::arch::x86_64::{
+            __m128i, _mm_cmpeq_epi8, _mm_extract_epi16, _mm_movemask_epi8, _mm_set1_epi8,
+        };
 
         #[inline]
         #[target_feature(enable = "sse2")]

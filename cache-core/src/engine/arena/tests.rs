@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::clock::Deadline;
+use crate::clock::Moment;
 use crate::epoch::pin;
+use crate::policy::SlotId;
 
 type Plain = Arena<u64, u64, ()>;
 

@@ -67,7 +67,8 @@ impl<K: Key, V: Value> Store<K, V> {
             return Err(pair);
         }
         let (key, value) = pair;
-        let hints = [heat.saturating_add(1).min(self.heat_limit()), engine.tick(&mut shard, self.heat_limit())];
+        let hints =
+            [heat.saturating_add(1).min(self.heat_limit()), engine.tick(&mut shard, self.heat_limit())];
         let due = terms.deadline.moment();
         engine.note_deadline(due);
         shard.write_over(at, value, (terms.deadline, due), hints);

@@ -232,7 +232,8 @@ fn pairs_have_words_of_their_own_until_numbers_run_out() {
     let numbers = [2, 3, 63, 64, 65, 1023, 1024, 2047, 2048, (1 << 24) - 1];
     let scopes = || numbers.into_iter().chain([(1 << 36) - 1]).map(Tag::of_scope).chain([Tag::NONE]);
     let regions = || numbers.into_iter().map(Tag::of_region).chain([Tag::NONE]);
-    let pairs: Vec<Pair> = regions().flat_map(|region| scopes().map(move |scope| region.with(scope))).collect();
+    let pairs: Vec<Pair> =
+        regions().flat_map(|region| scopes().map(move |scope| region.with(scope))).collect();
     let words: std::collections::HashSet<u64> = pairs.iter().map(|pair| pair.0).collect();
     assert_eq!(words.len(), pairs.len());
     assert!(pairs.iter().all(|pair| pair.has_place() && *pair != Pair::NOBODY));
@@ -246,9 +247,11 @@ fn a_thousand_tracked_scopes_of_a_region_have_cells_of_their_own() {
     let record = Record::new();
     let region = Arc::<Counters>::default();
     let tags = (0..PLACES).map(|number| Tag::of_scope((number + 77) << 1 | 1));
-    let places: std::collections::HashSet<usize> = tags.map(|tag| region.tag().with(tag).place(LOOKS)).collect();
+    let places: std::collections::HashSet<usize> =
+        tags.map(|tag| region.tag().with(tag).place(LOOKS)).collect();
     assert_eq!(places.len(), PLACES as usize);
-    let orgs: Vec<_> = (0..300).map(|_| (tracked(), Arc::new(ScopeStats::new(None, false)))).map(|(org, _)| org).collect();
+    let orgs: Vec<_> =
+        (0..300).map(|_| (tracked(), Arc::new(ScopeStats::new(None, false)))).map(|(org, _)| org).collect();
     let count = |org: &Arc<ScopeStats>| record.count((Some(&region), Some(org)), Event::Hit);
     orgs.iter().for_each(|org| _ = count(org));
     // Other tests of this process make some, too, but not a thousand.

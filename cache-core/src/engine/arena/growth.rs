@@ -1,0 +1,111 @@
+//! How a shard gets larger tables and more memory, and gives memory back.
+//!
+//! For the holder of the shard's lock. Readers go on in what they found: (3) and (6) of the room.
+
+use super::slots::{Place, SEGMENTS, first_of, numbers_of};
+use super::state::State;
+use super::table::{FILL, Table};
+use super::view::slots_of;
+use super::{BEYOND, Reader};
+use crate::epoch;
+use crate::sync::Ordering;
+
+impl<K, V> Reader<K, V> {
+    /// # Safety
+    /// The caller holds the lock.
+    pub(super) unsafe fn table(&self) -> &Table {
+        // SAFETY: only the holder of the lock replaces the table, and old ones live on for readers only.
+        unsafe { &*self.table.load(Ordering::Relaxed) }
+    }
+
+    /// Adds a slot, in as large a table as that takes.
+    #[cold]
+    pub(super) fn insert_growing(&self, state: &mut State<K, V>, hash: u32, slot: u32) {
+        // More buckets while it is dense, then more seats, so this ends.
+        loop {
+            self.grow(state);
+            state.outgrown = true;
+            // SAFETY: the lock is held.
+            if unsafe { self.table() }.insert(hash, Place::of(slot).0) {
+                return;
+            }
+        }
+    }
+
+    /// Moves to a table with room for one entry more, of whatever hash.
+    pub(super) fn grow(&self, state: &State<K, V>) {
+        // SAFETY: whoever has the state holds the lock.
+        let old = unsafe { self.table() };
+        let (mut buckets, mut crowd) = (old.buckets(), old.crowd());
+        // A full table gets more buckets. One with room elsewhere had bad luck, or has many keys of one hash.
+        if state.len >= buckets * FILL || (crowd * 8 >= buckets && state.len >= buckets * FILL / 2) {
+            let (wanted, full) = ((state.expected as usize).div_ceil(FILL), state.len >= buckets * FILL);
+            buckets += match wanted {
+                _ if wanted > buckets && wanted <= buckets * 2 => wanted - buckets,
+                // What is expected is not exceeded by much, so in small steps.
+                _ if full && wanted <= buckets && buckets < wanted + wanted / 2 => buckets / 16 + 1,
+                _ => buckets,
+            };
+        } else {
+            crowd = (crowd * 2).max(16);
+        }
+        let fresh = loop {
+            let fresh = Table::new(buckets, crowd);
+            let live = (0..state.chunks.len()).flat_map(|chunk| slots_of(chunk, state.chunks[chunk].live));
+            let moved = live.map(|slot| slot.0).all(|slot| {
+                // SAFETY: a live slot is filled (4).
+                let hash = unsafe { self.slots.node(Place::of(slot)) }.header.hash();
+                fresh.insert(hash, Place::of(slot).0)
+            });
+            if moved {
+                break fresh;
+            }
+            crowd = (crowd * 2).max(16);
+        };
+        self.exchange(fresh);
+    }
+
+    pub(super) fn exchange(&self, table: Table) {
+        let old = self.table.swap(Box::into_raw(Box::new(table)), Ordering::AcqRel);
+        // SAFETY: the pointer came from a box, and was taken out just now.
+        epoch::defer(unsafe { Box::from_raw(old) });
+    }
+
+    /// Sees to it that there is a fresh slot; `false` if there are no more numbers.
+    pub(super) fn extend(&self, state: &mut State<K, V>) -> bool {
+        if state.fresh < state.fresh_end {
+            return true;
+        }
+        let Some(segment) = state.allocated.iter().position(|&nodes| nodes == 0) else { return false };
+        let (first, numbers) = (first_of(segment), numbers_of(segment));
+        let missing = state.expected.saturating_sub(first);
+        let nodes = if state.expected == 0 {
+            numbers
+        } else if missing > 0 {
+            numbers.min(missing)
+        } else if first_of(segment.saturating_sub(BEYOND)) < state.expected {
+            // What is expected is not exceeded by much, so in small steps.
+            numbers.min((state.expected / 16).clamp(16, 256))
+        } else {
+            // It was too little, as when the capacity was raised: segments are few, so twice as many each time.
+            numbers.min(state.allocated.iter().sum::<u32>().max(256))
+        };
+        self.slots.allocate(segment, nodes);
+        state.allocated[segment] = nodes;
+        (state.fresh, state.fresh_end) = (first, first + nodes);
+        true
+    }
+
+    /// Gives all memory back. Nothing is live and nothing in limbo.
+    pub(super) fn release(&self, state: &mut State<K, V>) {
+        self.exchange(Table::new(1, 0));
+        for segment in 0..SEGMENTS {
+            let nodes = std::mem::take(&mut state.allocated[segment]);
+            if nodes > 0 {
+                // SAFETY: nothing is filled (4); a reader who knew a number would keep it in limbo (3).
+                unsafe { self.slots.free(segment, nodes) };
+            }
+        }
+        *state = State { hints: state.hints, ..State::new(state.expected) };
+    }
+}

@@ -1,0 +1,80 @@
+//! The entries of a shard for who holds its lock, read-only.
+
+use super::entry::Entry;
+use super::slots::Place;
+use super::state::State;
+use super::{CHUNK, Reader};
+use crate::policy::SlotId;
+use crate::prefetch::prefetch;
+
+/// The entries of a shard, read-only, beside its books.
+pub(in crate::engine) struct View<'a, K, V> {
+    pub(super) reader: &'a Reader<K, V>,
+    pub(super) state: &'a State<K, V>,
+}
+
+impl<K, V> Clone for View<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for View<'_, K, V> {}
+
+impl<'a, K, V> View<'a, K, V> {
+    /// The entry of a slot, if it is live.
+    pub(in crate::engine) fn entry(self, slot: SlotId) -> Option<Entry<'a, K, V>> {
+        if !self.state.is_live(slot.0) {
+            return None;
+        }
+        let place = Place::of(slot.0);
+        // SAFETY: a live slot is filled (4) and its segment allocated; the lock is held for 'a.
+        Some(Entry { node: unsafe { self.reader.slots.node(place) }, place })
+    }
+
+    /// Asks for the line of a slot ahead of its use.
+    #[inline(always)]
+    pub(in crate::engine) fn prefetch(self, slot: SlotId) {
+        prefetch(self.reader.slots.line_of(Place::of(slot.0)));
+    }
+
+    /// Asks for the table's line of a hash ahead of its use.
+    #[inline(always)]
+    pub(in crate::engine) fn prefetch_home(self, hash: u32) {
+        // SAFETY: the lock is held.
+        unsafe { self.reader.table() }.prefetch(hash);
+    }
+
+    /// Lowers the heat of a live slot.
+    #[inline]
+    pub(in crate::engine) fn cool(self, slot: SlotId, to: u8) {
+        if let Some(entry) = self.entry(slot) {
+            let [limit, generation] = self.state.hints;
+            entry.header().cool(to, limit, generation);
+        }
+    }
+
+    /// Live slots.
+    pub(in crate::engine) fn len(self) -> usize {
+        self.state.len
+    }
+
+    /// Numbers in use or used before: those a scan has to visit.
+    pub(in crate::engine) fn span(self) -> usize {
+        self.state.chunks.len() * CHUNK
+    }
+
+    /// The live slots of a chunk, by rising number.
+    pub(in crate::engine) fn live_in(self, chunk: usize) -> impl Iterator<Item = SlotId> + use<K, V> {
+        let bits = self.state.chunks.get(chunk).map_or(0, |chunk| chunk.live);
+        slots_of(chunk, bits)
+    }
+}
+
+pub(super) fn slots_of(chunk: usize, mut bits: u64) -> impl Iterator<Item = SlotId> + use<> {
+    std::iter::from_fn(move || {
+        let bit = (bits != 0).then(|| bits.trailing_zeros())?;
+        bits &= bits - 1;
+        u32::try_from(chunk * CHUNK).ok().map(|first| SlotId(first + bit))
+    })
+}
