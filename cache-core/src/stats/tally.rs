@@ -7,7 +7,7 @@
 //! counters, under the lock, by whoever asked. So nothing is lost or doubled, and no reader writes what a thread adds to.
 //! (3) A cell keeps its scope's counters alive and knows its region's weakly: a region that goes clears its cells, a
 //! settlement those whose scope nobody else holds. In both cases nobody can count the pair any more. Pairs are told apart by
-//! numbers that are not used again ([`Tag`]). (4) A thread that ends settles; what it counts later (in destructors of
+//! numbers that are not used again (`Tag`). (4) A thread that ends settles; what it counts later (in destructors of
 //! thread-locals) is added at once. (5) Counters are not dropped under a lock of this module.
 //! Cost: an event whose pair has a cell is one comparison, a load and a store, on a line of the thread's own. Without a
 //! cell it is added to the shared counters, and every 32nd such event takes a cell over. A settlement visits every
