@@ -288,16 +288,17 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         &mut self,
         leaving: (Whereabouts, u32),
         header: Header,
-        terms: &Terms,
+        weight: u64,
         payload: (K, V),
         leaves: impl FnMut((K, V)),
     ) -> Result<SlotId, (K, V)> {
         let hash = header.hash();
-        let slot = self.exchange(leaving, header, terms.deadline.moment(), payload, leaves)?;
+        let due = header.deadline().moment();
+        let slot = self.exchange(leaving, header, due, payload, leaves)?;
         let Books { domains, weights, .. } = self.books();
         domains.remove(0, leaving.0.slot());
-        weights.set(slot, terms.weight);
-        domains.insert(0, slot, hash, terms.weight);
+        weights.set(slot, weight);
+        domains.insert(0, slot, hash, weight);
         Ok(slot)
     }
 

@@ -49,7 +49,7 @@ pub struct Store<K, V> {
     pub(super) options: StoreOptions<K, V>,
     /// Time-to-live of entries written without one.
     pub(super) ttl: Ttl,
-    /// Nobody listens, and all entries of a shard are in one domain and go unused for as long as they like.
+    /// Nobody listens, all entries of a shard are in one domain, and nothing counts for deadlines but times-to-live.
     is_plain: bool,
     pub(super) counters: Arc<Counters>,
     pub(super) tag: Tag,
@@ -112,6 +112,7 @@ impl<K: Key, V: Value> Store<K, V> {
             ttl: options.ttl.unwrap_or_else(|| engine.ttl()),
             is_plain: !separate
                 && options.idle.is_none()
+                && options.jitter == 0
                 && options.listener.is_none()
                 && engine.listener().is_none(),
             options,

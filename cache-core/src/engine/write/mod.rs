@@ -68,22 +68,29 @@ impl<K: Key, V: Value> Store<K, V> {
     /// [`ErrorKind::InvalidWeight`] for a weight of zero or above the capacity, [`ErrorKind::InvalidTtl`] for a
     /// deadline that cannot be represented; the old value stays. What `place` reports.
     pub fn insert(&self, engine: &Engine, place: &impl Place, key: K, value: V, write: Write) -> Result<()> {
-        let terms = self.terms(engine, &key, &value, write)?;
+        let weight = self.weigh(engine, &key, &value, write)?;
+        let ttl = write.ttl.unwrap_or(self.ttl);
         let mut pair = (key, value);
-        let pin = epoch::pin();
-        if let Some(node) = place.resolved(&pin, self.word()) {
-            match self.write_usually(engine, &pin, &node, pair, &terms) {
-                Ok(rest) => {
-                    drop(pin);
-                    if let Some(rest) = rest {
-                        self.complete(engine, rest);
+        if self.may_be_usual() {
+            let pin = epoch::pin();
+            if let Some(node) = place.resolved(&pin, self.word()) {
+                let hash = self.hash(&node, &pair.0);
+                // Long before it is looked at: the clock is read meanwhile.
+                self.shards.of(hash).prefetch(&pin, short(hash));
+                let (deadline, now) = self.plain_times(engine, ttl)?;
+                match self.write_usually(engine, &node, hash, pair, weight, (deadline, now)) {
+                    Ok(rest) => {
+                        drop(pin);
+                        if let Some(rest) = rest {
+                            self.complete(engine, rest);
+                        }
+                        return Ok(());
                     }
-                    return Ok(());
+                    Err(back) => pair = back,
                 }
-                Err(back) => pair = back,
             }
         }
-        drop(pin);
+        let terms = self.terms_of(engine, weight, ttl)?;
         self.insert_in_full(engine, place, pair, terms)
     }
 
@@ -332,8 +339,14 @@ impl<K: Key, V: Value> Store<K, V> {
     ///
     /// # Errors
     /// Those of [`insert`](Self::insert).
-    #[inline(always)]
     pub(super) fn terms(&self, engine: &Engine, key: &K, value: &V, write: Write) -> Result<Terms> {
+        let weight = self.weigh(engine, key, value, write)?;
+        self.terms_of(engine, weight, write.ttl.unwrap_or(self.ttl))
+    }
+
+    /// What an entry weighs.
+    #[inline(always)]
+    fn weigh(&self, engine: &Engine, key: &K, value: &V, write: Write) -> Result<u64> {
         let plain = (size_of::<K>() + size_of::<V>()).max(1) as u64;
         let weigh = || self.options.weigher.as_ref().map_or(plain, |weigh| weigh(key, value));
         let weight = write.weight.unwrap_or_else(weigh);
@@ -341,16 +354,25 @@ impl<K: Key, V: Value> Store<K, V> {
         if weight == 0 || weight > capacity.unwrap_or(u64::MAX).min(MOST_WEIGHT) {
             return Err(self.refuse(weight, capacity));
         }
-        let ttl = write.ttl.unwrap_or(self.ttl);
+        Ok(weight)
+    }
+
+    /// The deadline of an entry of which nothing counts but its time-to-live, and the moment from which it was made.
+    #[inline(always)]
+    fn plain_times(&self, engine: &Engine, ttl: Ttl) -> Result<(Deadline, Option<Moment>)> {
+        if ttl.is_never() {
+            return Ok((Deadline::NEVER, None));
+        }
+        let now = engine.now();
+        Ok((Deadline::pack(ttl.deadline(now)?), Some(now)))
+    }
+
+    fn terms_of(&self, engine: &Engine, weight: u64, ttl: Ttl) -> Result<Terms> {
         if !self.has_plain_times() {
             return self.terms_in_full(engine, weight, ttl);
         }
-        if ttl.is_never() {
-            return Ok(Terms::for_ever(weight));
-        }
-        let now = engine.now();
-        let deadline = Deadline::pack(ttl.deadline(now)?);
-        Ok(Terms { weight, deadline, last: deadline, now: Some(now) })
+        let (deadline, now) = self.plain_times(engine, ttl)?;
+        Ok(Terms { weight, deadline, last: deadline, now })
     }
 
     /// As [`terms`](Self::terms), where deadlines depend on more than a time-to-live.

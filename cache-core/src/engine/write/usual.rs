@@ -11,31 +11,30 @@ use super::super::Engine;
 use super::super::arena::{Header, Whereabouts};
 use super::super::options::{Glance, Key, Value};
 use super::super::removal::guarded;
-use super::super::shard::{LockedShard, Terms};
+use super::super::shard::LockedShard;
 use super::super::store::{Store, short};
 use super::Rest;
-use crate::epoch::Pin;
+use crate::clock::{Deadline, Moment};
 use crate::scope::Node;
 use crate::stats::{Event, tally};
 
+/// When an entry's time is over, and the moment from which that was made, if it was.
+type Times = (Deadline, Option<Moment>);
+
 impl<K: Key, V: Value> Store<K, V> {
-    /// Writes, if it is a usual write, and answers what is left to be done; else key and value come back.
+    /// Writes, if it is a usual write, and answers what is left to be done; else key and value come back. The caller is
+    /// pinned, and has asked for the key's line.
     #[inline(always)]
     pub(super) fn write_usually(
         &self,
         engine: &Engine,
-        pin: &Pin,
         node: &Node,
+        hash: u64,
         pair: (K, V),
-        terms: &Terms,
+        weight: u64,
+        times: Times,
     ) -> Result<Option<Rest>, (K, V)> {
-        if !self.may_be_usual() {
-            return Err(pair);
-        }
-        let hash = self.hash(node, &pair.0);
-        let arena = self.shards.of(hash);
-        arena.prefetch(pin, short(hash));
-        let mut shard = arena.lock();
+        let mut shard = self.shards.of(hash).lock();
         if !shard.books().flights.is_empty() || !node.is_verified_at(self.word()) {
             return Err(pair);
         }
@@ -44,16 +43,20 @@ impl<K: Key, V: Value> Store<K, V> {
             Glance::Absent => None,
             Glance::Unsure => shard.find(short(hash), node.number(), &pair.0),
         };
-        let Some(entry) = found else { return self.exchange_usually(engine, shard, node, hash, pair, terms) };
+        let Some(entry) = found else {
+            return self.exchange_usually(engine, shard, node, hash, pair, weight, times);
+        };
         let (at, state) = (entry.whereabouts(), entry.header().state());
         // What a late clock takes for alive was so a moment ago, and nobody has seen it go.
-        if !state.is_ahead_of(self.face()) && entry.header().is_expired(|| terms.now(engine)) {
+        let now = || times.1.unwrap_or_else(|| engine.now());
+        if !state.is_ahead_of(self.face()) && entry.header().is_expired(now) {
             return Err(pair);
         }
-        self.overwrite_usually(engine, shard, node, (at, state.heat()), pair, terms)
+        self.overwrite_usually(engine, shard, node, (at, state.heat()), pair, weight, times)
     }
 
     #[inline(always)]
+    #[allow(clippy::too_many_arguments, reason = "what a write knows when it has the lock")]
     fn overwrite_usually(
         &self,
         engine: &Engine,
@@ -61,17 +64,18 @@ impl<K: Key, V: Value> Store<K, V> {
         node: &Node,
         (at, heat): (Whereabouts, u8),
         pair: (K, V),
-        terms: &Terms,
+        weight: u64,
+        (deadline, _): Times,
     ) -> Result<Option<Rest>, (K, V)> {
-        if !LockedShard::<K, V>::can_write_over() || !shard.is_all_one(at.slot(), terms.weight) {
+        if !LockedShard::<K, V>::can_write_over() || !shard.is_all_one(at.slot(), weight) {
             return Err(pair);
         }
         let (key, value) = pair;
-        let hints =
-            [heat.saturating_add(1).min(self.heat_limit()), engine.tick(&mut shard, self.heat_limit())];
-        let due = terms.deadline.moment();
+        let age = engine.tick(&mut shard, self.heat_limit());
+        let hints = [heat.saturating_add(1).min(self.heat_limit()), age];
+        let due = deadline.moment();
         engine.note_deadline(due);
-        shard.write_over(at, value, (terms.deadline, due), hints);
+        shard.write_over(at, value, (deadline, due), hints);
         drop(shard);
         if tally::try_count(self.tag, node.tag(), Event::Replaced) == 0 {
             self.count(node, Event::Replaced);
@@ -83,6 +87,7 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 
     #[inline(always)]
+    #[allow(clippy::too_many_arguments, reason = "what a write knows when it has the lock")]
     fn exchange_usually(
         &self,
         engine: &Engine,
@@ -90,26 +95,27 @@ impl<K: Key, V: Value> Store<K, V> {
         node: &Node,
         hash: u64,
         pair: (K, V),
-        terms: &Terms,
+        weight: u64,
+        (deadline, now): Times,
     ) -> Result<Option<Rest>, (K, V)> {
         shard.expect_newcomer(short(hash));
         let (root, limits) = (node.root(), engine.limits());
-        let (entries, weight) = (root.entries(), root.weight());
-        let is_full = limits.exceeded_by(entries.saturating_add(1), weight.saturating_add(terms.weight));
-        if !is_full || !engine.is_alone() || engine.is_something_due(terms.now) {
+        let (entries, held) = (root.entries(), root.weight());
+        let is_full = limits.exceeded_by(entries.saturating_add(1), held.saturating_add(weight));
+        if !is_full || !engine.is_alone() || engine.is_something_due(now) {
             return Err(pair);
         }
-        let Some(leaving) = shard.next_alike(node, terms.weight) else { return Err(pair) };
+        let Some(leaving) = shard.next_alike(node, weight) else { return Err(pair) };
         let age = engine.tick(&mut shard, self.heat_limit());
-        engine.note_deadline(terms.deadline.moment());
-        let header = Header::new(node.number(), short(hash), terms.deadline, age);
+        engine.note_deadline(deadline.moment());
+        let header = Header::new(node.number(), short(hash), deadline, age);
         let mut dropped = None;
         let leaves = |old| {
             if std::mem::needs_drop::<(K, V)>() {
                 dropped = Some(old);
             }
         };
-        let slot = shard.exchange_for(leaving, header, terms, pair, leaves)?;
+        let slot = shard.exchange_for(leaving, header, weight, pair, leaves)?;
         let tired = shard.is_tired();
         shard.look_ahead();
         drop(shard);
@@ -120,7 +126,7 @@ impl<K: Key, V: Value> Store<K, V> {
         if let Some(dropped) = dropped {
             guarded("drop", || drop(dropped));
         }
-        let over = engine.has_dead() || limits.exceeded_by(entries, weight);
+        let over = engine.has_dead() || limits.exceeded_by(entries, held);
         Ok((tired || over).then_some(Rest { tired, over, hash, slot }))
     }
 }
