@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use strata_cache::{Cache, Region, scope};
+use strata_cache::{Cache, ErrorKind, Region, Scope, scope};
 
-use crate::support::{Outcome, seconds, still};
+use crate::support::{Outcome, kind, seconds, still};
 
 #[test]
 fn number_written_over_is_never_read_older_than_the_last_write_that_returned() -> Outcome {
@@ -160,34 +160,55 @@ fn listener_hears_of_what_is_written_over() -> Outcome {
 
 #[test]
 fn scope_that_is_evicted_while_numbers_are_written_over_shows_none_from_before() -> Outcome {
-    const ROUNDS: u64 = 3_000;
+    const WRITES: u64 = 40_000;
     let cache = Cache::builder().capacity(4_096).build()?;
     let region: Region<u64, u64> = cache.region("numbers")?;
     let acme = cache.scope(scope!(org = "acme"))?;
-    // What is written is the number of evictions that had returned before.
-    let evicted = AtomicU64::new(0);
+    // How many evictions had begun when a write returned, and one more; 0 until it returns.
+    let returned: Vec<AtomicU64> = (0..=WRITES).map(|_| AtomicU64::new(0)).collect();
+    let begun = AtomicU64::new(0);
     std::thread::scope(|threads| {
         let writer = threads.spawn(|| {
-            while evicted.load(Ordering::Acquire) < ROUNDS {
-                let version = evicted.load(Ordering::Acquire);
-                (0..4).for_each(|key| region.set(&acme, key, version).wait().expect("it is taken"));
+            for write in 1..=WRITES {
+                region.set(&acme, write % 4, write).wait().expect("it is taken");
+                returned[write as usize].store(begun.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
             }
         });
-        for round in 0..ROUNDS {
+        while !writer.is_finished() {
+            let eviction = begun.fetch_add(1, Ordering::SeqCst) + 1;
             acme.evict_by_scope().wait().expect("the scope is this cache's");
-            evicted.store(round + 1, Ordering::Release);
             for key in 0..4 {
-                // A write that began before the eviction may come after it, with the number from before.
                 let found = region.get_now(&acme, &key).expect("the scope is this cache's");
-                assert!(found.is_none_or(|found| found + 1 > round), "{found:?} after {round} evictions");
+                let before = found.map_or(0, |write| returned[write as usize].load(Ordering::SeqCst));
+                assert!(
+                    before == 0 || before > eviction,
+                    "{found:?} had returned before eviction {eviction}"
+                );
             }
         }
-        writer.join().expect("it ends");
     });
     acme.evict_by_scope().wait()?;
     cache.maintain();
     let stats = cache.stats();
     assert_eq!((stats.entries, acme.stats()?.entries), (0, 0));
     assert_eq!(stats.inserts, stats.removed + stats.evicted + stats.expired + stats.invalidated);
+    Ok(())
+}
+
+#[test]
+fn handle_of_another_cache_is_refused_however_often_both_were_used() -> Outcome {
+    let make = || -> Result<(Region<u64, u64>, Scope), strata_cache::Error> {
+        let cache = Cache::builder().capacity(100).build()?;
+        Ok((cache.region("numbers")?, cache.scope(scope!(org = "acme"))?))
+    };
+    let ((ours, here), (theirs, there)) = (make()?, make()?);
+    for round in 0..100 {
+        ours.set(&here, 1, round).wait()?;
+        theirs.set(&there, 1, round).wait()?;
+        assert_eq!((ours.get_now(&here, &1)?, theirs.get_now(&there, &1)?), (Some(round), Some(round)));
+        assert_eq!(kind(ours.get_now(&there, &1)), Some(ErrorKind::Foreign));
+        assert_eq!(kind(theirs.get(&here, &2).wait()), Some(ErrorKind::Foreign));
+        assert_eq!(kind(ours.set(&there, 1, 7).wait()), Some(ErrorKind::Foreign));
+    }
     Ok(())
 }

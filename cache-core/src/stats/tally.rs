@@ -11,7 +11,7 @@
 //! thread-locals) is added at once. (5) Counters are not dropped under a lock of this module.
 //! Cost: an event whose pair has a cell is one comparison, a load and a store, on a line of the thread's own. Without a
 //! cell it is added to the shared counters, and every 32nd such event takes a cell over. A settlement visits every
-//! cell of every thread. 20 KiB a thread, and 24 bytes a pair.
+//! cell of every thread. 19 KiB a thread, and 24 to 48 bytes a pair.
 //! Built with `--cfg shuttle` or `--cfg loom`, records are explored by themselves, and [`count`] adds to the shared counters at once.
 
 #[cfg(not(any(shuttle, loom)))]
