@@ -2,8 +2,8 @@
 //! place of one of the same scope in a cache that is full.
 //!
 //! It does all or nothing: where the case is another, nothing has changed, and [`Store::insert`] goes its general way, which comes
-//! to the same where both can go. (1) The node is looked at under the shard's lock: at a word that still is the registry's, no
-//! detachment of it has returned, and a write that is under way may come before one that has not. (2) Newcomer and leaver
+//! to the same where both can go. (1) A write that is under way when its scope is evicted may come before that: its entry is out of
+//! reach then, and swept. Where the word says under the lock that this happened, the general way writes to the successor. (2) Newcomer and leaver
 //! are of one scope and weight, so its ledgers stay as they are. (3) Values that are words are written over; all others
 //! move to another slot, which the general way does. Cost: one lock, no other line that threads share.
 
