@@ -92,15 +92,9 @@ impl<K: Key, V: Value> Region<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         match self.glance(&place, key) {
-            (Glance::Found(found), is_due) => {
-                self.store.look_up_if(is_due);
-                Ok(Some(found))
-            }
-            (Glance::Absent, is_due) => {
-                self.store.look_up_if(is_due);
-                Ok(None)
-            }
-            (Glance::Unsure, _) => self.look(place, key),
+            Glance::Found(found) => Ok(Some(found)),
+            Glance::Absent => Ok(None),
+            Glance::Unsure => self.look(place, key),
         }
     }
 
@@ -128,21 +122,24 @@ impl<K: Key, V: Value> Region<K, V> {
         self.read(&place, key, Look::Lookup, "get_now")
     }
 
-    /// What one look tells, and whether a look at the clock is due; the look-up is counted then.
+    /// What one look tells; the look-up is counted then.
     #[inline(always)]
-    fn glance<Q>(&self, place: &impl ToScope, key: &Q) -> (Glance<V>, bool)
+    fn glance<Q>(&self, place: &impl ToScope, key: &Q) -> Glance<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let Some(pin) = epoch::glimpse() else { return (Glance::Unsure, false) };
-        match place.resolved(&pin, self.store.word()) {
+        let Some(pin) = epoch::glimpse() else { return Glance::Unsure };
+        let (told, is_due) = match place.resolved(&pin, self.store.word()) {
             // Written out, so that the way of a hit is free of calls.
             Some(node) => self.store.glance(&pin, &node, key),
             None => {
                 let look = |node: &Node| Some(self.store.glance(&pin, node, key));
                 place.glance(&pin, &self.cache, look).unwrap_or((Glance::Unsure, false))
             }
-        }
+        };
+        drop(pin);
+        self.store.look_up_if(is_due);
+        told
     }
 
     /// The value of a key, where one look tells it.
@@ -195,15 +192,9 @@ impl<K: Key, V: Value> Region<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         Operation::new(move || match self.glance(&place, key) {
-            (Glance::Found(found), is_due) => {
-                self.store.look_up_if(is_due);
-                Ok(Some(found))
-            }
-            (Glance::Absent, is_due) => {
-                self.store.look_up_if(is_due);
-                Ok(None)
-            }
-            (Glance::Unsure, _) => self.read(&place, key, Look::Lookup, "get"),
+            Glance::Found(found) => Ok(Some(found)),
+            Glance::Absent => Ok(None),
+            Glance::Unsure => self.read(&place, key, Look::Lookup, "get"),
         })
     }
 

@@ -177,7 +177,10 @@ pub(crate) fn try_count(region: Tag, scope: Tag, event: Event) -> u32 {
     #[cfg(not(any(shuttle, loom)))]
     return MINE.get().try_count(region.with(scope), event);
     #[cfg(any(shuttle, loom))]
-    return u32::from(region == scope && event == Event::Hit);
+    {
+        let _ = (region, scope, event);
+        0
+    }
 }
 
 /// As [`try_count`], an event of each kind; none is a look-up.
@@ -186,7 +189,10 @@ pub(crate) fn try_count_two(region: Tag, scope: Tag, events: [Event; 2]) -> bool
     #[cfg(not(any(shuttle, loom)))]
     return MINE.get().others.try_count_two(region.with(scope), events);
     #[cfg(any(shuttle, loom))]
-    return region == scope && events[0] == events[1];
+    {
+        let _ = (region, scope, events);
+        false
+    }
 }
 
 /// As [`count_up`], without an answer.

@@ -7,8 +7,9 @@
 //! is live, in limbo, free, or fresh; only live ones and those in limbo are filled. (5) An [`Entry`] borrows either the
 //! pin under which it was found, or the lock of a writer, who cannot retire anything meanwhile. (6) A table that was
 //! replaced is dropped when no pin can have seen it. (7) No user code runs here but `Eq` of keys, before anything
-//! changes; keys and values that leave are handed out, to be dropped without the lock. (8) What is filled is written over only if it
-//! is a word (`word`), its slot is live, and the lock is held; then as a word, and before the deadline that goes with it.
+//! changes; keys and values that leave are handed out, to be dropped without the lock. (8) What is filled is written
+//! over only if it is a word (`word`), its slot is live, and the lock is held; then as a word, and before the deadline
+//! that goes with it.
 //! Cost: a look-up is two cold lines; an entry is 16 bytes beside key and value, 8 in the table and 0.3 in `chunks`.
 //! The idea of memory that outlives its removal until readers have passed: Fraser, "Practical lock-freedom", 2004, 5.2.3.
 

@@ -1,8 +1,9 @@
 //! Where the entries of a shard lie: segments of nodes that never move and never shrink while anybody may look.
 //!
-//! (1) A number has one place: segment `k` holds `16 << k` numbers, of which it may have allocated fewer. (2) Only the holder of the shard's lock allocates, fills, empties and frees. (3) A place
-//! is filled while no reader can know it, and emptied when none can still know it. What makes (3) true is the
-//! arena's business; here every access that relies on it is unsafe and says so.
+//! (1) A number has one place: segment `k` holds `16 << k` numbers, of which it may have allocated fewer. (2) Only the
+//! holder of the shard's lock allocates, fills, empties and frees. (3) A place is filled while no reader can know it, and
+//! emptied when none can still know it. What makes (3) true is the arena's business; here every access that relies on it
+//! is unsafe and says so.
 //! Cost: one load and two instructions from a place to its node; a logarithm more from a number.
 
 use std::mem::MaybeUninit;
@@ -163,7 +164,7 @@ impl<K, V> Slots<K, V> {
         unsafe { self.address(place).write(node) }
     }
 
-    /// The node of a number.
+    /// The node of a place.
     ///
     /// # Safety
     /// The place has been filled, and its segment is not freed while the reference lives.

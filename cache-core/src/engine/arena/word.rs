@@ -1,8 +1,8 @@
 //! Values that fit into one word and are nothing but their bits: written over in place, while readers read them.
 //!
-//! (1) Which types these are is a list: of no other is it known that each of its bits counts and that a copy of them is the value.
-//! (2) Such a value, once others may find it, is read and written as an atomic word of its size, and no reference to it is
-//! handed out but under the shard's lock, or after its slot was retired, when nobody writes it any more.
+//! (1) Which types these are is a list: of no other is it known that each of its bits counts and that a copy of them is
+//! the value. (2) Such a value, once others may find it, is read and written as an atomic word of its size, and no
+//! reference to it is handed out but under the shard's lock, or after its slot was retired, when nobody writes it any more.
 //! Cost: a comparison that the compiler makes.
 
 use std::any::TypeId;

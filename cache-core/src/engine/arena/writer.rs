@@ -79,9 +79,9 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         Some(Entry { node: unsafe { self.arena.reader.slots.node(place) }, place })
     }
 
-    /// Takes an entry in, of a key that is absent, and whose deadline is `due`. `payload` is asked once there is a slot for it; what the slot held before
-    /// goes to `leaves`, to be dropped without the lock. `None`, and nothing changed, if `payload` has none or readers
-    /// have been held up for so long that there is no memory to use again.
+    /// Takes an entry in, of a key that is absent, and whose deadline is `due`. `payload` is asked once there is a slot for
+    /// it; what the slot held before goes to `leaves`, to be dropped without the lock. `None`, and nothing changed, if
+    /// `payload` has none or readers have been held up for so long that there is no memory to use again.
     #[inline]
     pub(in crate::engine) fn insert(
         &mut self,
@@ -111,8 +111,9 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         word::is_word::<V>()
     }
 
-    /// Gives the live entry of a slot another value and deadline, and heat and age (`hints`). Readers find the old value or the new one; who finds
-    /// the new deadline finds the new value. `false`, and nothing is changed, if it is not live or its value no word.
+    /// Gives the live entry of a slot another value and deadline, and heat and age (`hints`). Readers find the old value or
+    /// the new one; who finds the new deadline finds the new value. The value comes back, and nothing is changed, if the
+    /// slot is not live or its value no word.
     #[inline(always)]
     pub(in crate::engine) fn write_over(
         &mut self,
@@ -120,14 +121,14 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         value: V,
         (deadline, due): (Deadline, Moment),
         hints: [u8; 2],
-    ) -> bool
+    ) -> std::result::Result<(), V>
     where
         V: 'static,
     {
         let state = &mut self.writer.state;
-        let Some(chunk) = state.chunks.get_mut(slot.index() / CHUNK) else { return false };
+        let Some(chunk) = state.chunks.get_mut(slot.index() / CHUNK) else { return Err(value) };
         if !word::is_word::<V>() || chunk.live >> (slot.index() % CHUNK) & 1 == 0 {
-            return false;
+            return Err(value);
         }
         chunk.earliest = chunk.earliest.min(due);
         state.earliest = state.earliest.min(due);
@@ -136,7 +137,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         // SAFETY: as above, and the lock is held: (8).
         unsafe { word::write(node.value(), value) };
         node.header.overwrite(deadline, hints);
-        true
+        Ok(())
     }
 
     /// Takes a live entry out, and one in of a key that is absent, and whose deadline is `due`: [`retire_of`](Self::retire_of)
@@ -182,7 +183,6 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let hash = header.hash();
         let state = &mut self.writer.state;
         let fresh = self.arena.fill(state, header, payload, leaves)?;
-        // SAFETY: the lock is held.
         let at = Whereabouts::of(slot);
         // SAFETY: the lock is held.
         unsafe { self.arena.reader.table() }.replace(hash, at.place.0, Place::of(fresh).0);
@@ -203,7 +203,6 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     #[inline]
     pub(in crate::engine) fn retire_of(&mut self, slot: SlotId, hash: u32) -> bool {
         let state = &mut self.writer.state;
-        // SAFETY: the lock is held.
         let at = Whereabouts::of(slot);
         // SAFETY: the lock is held.
         if !unsafe { self.arena.reader.table() }.remove(hash, at.place.0) {

@@ -1,11 +1,12 @@
 //! The usual write: to a scope that is resolved, while nobody listens and no load runs, over an entry that is there, or in the
 //! place of one of the same scope in a cache that is full.
 //!
-//! It does all or nothing: where the case is another, nothing has changed, and [`Store::insert`] goes its general way, which comes
-//! to the same where both can go. (1) A write that is under way when its scope is evicted may come before that: its entry is out of
-//! reach then, and swept. Where the word says under the lock that this happened, the general way writes to the successor. (2) Newcomer and leaver
-//! are of one scope and weight, so its ledgers stay as they are. (3) Values that are words are written over; all others
-//! move to another slot, which the general way does. Cost: one lock, no other line that threads share.
+//! It does all or nothing: where the case is another, nothing has changed, and [`Store::insert`] goes its general way,
+//! which comes to the same where both can go. (1) A write that is under way when its scope is evicted may come before
+//! that: its entry is out of reach then, and swept. Where the word says under the lock that this happened, the general way
+//! writes to the successor. (2) Newcomer and leaver are of one scope and weight, so its ledgers stay as they are.
+//! (3) Values that are words are written over; all others move to another slot, which the general way does.
+//! Cost: one lock, no other line that threads share.
 
 use super::super::Engine;
 use super::super::arena::{Header, Whereabouts};
@@ -75,7 +76,9 @@ impl<K: Key, V: Value> Store<K, V> {
         let hints = [heat.saturating_add(1).min(self.heat_limit()), age];
         let due = deadline.moment();
         engine.note_deadline(due);
-        shard.write_over(at, value, (deadline, due), hints);
+        if let Err(value) = shard.write_over(at, value, (deadline, due), hints) {
+            return Err((key, value));
+        }
         drop(shard);
         if tally::try_count(self.tag, node.tag(), Event::Replaced) == 0 {
             self.count(node, Event::Replaced);
