@@ -65,12 +65,12 @@ impl Cache {
     #[inline]
     fn glance(&self, place: &impl ToScope, key: &str) -> Option<Payload> {
         let (pin, keys) = (epoch::glimpse()?, self.keys());
-        let (found, is_due) = match place.resolved(&pin, keys.word()) {
+        let (found, count) = match place.resolved(&pin, keys.word()) {
             Some(node) => keys.glance_hit(&pin, &node, key)?,
             None => place.glance(&pin, self, |node| keys.glance_hit(&pin, node, key))?,
         };
         drop(pin);
-        keys.look_up_if(is_due);
+        keys.look_up_at(count);
         Some(found)
     }
 

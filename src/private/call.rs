@@ -134,10 +134,9 @@ fn glance<V: View, T: crate::Value, const N: usize>(at: At, place: &mut Place<'_
     }
     let engine = site.cache.engine();
     let pin = epoch::glimpse()?;
-    let (found, is_due) =
-        engine.registry().glance(&pin, &*path, |node| store.glance_hit(&pin, node, view))?;
+    let (found, count) = engine.registry().glance(&pin, &*path, |node| store.glance_hit(&pin, node, view))?;
     drop(pin);
-    store.look_up_if(is_due);
+    store.look_up_at(count);
     Some(found)
 }
 

@@ -94,14 +94,18 @@ impl<K: Key, V: Value> Region<K, V> {
         match self.glance(&place, key) {
             Glance::Found(found) => Ok(Some(found)),
             Glance::Absent => Ok(None),
-            Glance::Unsure => self.look(place, key),
+            // In other words, for an answer that is handed on as it is keeps the usual ones in memory.
+            Glance::Unsure => match self.look(place, key)? {
+                Glance::Found(found) => Ok(Some(found)),
+                Glance::Absent | Glance::Unsure => Ok(None),
+            },
         }
     }
 
     /// As [`get_now`](Self::get_now), where one look did not tell it.
     #[cold]
     #[inline(never)]
-    fn look<Q>(&self, place: impl ToScope, key: &Q) -> Result<Option<V>>
+    fn look<Q>(&self, place: impl ToScope, key: &Q) -> Result<Glance<V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -115,11 +119,9 @@ impl<K: Key, V: Value> Region<K, V> {
             Some(node) => Some(get(&node)),
             None => place.glance(&pin, &self.cache, |node| Some(get(node))),
         };
-        if let Some(found) = found {
-            return Ok(found);
-        }
         drop(pin);
-        self.read(&place, key, Look::Lookup, "get_now")
+        let found = found.map_or_else(|| self.read(&place, key, Look::Lookup, "get_now"), Ok)?;
+        Ok(found.map_or(Glance::Absent, Glance::Found))
     }
 
     /// What one look tells; the look-up is counted then.
@@ -129,17 +131,23 @@ impl<K: Key, V: Value> Region<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let Some(pin) = epoch::glimpse() else { return Glance::Unsure };
-        let (told, is_due) = match place.resolved(&pin, self.store.word()) {
+        let told = match place.resolved(&pin, self.store.word()) {
             // Written out, so that the way of a hit is free of calls.
             Some(node) => self.store.glance(&pin, &node, key),
-            None => {
-                let look = |node: &Node| Some(self.store.glance(&pin, node, key));
-                place.glance(&pin, &self.cache, look).unwrap_or((Glance::Unsure, false))
-            }
+            None => place.glance(&pin, &self.cache, |node| self.store.glance(&pin, node, key)),
         };
         drop(pin);
-        self.store.look_up_if(is_due);
-        told
+        match told {
+            Some((Some(found), count)) => {
+                self.store.look_up_at(count);
+                Glance::Found(found)
+            }
+            Some((None, count)) => {
+                self.store.look_up_at(count);
+                Glance::Absent
+            }
+            None => Glance::Unsure,
+        }
     }
 
     /// The value of a key, where one look tells it.
@@ -149,12 +157,12 @@ impl<K: Key, V: Value> Region<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = epoch::glimpse()?;
-        let (found, is_due) = match place.resolved(&pin, self.store.word()) {
+        let (found, count) = match place.resolved(&pin, self.store.word()) {
             Some(node) => self.store.glance_hit(&pin, &node, key)?,
             None => place.glance(&pin, &self.cache, |node| self.store.glance_hit(&pin, node, key))?,
         };
         drop(pin);
-        self.store.look_up_if(is_due);
+        self.store.look_up_at(count);
         Some(found)
     }
 

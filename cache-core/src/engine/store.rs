@@ -30,6 +30,9 @@ use crate::sync::{Arc, AtomicU32, Weak};
 /// Slots visited, or entries removed, during one hold of a shard's lock.
 pub(super) const SLICE: usize = 64;
 
+/// More heat than any entry has.
+const NEVER_HOT: u8 = u8::MAX;
+
 /// A region's entries.
 pub struct Store<K, V> {
     pub(super) id: RegionId,
@@ -66,7 +69,7 @@ struct Hits {
     exact: bool,
     /// The heat of an entry in which a use leaves no trace: the limit, or none that there is where the policy is told of uses,
     /// or deadlines depend on them.
-    hot: u16,
+    hot: u8,
 }
 
 /// The hash of a scope's path and a key: its low half is kept by entries, its high half chooses the shard.
@@ -90,10 +93,10 @@ impl<K: Key, V: Value> Store<K, V> {
         let sample = Guarded::build(&engine.policy());
         let plain = sample.touches() == Touches::None && options.idle.is_none();
         let hits = Hits {
-            heat_limit: sample.heat_limit(),
+            heat_limit: sample.heat_limit().min(NEVER_HOT - 1),
             touches: sample.touches(),
             exact: shards == 1 || separate,
-            hot: if plain { sample.heat_limit().into() } else { u16::MAX },
+            hot: if plain { sample.heat_limit().min(NEVER_HOT - 1) } else { NEVER_HOT },
         };
         let expected = if separate { 0 } else { engine.expected_in(shards, 0, 0) };
         let counters = Arc::<Counters>::default();
@@ -153,37 +156,29 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 
     /// The value of a key, where one look without a lock and without a read of the clock tells it: nearly always. The look-up is
-    /// counted, unless the answer is [`Glance::Unsure`]. The second answer says that
-    /// [`look_up_if`](Self::look_up_if) is due, once the caller is not pinned any more.
+    /// counted then, and its count goes to [`look_up_at`](Self::look_up_at), once the caller is not pinned any more.
     #[inline(always)]
-    pub fn glance<Q>(&self, pin: &Pin, node: &Node, key: &Q) -> (Glance<V>, bool)
+    pub fn glance<Q>(&self, pin: &Pin, node: &Node, key: &Q) -> Option<(Option<V>, u32)>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        let count = |event| tally::try_count_look(self.tag, node.tag_of_lookups(), event);
         match self.glance_entry(pin, node, key) {
-            Glance::Found(entry) => match tally::try_count(self.tag, node.tag_of_lookups(), Event::Hit) {
-                0 => (Glance::Unsure, false),
-                count => (Glance::Found(entry.value()), count.is_multiple_of(REREAD)),
-            },
-            Glance::Absent => match tally::try_count(self.tag, node.tag_of_lookups(), Event::Miss) {
-                0 => (Glance::Unsure, false),
-                count => (Glance::Absent, count.is_multiple_of(REREAD)),
-            },
-            Glance::Unsure => (Glance::Unsure, false),
+            Glance::Found(entry) => count(Event::Hit).map(|count| (Some(entry.value()), count)),
+            Glance::Absent => count(Event::Miss).map(|count| (None, count)),
+            Glance::Unsure => None,
         }
     }
 
     /// As [`glance`](Self::glance), but tells and counts hits only. `None` says nothing.
     #[inline(always)]
-    pub fn glance_hit<Q>(&self, pin: &Pin, node: &Node, key: &Q) -> Option<(V, bool)>
+    pub fn glance_hit<Q>(&self, pin: &Pin, node: &Node, key: &Q) -> Option<(V, u32)>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let Glance::Found(entry) = self.glance_entry(pin, node, key) else { return None };
-        match tally::try_count(self.tag, node.tag_of_lookups(), Event::Hit) {
-            0 => None,
-            count => Some((entry.value(), count.is_multiple_of(REREAD))),
-        }
+        let count = tally::try_count_look(self.tag, node.tag_of_lookups(), Event::Hit)?;
+        Some((entry.value(), count))
     }
 
     #[inline(always)]
@@ -198,8 +193,8 @@ impl<K: Key, V: Value> Store<K, V> {
         if !state.is_ahead_of(self.face()) {
             return Glance::Unsure;
         }
-        if u16::from(state.heat()) != self.hits.hot {
-            if self.hits.hot == u16::MAX {
+        if state.heat() != self.hits.hot {
+            if self.hits.hot == NEVER_HOT {
                 return Glance::Unsure;
             }
             entry.header().note_use(state, self.hits.heat_limit, self.generation());
@@ -207,18 +202,20 @@ impl<K: Key, V: Value> Store<K, V> {
         found
     }
 
-    /// Now and then between look-ups: reads the clock for all, and heeds whether somebody wants to be told of look-ups.
+    /// Now and then between look-ups, by the thread's count of them: reads the clock for all, and heeds whether somebody wants to
+    /// be told of look-ups.
     #[inline(always)]
-    pub fn look_up_if(&self, is_due: bool) {
-        if is_due {
-            self.look_up();
+    pub fn look_up_at(&self, count: u32) {
+        if count.is_multiple_of(REREAD) {
+            self.look_up(count);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn look_up(&self) {
+    fn look_up(&self, count: u32) {
         self.time.reread();
+        tally::settle_at(count);
         if tracing::level_filters::LevelFilter::current() == tracing::level_filters::LevelFilter::TRACE {
             epoch::permit_glimpses(false);
         }
@@ -271,8 +268,8 @@ impl<K: Key, V: Value> Store<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        if let Some((value, is_due)) = self.glance_hit(pin, node, key) {
-            self.look_up_if(is_due);
+        if let Some((value, count)) = self.glance_hit(pin, node, key) {
+            self.look_up_at(count);
             return Some(value);
         }
         let value = self.read(pin, engine, node, key, Look::Lookup)?;

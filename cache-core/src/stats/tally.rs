@@ -171,23 +171,32 @@ impl Tag {
     }
 }
 
-/// Counts one event, as [`count_up`] does, where that takes one look: else it counts nothing, and answers 0.
-#[inline]
-pub(crate) fn try_count(region: Tag, scope: Tag, event: Event) -> u32 {
+/// Counts a look-up, as [`count_up`] does, where that takes one look; else it counts nothing. Whoever is answered a count gives
+/// it to [`settle_at`] before he counts on.
+#[inline(always)]
+pub(crate) fn try_count_look(region: Tag, scope: Tag, event: Event) -> Option<u32> {
     #[cfg(not(any(shuttle, loom)))]
-    return MINE.get().try_count(region.with(scope), event);
+    return MINE.get().looks.try_count(region.with(scope), event);
     #[cfg(any(shuttle, loom))]
     {
         let _ = (region, scope, event);
-        0
+        None
     }
 }
 
-/// As [`try_count`], an event of each kind; none is a look-up.
+/// Settles if a count says that it is due. Counts run around, so this must not be forgotten at those that are a multiple of
+/// [`SETTLE`]; at others it need not be asked.
+pub(crate) fn settle_at(count: u32) {
+    if count.is_multiple_of(SETTLE) {
+        settle();
+    }
+}
+
+/// Counts an event of each kind, where that takes one look; else it counts none. No kind is a look-up.
 #[inline(always)]
-pub(crate) fn try_count_two(region: Tag, scope: Tag, events: [Event; 2]) -> bool {
+pub(crate) fn try_count<const N: usize>(region: Tag, scope: Tag, events: [Event; N]) -> bool {
     #[cfg(not(any(shuttle, loom)))]
-    return MINE.get().others.try_count_two(region.with(scope), events);
+    return MINE.get().others.try_count_all(region.with(scope), events);
     #[cfg(any(shuttle, loom))]
     {
         let _ = (region, scope, events);
@@ -321,6 +330,9 @@ const OTHERS: usize = if cfg!(any(shuttle, loom)) { 2 } else { 64 };
 /// Of so many events without a cell, one takes a cell over.
 const PATIENCE: u32 = if cfg!(any(shuttle, loom)) { 2 } else { 32 };
 
+/// A count is settled when it is a multiple of this, if nobody wanted to know before: twice before it has run around.
+const SETTLE: u32 = 1 << 31;
+
 /// The first event that is no look-up.
 const FIRST_OTHER: usize = Event::Peek as usize;
 
@@ -400,14 +412,12 @@ impl<const EVENTS: usize> Cell<EVENTS> {
         self.pair.load(Relaxed) == pair.0
     }
 
-    /// Adds one, and answers the new count; 0 if the count is full.
+    /// Adds one, and answers the new count.
     #[inline]
     fn bump(&self, event: usize) -> u32 {
         let count = &self.counts[event];
         let next = count.load(Relaxed).wrapping_add(1);
-        if next != 0 {
-            count.store(next, Relaxed);
-        }
+        count.store(next, Relaxed);
         next
     }
 
@@ -417,7 +427,7 @@ impl<const EVENTS: usize> Cell<EVENTS> {
         let mut held = None;
         for (event, settled) in owner.settled.iter_mut().enumerate() {
             let count = self.counts[event].load(Relaxed);
-            let events = count - *settled;
+            let events = count.wrapping_sub(*settled);
             if events > 0 {
                 *settled = count;
                 held = held.or_else(|| owner.region.as_ref().and_then(Weak::upgrade));
@@ -459,36 +469,50 @@ impl<const N: usize, const EVENTS: usize, const FIRST: usize> Cells<N, EVENTS, F
     #[inline]
     fn count(&self, whom: Whom<'_>, event: Event) -> u32 {
         let pair = Pair::of(whom);
-        match self.try_count(pair, event) {
-            0 => {
-                self.count_stray(whom, pair, event);
-                0
-            }
-            count => count,
+        let Some(count) = self.try_count(pair, event) else {
+            self.count_stray(whom, pair, event);
+            return 0;
+        };
+        if count.is_multiple_of(SETTLE) {
+            self.settle_one(pair);
         }
+        count
     }
 
-    /// For the record's own thread only.
-    #[inline]
-    fn try_count(&self, pair: Pair, event: Event) -> u32 {
+    /// For the record's own thread only. The count is to be settled if it is a multiple of [`SETTLE`].
+    #[inline(always)]
+    fn try_count(&self, pair: Pair, event: Event) -> Option<u32> {
         let cell = self.of(pair);
-        if cell.is_of(pair) { cell.bump(event as usize - FIRST) } else { 0 }
+        cell.is_of(pair).then(|| cell.bump(event as usize - FIRST))
     }
 
     /// For the record's own thread only.
     #[inline(always)]
     #[cfg_attr(any(shuttle, loom), allow(dead_code, reason = "there every event is added at once"))]
-    fn try_count_two(&self, pair: Pair, events: [Event; 2]) -> bool {
+    fn try_count_all<const M: usize>(&self, pair: Pair, events: [Event; M]) -> bool {
         let cell = self.of(pair);
-        let is_full = |event: Event| cell.counts[event as usize - FIRST].load(Relaxed) == u32::MAX;
-        if !cell.is_of(pair) || events.into_iter().any(is_full) {
+        if !cell.is_of(pair) {
             return false;
         }
-        events.into_iter().for_each(|event| _ = cell.bump(event as usize - FIRST));
+        for event in events {
+            if cell.bump(event as usize - FIRST).is_multiple_of(SETTLE) {
+                self.settle_one(pair);
+            }
+        }
         true
     }
 
-    /// Counts for a pair that has no cell, or one with a full count.
+    /// Settles the cell of a pair, which a count of its own thread made due.
+    #[cold]
+    #[inline(never)]
+    fn settle_one(&self, pair: Pair) {
+        let mut owners = self.owners.lock();
+        let spent = owners.get_mut(pair.place(N)).and_then(|owner| self.of(pair).settle(owner, FIRST));
+        drop(owners);
+        drop(spent);
+    }
+
+    /// Counts for a pair that has no cell.
     #[cold]
     #[inline(never)]
     fn count_stray(&self, whom: Whom<'_>, pair: Pair, event: Event) {
@@ -569,17 +593,6 @@ impl Record {
             self.looks.count(whom, event)
         } else {
             self.others.count(whom, event)
-        }
-    }
-
-    /// For the record's own thread only.
-    #[inline]
-    #[cfg_attr(any(shuttle, loom), allow(dead_code, reason = "there every event is added at once"))]
-    fn try_count(&self, pair: Pair, event: Event) -> u32 {
-        if (event as usize) < FIRST_OTHER {
-            self.looks.try_count(pair, event)
-        } else {
-            self.others.try_count(pair, event)
         }
     }
 

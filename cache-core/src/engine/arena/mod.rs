@@ -68,10 +68,14 @@ const STALLED: usize = 4096;
 /// Segments of few nodes behind those that were expected.
 const BEYOND: usize = 2;
 
-/// A shard: entries, and what its writer keeps about them in `books`.
+/// A shard: entries, and what its writer keeps about them in `books`. What readers use lies apart from what a writer changes.
 pub(super) struct Arena<K, V, B> {
     reader: CachePadded<Reader<K, V>>,
-    writer: CachePadded<Mutex<Writer<K, V, B>>>,
+    writing: CachePadded<Writing<K, V, B>>,
+}
+
+struct Writing<K, V, B> {
+    writer: Mutex<Writer<K, V, B>>,
     /// Whether slots are in limbo; a hint for maintenance.
     waiting: AtomicBool,
     /// What the writer lets others know without the lock.
@@ -98,6 +102,8 @@ pub(super) struct Shards<K, V, B> {
     all: Box<[Arena<K, V, B>]>,
     /// How many there are, less one.
     mask: u32,
+    /// The same in bytes, if a shard takes a power of two of them.
+    bytes: usize,
 }
 
 impl<K, V, B> Shards<K, V, B> {
@@ -105,7 +111,11 @@ impl<K, V, B> Shards<K, V, B> {
         let count = count.next_power_of_two().min(1 << 16);
         #[allow(clippy::cast_possible_truncation, reason = "there are 2^16 at most")]
         let mask = count as u32 - 1;
-        Self { all: (0..count).map(shard).collect(), mask }
+        Self {
+            all: (0..count).map(shard).collect(),
+            mask,
+            bytes: mask as usize * size_of::<Arena<K, V, B>>(),
+        }
     }
 
     /// The number of a hash's shard.
@@ -117,7 +127,15 @@ impl<K, V, B> Shards<K, V, B> {
     /// The shard of a hash.
     #[inline]
     pub(super) fn of(&self, hash: u64) -> &Arena<K, V, B> {
-        // SAFETY: no index is above the mask, and there are more shards than that.
+        let size = size_of::<Arena<K, V, B>>();
+        if size.is_power_of_two() && size_of::<usize>() == size_of::<u64>() {
+            // The index, times the size of a shard, in one shift.
+            let offset = (hash >> (32 - size.ilog2())) as usize & self.bytes;
+            let shard = self.all.as_ptr().wrapping_byte_add(offset);
+            // SAFETY: it is the offset of a shard, for no index is above the mask, and there are more shards than that.
+            return unsafe { &*shard };
+        }
+        // SAFETY: as above.
         unsafe { self.all.get_unchecked(self.index(hash)) }
     }
 }
@@ -136,9 +154,11 @@ impl<K, V, B> Arena<K, V, B> {
         let table = Box::into_raw(Box::new(Table::new(1, 0)));
         Self {
             reader: CachePadded::new(Reader { table: AtomicPtr::new(table), slots: Slots::new() }),
-            writer: CachePadded::new(Mutex::new(Writer { state: State::new(expected), books })),
-            waiting: AtomicBool::new(false),
-            shown: AtomicU32::new(u32::MAX),
+            writing: CachePadded::new(Writing {
+                writer: Mutex::new(Writer { state: State::new(expected), books }),
+                waiting: AtomicBool::new(false),
+                shown: AtomicU32::new(u32::MAX),
+            }),
         }
     }
 
@@ -184,17 +204,17 @@ impl<K, V, B> Arena<K, V, B> {
 
     /// Waits for the shard's lock.
     pub(super) fn lock(&self) -> Locked<'_, K, V, B> {
-        Locked { arena: self, writer: self.writer.lock() }
+        Locked { arena: self, writer: self.writing.writer.lock() }
     }
 
     /// What a writer [showed](Locked::show) last; all bits before.
     pub(super) fn shown(&self) -> u32 {
-        self.shown.load(Ordering::Relaxed)
+        self.writing.shown.load(Ordering::Relaxed)
     }
 
     /// Whether what left waits to be dropped or used again. May be out of date.
     pub(super) fn has_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed)
+        self.writing.waiting.load(Ordering::Relaxed)
     }
 }
 
@@ -252,7 +272,7 @@ impl<K, V> Reader<K, V> {
 
 impl<K, V, B> Drop for Arena<K, V, B> {
     fn drop(&mut self) {
-        let Writer { state, .. } = self.writer.get_mut();
+        let Writer { state, .. } = self.writing.writer.get_mut();
         if std::mem::needs_drop::<(K, V)>() {
             let live = (0..state.chunks.len()).flat_map(|chunk| slots_of(chunk, state.chunks[chunk].live));
             for place in live.map(|slot| Place::of(slot.0)).chain(state.limbo.iter()) {

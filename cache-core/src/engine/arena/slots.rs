@@ -108,9 +108,8 @@ impl Place {
 
 /// The places of one shard.
 pub(super) struct Slots<K, V> {
-    /// As many as a place can say, so that choosing needs no check. Each pointer stands so far before its segment that the whole
-    /// place is added as it is.
-    segments: [AtomicPtr<Node<K, V>>; 1 << (u32::BITS - OFFSET)],
+    /// Each pointer stands so far before its segment that the whole place is added as it is.
+    segments: [AtomicPtr<Node<K, V>>; SEGMENTS],
 }
 
 /// By how much the pointer of a segment stands before it.
@@ -160,8 +159,10 @@ impl<K, V> Slots<K, V> {
     /// The place is within what was allocated, it is empty, and no reader knows it.
     #[inline]
     pub(super) unsafe fn fill(&self, place: Place, node: Node<K, V>) {
-        // SAFETY: the place is allocated memory that nobody reads or writes.
-        unsafe { self.address(place).write(node) }
+        // SAFETY: the place is allocated.
+        let address = unsafe { self.address(place) };
+        // SAFETY: it is memory that nobody reads or writes.
+        unsafe { address.write(node) }
     }
 
     /// The node of a place.
@@ -170,20 +171,27 @@ impl<K, V> Slots<K, V> {
     /// The place has been filled, and its segment is not freed while the reference lives.
     #[inline]
     pub(super) unsafe fn node(&self, place: Place) -> &Node<K, V> {
-        // SAFETY: a filled place holds a node; what changes in it later is behind cells.
-        unsafe { &*self.address(place) }
+        // SAFETY: a filled place is allocated.
+        let address = unsafe { self.address(place) };
+        // SAFETY: it holds a node; what changes in it later is behind cells.
+        unsafe { &*address }
     }
 
     /// Where a node begins, if there is one; to be prefetched.
     #[inline]
     pub(super) fn line_of(&self, place: Place) -> *const Node<K, V> {
-        self.address(place)
+        let segment = self.segments.get(place.segment()).map(|segment| segment.load(Ordering::Acquire));
+        segment.unwrap_or(std::ptr::null_mut()).wrapping_add(place.0 as usize)
     }
 
+    /// # Safety
+    /// The place was allocated.
     #[inline]
-    fn address(&self, place: Place) -> *mut Node<K, V> {
+    unsafe fn address(&self, place: Place) -> *mut Node<K, V> {
+        // SAFETY: nothing is allocated but in one of the segments.
+        let segment = unsafe { self.segments.get_unchecked(place.segment()) };
         // Whoever has a place has it from a release that came after the segment's.
-        self.segments[place.segment()].load(Ordering::Acquire).wrapping_add(place.0 as usize)
+        segment.load(Ordering::Acquire).wrapping_add(place.0 as usize)
     }
 }
 

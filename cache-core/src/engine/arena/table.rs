@@ -132,12 +132,21 @@ impl Table {
         let home = unsafe { self.buckets.get_unchecked(self.home(hash)) };
         let look = Look::at(home);
         let mut fits = look.fits(hash);
-        while fits != 0 {
+        let mut try_first = |fits: u32| {
             let way = fits.trailing_zeros() as usize;
             debug_assert!(way < WAYS);
             // SAFETY: only as many of its bits as there are ways can be set.
-            let place = unsafe { home.slots.get_unchecked(way) }.load(Ordering::Acquire);
-            if let Some(found) = what(place) {
+            what(unsafe { home.slots.get_unchecked(way) }.load(Ordering::Acquire))
+        };
+        // The first is written out, for it nearly always is what is looked for.
+        if fits != 0 {
+            if let Some(found) = try_first(fits) {
+                return First::Found(found);
+            }
+            fits &= fits - 1;
+        }
+        while fits != 0 {
+            if let Some(found) = try_first(fits) {
                 return First::Found(found);
             }
             fits &= fits - 1;
@@ -393,41 +402,44 @@ fn matches_by_words(words: [u64; 2], tag: u8) -> u32 {
 /// the halves being of one moment: what was in the bucket all along is found, and a way that changed hands is compared in full.
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2", not(any(shuttle, loom, miri))))]
 #[derive(Clone, Copy)]
-struct Look(std::arch::x86_64::__m128i);
+struct Look {
+    words: std::arch::x86_64::__m128i,
+    taken: u32,
+}
 
 #[cfg(all(target_arch = "x86_64", target_feature = "sse2", not(any(shuttle, loom, miri))))]
 impl Look {
     #[inline(always)]
     fn at(bucket: &Bucket) -> Self {
-        let words;
+        let (words, taken);
         // SAFETY: the two words are there, and aligned to the line they begin; nothing is written.
         unsafe {
             std::arch::asm!(
                 "movdqa {words}, xmmword ptr [{bucket}]",
+                "pextrw {taken:e}, {words}, {lane}",
                 bucket = in(reg) std::ptr::from_ref(&bucket.tags),
+                lane = const TAKEN / 16 + 4,
                 words = out(xmm_reg) words,
+                taken = lateout(reg) taken,
                 options(readonly, nostack, preserves_flags),
             );
         }
         std::sync::atomic::compiler_fence(Ordering::Acquire);
-        Self(words)
+        Self { words, taken }
     }
 
     #[inline(always)]
     fn fits(self, hash: u32) -> u32 {
-        use std::arch::x86_64::{
-            __m128i, _mm_cmpeq_epi8, _mm_extract_epi16, _mm_movemask_epi8, _mm_set1_epi8,
-        };
+        use std::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set1_epi8};
 
         #[inline]
         #[target_feature(enable = "sse2")]
         fn compare(words: __m128i, tag: u8) -> i32 {
             _mm_movemask_epi8(_mm_cmpeq_epi8(words, _mm_set1_epi8(tag.cast_signed())))
-                & _mm_extract_epi16::<{ TAKEN as i32 / 16 + 4 }>(words)
         }
 
         // SAFETY: this is compiled only where every processor has these instructions.
-        unsafe { compare(self.0, tag_of(hash)) }.cast_unsigned()
+        unsafe { compare(self.words, tag_of(hash)) }.cast_unsigned() & self.taken
     }
 
     #[inline(always)]
@@ -441,7 +453,7 @@ impl Look {
         }
 
         // SAFETY: as above.
-        unsafe { count(self.0) }.cast_unsigned()
+        unsafe { count(self.words) }.cast_unsigned()
     }
 }
 

@@ -62,3 +62,9 @@ fn shard_takes_in_far_more_than_was_expected() {
         }
     }
 }
+/// A shard is found by one shift and one mask where it takes a power of two of bytes.
+#[test]
+fn shard_takes_a_power_of_two_of_bytes() {
+    type Shard<K, V> = super::Arena<K, V, crate::engine::shard::Books<K, V>>;
+    assert_eq!([size_of::<Shard<u64, u64>>(), size_of::<Shard<String, String>>()], [1024; 2]);
+}

@@ -34,7 +34,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
 
     /// Lets others know something without the lock, which may be out of date when they do.
     pub(in crate::engine) fn show(&self, word: u32) {
-        self.arena.shown.store(word, Ordering::Relaxed);
+        self.arena.writing.shown.store(word, Ordering::Relaxed);
     }
 
     /// Entries and books at the same time.
@@ -355,7 +355,7 @@ impl<K, V, B> Arena<K, V, B> {
     pub(super) fn reclaim(&self, state: &mut State<K, V>, mut leaves: impl FnMut((K, V))) -> Option<Place> {
         let place = state.limbo.pop()?;
         if state.limbo.is_empty() {
-            self.waiting.store(false, Ordering::Relaxed);
+            self.writing.waiting.store(false, Ordering::Relaxed);
         }
         if std::mem::needs_drop::<(K, V)>() {
             // SAFETY: the slot is filled (4).
@@ -372,7 +372,7 @@ impl<K, V, B> Arena<K, V, B> {
         state.clear_live(slot.0);
         state.retired += 1;
         if state.limbo.is_empty() {
-            self.waiting.store(true, Ordering::Relaxed);
+            self.writing.waiting.store(true, Ordering::Relaxed);
         }
         // After the table's store, as (3) asks.
         state.limbo.push(place, state.share());

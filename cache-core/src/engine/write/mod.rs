@@ -231,7 +231,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let linked = shard.link(node, short(hash), age, due, draft, counted, |old| removals.drop_later(old));
         if !counted {
             self.count(node, Event::Insert);
-        } else if !tally::try_count_two(self.tag, node.tag(), [Event::Evicted, Event::Insert]) {
+        } else if !tally::try_count(self.tag, node.tag(), [Event::Evicted, Event::Insert]) {
             self.count(node, Event::Evicted);
             self.count(node, Event::Insert);
         }
@@ -293,7 +293,7 @@ impl<K: Key, V: Value> Store<K, V> {
             node.reweigh(change);
             self.weight.fetch_add(change, Relaxed);
         }
-        if tally::try_count(self.tag, node.tag(), Event::Replaced) == 0 {
+        if !tally::try_count(self.tag, node.tag(), [Event::Replaced]) {
             self.count(node, Event::Replaced);
         }
         if shard.books().has_fault() {

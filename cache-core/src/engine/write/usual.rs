@@ -80,7 +80,7 @@ impl<K: Key, V: Value> Store<K, V> {
             return Err((key, value));
         }
         drop(shard);
-        if tally::try_count(self.tag, node.tag(), Event::Replaced) == 0 {
+        if !tally::try_count(self.tag, node.tag(), [Event::Replaced]) {
             self.count(node, Event::Replaced);
         }
         if std::mem::needs_drop::<K>() {
@@ -122,7 +122,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let tired = shard.is_tired();
         shard.look_ahead();
         drop(shard);
-        if !tally::try_count_two(self.tag, node.tag(), [Event::Evicted, Event::Insert]) {
+        if !tally::try_count(self.tag, node.tag(), [Event::Evicted, Event::Insert]) {
             self.count(node, Event::Evicted);
             self.count(node, Event::Insert);
         }

@@ -30,14 +30,14 @@ fn quick_count_counts_in_the_cell_of_its_pair_and_nowhere_else() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let quick = |(region, org): (&Arc<Counters>, &Arc<ScopeStats>)| {
-                try_count(region.tag(), org.tag(), Event::Hit) > 0
+                try_count_look(region.tag(), org.tag(), Event::Hit).is_some()
             };
             assert!(!pairs().any(quick), "the thread has no cells");
             // One pair gets a cell; wherever the others have their places, they have none.
             count(Some(&regions[0]), Some(&orgs[0]), Event::Miss);
             assert_eq!(pairs().map(quick).filter(|&counted| counted).count(), 1);
-            let counts = (0..40).map(|_| try_count(regions[0].tag(), orgs[0].tag(), Event::Hit));
-            assert!(counts.eq(2..=41));
+            let counts = (0..40).map(|_| try_count_look(regions[0].tag(), orgs[0].tag(), Event::Hit));
+            assert!(counts.eq((2..=41).map(Some)));
         });
     });
     settle();
@@ -159,19 +159,36 @@ fn pair_that_takes_a_cell_over_settles_it() {
 }
 
 #[test]
-fn count_that_is_full_is_settled_and_goes_on() {
+fn count_runs_around_and_is_settled_before() {
     let record = Record::new();
     let (region, scope) = (Arc::<Counters>::default(), tracked());
     let whom = (Some(&region), Some(&scope));
+    let pair = Pair::of(whom);
+    // As after so many events of which nobody wanted to know.
+    let begin = |event: Event, count: u32| {
+        let (cells, at) = if event == Event::Hit {
+            (&record.looks.of(pair).counts[..], 0)
+        } else {
+            (&record.others.of(pair).counts[..], FIRST_OTHER)
+        };
+        cells[event as usize - at].store(count, Relaxed);
+    };
     record.count(whom, Event::Hit);
-    let cell = record.looks.of(Pair::of(whom));
-    cell.counts[Event::Hit as usize].store(u32::MAX - 1, Relaxed);
-    times(5, || record.count(whom, Event::Hit));
+    record.count(whom, Event::Insert);
+    for round in 1..=5_u64 {
+        let settled = (round - 1) * u64::from(SETTLE);
+        begin(Event::Hit, ((round * u64::from(SETTLE)) as u32).wrapping_sub(2));
+        begin(Event::Insert, ((round * u64::from(SETTLE)) as u32).wrapping_sub(2));
+        record.count(whom, Event::Hit);
+        assert!(record.others.try_count_all(pair, [Event::Insert, Event::Evicted]));
+        assert_eq!((stats(&region).hits, stats(&region).inserts), (settled, settled), "nothing is due");
+        record.count(whom, Event::Hit);
+        assert!(record.others.try_count_all(pair, [Event::Insert, Event::Evicted]));
+        let settled = settled + u64::from(SETTLE);
+        assert_eq!((stats(&region).hits, stats(&region).inserts), (settled, settled), "{round}");
+    }
     record.settle(&mut Vec::new());
-    assert_eq!(
-        (stats(&region).hits, scope.settled().hits),
-        (u64::from(u32::MAX) + 4, u64::from(u32::MAX) + 4)
-    );
+    assert_eq!((scope.settled().hits, stats(&region).evicted), (5 * u64::from(SETTLE), 10));
 }
 
 #[test]
