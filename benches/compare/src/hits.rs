@@ -131,7 +131,7 @@ where
             gets
         };
         let prepare = |thread: usize| {
-            walk(&sequences[thread], GETS / 2);
+            walk(&sequences[thread], GETS);
             &sequences[thread]
         };
         slice(threads, prepare, |keys| walk(keys, GETS))

@@ -2,16 +2,17 @@
 //!
 //! (1) A moment is kept as 42 bits and a shift, rounded down: by nothing within 73 minutes of the clock's origin, nor for
 //! whole milliseconds within three days, and by less than 1/2^41 of the moment ever. (2) Packed moments compare as the
-//! moments do. (3) A *face* is a packed moment above sixteen bits that are set: a packed deadline above sixteen bits of
-//! whatever is later than the face only if its moment is. Cost: a comparison is one of integers.
+//! moments do. (3) In a word a packed moment has eight bits above it and eight below. A *face* is a word in which all of these are
+//! set: of words whose upper eight are set, too, one is above the face if, and only if, its moment is later. Cost: a comparison is
+//! one of integers.
 
 use super::Moment;
 
 /// Bits of a packed moment that count; six more say by how much they are shifted.
 const DIGITS: u32 = 42;
 
-/// Bits below a packed moment in a word.
-const BELOW: u32 = 16;
+/// Bits below a packed moment in a word, and above it.
+const BESIDE: u32 = 8;
 
 /// When the time of an entry is over, in 48 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,21 +47,21 @@ impl Deadline {
         Moment::from_nanos(digits << (shift - 1))
     }
 
-    /// The upper bits of a word.
+    /// What stands in the middle of a word.
     #[inline]
-    pub(crate) const fn above(word: u64) -> Self {
-        Self(word >> BELOW)
+    pub(crate) const fn within(word: u64) -> Self {
+        Self(word << BESIDE >> (2 * BESIDE))
     }
 
-    /// A word with other bits below.
+    /// A word with other bits above and below.
     #[inline]
-    pub(crate) const fn with(self, below: u16) -> u64 {
-        self.0 << BELOW | below as u64
+    pub(crate) const fn between(self, above: u8, below: u8) -> u64 {
+        (above as u64) << (u64::BITS - BESIDE) | self.0 << BESIDE | below as u64
     }
 
     /// The word that is above every word of a deadline which is not later than this.
     pub(super) const fn face(self) -> u64 {
-        self.with(u16::MAX)
+        self.between(u8::MAX, u8::MAX)
     }
 }
 
@@ -87,20 +88,22 @@ mod tests {
         let latest = Deadline::pack(at(u64::MAX - 1));
         assert!(latest < Deadline::NEVER && latest.moment() < Moment::NEVER);
         assert_eq!(Deadline::pack(Moment::NEVER).moment(), Moment::NEVER);
-        assert!(Deadline::NEVER.with(0) > latest.face());
+        assert!(Deadline::NEVER.between(u8::MAX, 0) > latest.face());
     }
 
     proptest! {
         #[test]
-        fn packed_deadlines_round_down_by_little_and_keep_their_order(a: u64, b: u64, below: u16, shift in 0u32..64) {
+        fn packed_deadlines_round_down_by_little_and_keep_their_order(a: u64, b: u64, above: u8, below: u8, shift in 0u32..64) {
             let (a, b) = ((a >> shift).min(u64::MAX - 1), (b >> shift).min(u64::MAX - 1));
             let packed = Deadline::pack(at(a));
             let back = packed.moment().nanos();
             prop_assert!(back <= a && a - back <= a >> 41);
             prop_assert!(a > b || packed <= Deadline::pack(at(b)));
-            prop_assert_eq!(Deadline::above(packed.with(below)), packed);
+            prop_assert_eq!(Deadline::within(packed.between(above, below)), packed);
             // What a face says is over is over, and it says so of whatever is not later, however little is left.
-            prop_assert_eq!(packed.with(below) > Deadline::pack(at(b)).face(), packed > Deadline::pack(at(b)));
+            let face = Deadline::pack(at(b)).face();
+            prop_assert_eq!(packed.between(u8::MAX, below) > face, packed > Deadline::pack(at(b)));
+            prop_assert!(above == u8::MAX || packed.between(above, below) < face);
         }
     }
 }

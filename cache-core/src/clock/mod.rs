@@ -93,7 +93,7 @@ impl TimeSource {
     }
 
     /// A word below those of deadlines that are still to come, if that can be said without reading a clock: see
-    /// [`Deadline::with`]. It is never ahead, so what it says may be a little late, as with [`now_cached`](Self::now_cached).
+    /// [`Deadline::between`]. It is never ahead, so what it says may be a little late, as with [`now_cached`](Self::now_cached).
     #[inline]
     pub(crate) fn face(&self) -> &'static AtomicU64 {
         match self {

@@ -123,7 +123,7 @@ impl Tick {
         let look_ups = observer.look_ups.get().wrapping_add(1);
         observer.look_ups.set(look_ups);
         // The word may have been armed with an older reading than the thread's own; it does not fall afterwards.
-        let nanos = || Deadline::above(time).moment().nanos();
+        let nanos = || Deadline::within(time).moment().nanos();
         (time != UNARMED && !look_ups.is_multiple_of(REREAD)).then(|| nanos().max(observer.last.get()))
     }
 

@@ -185,7 +185,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
     ) -> Option<(SlotId, u64)> {
         let Terms { weight, deadline, .. } = draft.as_ref()?.terms;
         let old = self.view().entry(from)?.header();
-        let (scope, hash, heat) = (old.scope(), old.hash(), old.heat());
+        let (scope, hash, heat) = (old.scope(), old.hash(), old.heat(heat_limit));
         let header = Header::new(scope, hash, deadline, age);
         header.set_heat(heat.saturating_add(1).min(heat_limit));
         let to =
@@ -409,7 +409,7 @@ impl Weights {
 
 impl<K, V> HeatSource for View<'_, K, V> {
     fn heat(&self, slot: SlotId) -> u8 {
-        self.entry(slot).map_or(0, |entry| entry.header().heat())
+        self.look(slot).map_or(0, |(heat, _)| heat)
     }
 
     fn cool(&self, slot: SlotId, to: u8) {
@@ -422,6 +422,6 @@ impl<K, V> HeatSource for View<'_, K, V> {
 
     #[inline(always)]
     fn look(&self, slot: SlotId) -> Option<(u8, u32)> {
-        self.entry(slot).map(|entry| (entry.header().heat(), entry.header().hash()))
+        self.entry(slot).map(|entry| (entry.header().heat(self.heat_limit()), entry.header().hash()))
     }
 }

@@ -30,8 +30,8 @@ use crate::sync::{Arc, AtomicU32, Weak};
 /// Slots visited, or entries removed, during one hold of a shard's lock.
 pub(super) const SLICE: usize = 64;
 
-/// More heat than any entry has.
-const NEVER_HOT: u8 = u8::MAX;
+/// No heat is above this.
+const MOST_HEAT: u8 = u8::MAX - 1;
 
 /// A region's entries.
 pub struct Store<K, V> {
@@ -67,9 +67,8 @@ struct Hits {
     touches: Touches,
     /// The order has to be exact: the whole region is in one shard, or all entries of a scope with a limit.
     exact: bool,
-    /// The heat of an entry in which a use leaves no trace: the limit, or none that there is where the policy is told of uses,
-    /// or deadlines depend on them.
-    hot: u8,
+    /// The policy is not told of hits, and no deadline depends on them. Only then may a heat be written as being at its limit.
+    leave_traces_only: bool,
 }
 
 /// The hash of a scope's path and a key: its low half is kept by entries, its high half chooses the shard.
@@ -91,12 +90,11 @@ impl<K: Key, V: Value> Store<K, V> {
         let setup = Arc::new(engine.flight_setup(reaper));
         let separate = options.max_per_scope.is_some();
         let sample = Guarded::build(&engine.policy());
-        let plain = sample.touches() == Touches::None && options.idle.is_none();
         let hits = Hits {
-            heat_limit: sample.heat_limit().min(NEVER_HOT - 1),
+            heat_limit: sample.heat_limit().min(MOST_HEAT),
             touches: sample.touches(),
             exact: shards == 1 || separate,
-            hot: if plain { sample.heat_limit().min(NEVER_HOT - 1) } else { NEVER_HOT },
+            leave_traces_only: sample.touches() == Touches::None && options.idle.is_none(),
         };
         let expected = if separate { 0 } else { engine.expected_in(shards, 0, 0) };
         let counters = Arc::<Counters>::default();
@@ -189,15 +187,14 @@ impl<K: Key, V: Value> Store<K, V> {
         let hash = self.hash(node, key);
         let found = self.shards.of(hash).glance(pin, short(hash), node.number_above(), key);
         let Glance::Found(entry) = found else { return found };
-        let state = entry.header().state();
-        if !state.is_ahead_of(self.face()) {
-            return Glance::Unsure;
-        }
-        if state.heat() != self.hits.hot {
-            if self.hits.hot == NEVER_HOT {
+        let (state, face) = (entry.header().state(), self.face());
+        if !state.is_hot_and_ahead_of(face) {
+            if !self.hits.leave_traces_only || !state.is_ahead_of(face) {
                 return Glance::Unsure;
             }
-            entry.header().note_use(state, self.hits.heat_limit, self.generation());
+            if !state.is_hot() {
+                entry.header().note_use(state, self.hits.heat_limit, self.generation());
+            }
         }
         found
     }

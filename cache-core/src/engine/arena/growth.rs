@@ -4,7 +4,7 @@
 
 use super::slots::{Place, SEGMENTS, first_of, numbers_of};
 use super::state::State;
-use super::table::{FILL, Table};
+use super::table::{Table, buckets_of, fill_of};
 use super::view::slots_of;
 use super::{BEYOND, Reader};
 use crate::epoch;
@@ -38,8 +38,8 @@ impl<K, V> Reader<K, V> {
         let old = unsafe { self.table() };
         let (mut buckets, mut crowd) = (old.buckets(), old.crowd());
         // A full table gets more buckets. One with room elsewhere had bad luck, or has many keys of one hash.
-        if state.len >= buckets * FILL || (crowd * 8 >= buckets && state.len >= buckets * FILL / 2) {
-            let (wanted, full) = ((state.expected as usize).div_ceil(FILL), state.len >= buckets * FILL);
+        if state.len >= fill_of(buckets) || (crowd * 8 >= buckets && state.len >= fill_of(buckets) / 2) {
+            let (wanted, full) = (buckets_of(state.expected as usize), state.len >= fill_of(buckets));
             buckets += match wanted {
                 _ if wanted > buckets && wanted <= buckets * 2 => wanted - buckets,
                 // What is expected is not exceeded by much, so in small steps.

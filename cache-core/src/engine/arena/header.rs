@@ -1,7 +1,8 @@
 //! What every entry carries beside key and value, in sixteen bytes.
 //!
 //! (1) Scope and hash are written before the entry can be found and not again. (2) Heat and age are hints: readers
-//! raise them one after the other, so a raise may be lost. (3) Deadline, heat and age are one word, so that one look tells all.
+//! raise them one after the other, so a raise may be lost. (3) Heat, deadline and age are one word, in this order, so that one
+//! comparison tells whether an entry is as hot as can be and its time is not over: a heat at its limit is written as [`HOT`].
 //! The writer, who holds the shard's lock, stores it as he likes; readers change heat and age in it and leave the deadline alone,
 //! whoever writes that meanwhile. (4) A deadline is written after the value that goes with it, and read before.
 
@@ -23,24 +24,40 @@ pub(in crate::engine) struct Header {
 #[cfg(not(any(shuttle, loom)))]
 const _: () = assert!(size_of::<Header>() == 16);
 
-/// Deadline, heat and age, as they were at one look: 48, 8 and 8 bits.
+/// In a state: the heat is at its limit, and uses leave no trace.
+const HOT: u8 = u8::MAX;
+
+/// Heat, deadline and age, as they were at one look: 8, 48 and 8 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) struct State(u64);
 
 impl State {
     fn new(deadline: Deadline, heat: u8, age: u8) -> Self {
-        Self(deadline.with(u16::from_le_bytes([heat, age])))
+        Self(deadline.between(heat, age))
     }
 
     #[inline]
     pub(in crate::engine) fn deadline(self) -> Deadline {
-        Deadline::above(self.0)
+        Deadline::within(self.0)
+    }
+
+    /// Whether uses leave no trace and the time is not over, by the face of a clock. False also for entries without a deadline
+    /// while the clock has no face.
+    #[inline(always)]
+    pub(in crate::engine) fn is_hot_and_ahead_of(self, face: u64) -> bool {
+        self.0 > face
     }
 
     /// Whether the time is not over, by the face of a clock.
     #[inline]
     pub(in crate::engine) fn is_ahead_of(self, face: u64) -> bool {
-        self.0 > face || self.is_never()
+        self.with_heat(HOT).0 > face || self.is_never()
+    }
+
+    /// Whether uses leave no trace.
+    #[inline]
+    pub(in crate::engine) fn is_hot(self) -> bool {
+        self.warmth() == HOT
     }
 
     #[cold]
@@ -48,15 +65,22 @@ impl State {
         self.deadline() == Deadline::NEVER
     }
 
+    /// The heat, which is never above this limit.
     #[inline]
-    pub(in crate::engine) fn heat(self) -> u8 {
-        let [heat, ..] = self.0.to_le_bytes();
-        heat
+    pub(in crate::engine) fn heat(self, limit: u8) -> u8 {
+        self.warmth().min(limit)
+    }
+
+    /// The heat, or [`HOT`].
+    #[inline]
+    fn warmth(self) -> u8 {
+        let [.., warmth] = self.0.to_le_bytes();
+        warmth
     }
 
     #[inline]
     fn age(self) -> u8 {
-        let [_, age, ..] = self.0.to_le_bytes();
+        let [age, ..] = self.0.to_le_bytes();
         age
     }
 
@@ -65,7 +89,7 @@ impl State {
     }
 
     fn with_age(self, age: u8) -> Self {
-        Self::new(self.deadline(), self.heat(), age)
+        Self::new(self.deadline(), self.warmth(), age)
     }
 }
 
@@ -131,7 +155,7 @@ impl Header {
     /// Moves the deadline of an entry that is in use. For the writer.
     pub(in crate::engine) fn put_off(&self, deadline: Deadline) {
         let state = self.state();
-        self.state.store(State::new(deadline, state.heat(), state.age()).0, Relaxed);
+        self.state.store(State::new(deadline, state.warmth(), state.age()).0, Relaxed);
     }
 
     /// Whether the entry's time is over. The clock is read only for an entry that has a deadline.
@@ -143,28 +167,30 @@ impl Header {
 
     /// Raises the heat, to a limit at most.
     pub(in crate::engine) fn warm(&self, limit: u8) {
-        self.change(|state| if state.heat() < limit { state.with_heat(state.heat() + 1) } else { state });
+        self.change(|state| if state.warmth() < limit { state.with_heat(state.warmth() + 1) } else { state });
     }
 
     /// Notes a use in a generation of an entry whose `state` was just read: heat to a limit, and age.
     #[inline]
     pub(in crate::engine) fn note_use(&self, state: State, limit: u8, generation: u8) {
-        let heat = if state.heat() < limit { state.heat() + 1 } else { state.heat() };
-        self.set_hints(u16::from_le_bytes([heat, generation]));
+        let heat = state.warmth().saturating_add(1);
+        self.set_hints(if heat < limit { heat } else { HOT }, generation);
     }
 
-    /// Sets heat and age, and leaves the deadline as it is: a change of the whole word that the processor makes by writing
-    /// two bytes of it.
+    /// Sets heat and age, and leaves the deadline as it is: two changes of the whole word that the processor makes by writing
+    /// one byte of it.
     #[cfg(all(target_arch = "x86_64", not(any(shuttle, loom, miri))))]
     #[inline(always)]
-    fn set_hints(&self, hints: u16) {
-        // SAFETY: these are the lower two bytes of the word. What the language is told of is a relaxed change of the whole word,
-        // which is what one aligned store into it amounts to: no other byte changes (AMD64 APM 2, 7.3.2).
+    fn set_hints(&self, heat: u8, age: u8) {
+        // SAFETY: these are the highest and the lowest byte of the word. What the language is told of are relaxed changes of the
+        // whole word, which is what stores into it amount to: no other byte changes (AMD64 APM 2, 7.3.2).
         unsafe {
             std::arch::asm!(
-                "mov word ptr [{word}], {hints:x}",
+                "mov byte ptr [{word} + 7], {heat}",
+                "mov byte ptr [{word}], {age}",
                 word = in(reg) self.state.as_ptr(),
-                hints = in(reg) hints,
+                heat = in(reg_byte) heat,
+                age = in(reg_byte) age,
                 options(nostack, preserves_flags),
             );
         }
@@ -172,12 +198,14 @@ impl Header {
 
     #[cfg(not(all(target_arch = "x86_64", not(any(shuttle, loom, miri)))))]
     #[inline]
-    fn set_hints(&self, hints: u16) {
-        self.change(|state| State(state.0 & !u64::from(u16::MAX) | u64::from(hints)));
+    fn set_hints(&self, heat: u8, age: u8) {
+        self.change(|state| state.with_heat(heat));
+        self.change(|state| state.with_age(age));
     }
 
-    pub(in crate::engine) fn heat(&self) -> u8 {
-        self.state().heat()
+    /// The heat, which is never above this limit.
+    pub(in crate::engine) fn heat(&self, limit: u8) -> u8 {
+        self.state().heat(limit)
     }
 
     /// Lowers the heat. For the writer. Where it was at its limit, uses left no trace: there may have been one just now, in this
@@ -185,9 +213,9 @@ impl Header {
     #[inline]
     pub(in crate::engine) fn cool(&self, to: u8, limit: u8, generation: u8) {
         let state = self.state();
-        if to < state.heat() {
-            let age = if state.heat() >= limit { generation } else { state.age() };
-            self.set_hints(u16::from_le_bytes([to, age]));
+        let heat = state.heat(limit);
+        if to < heat {
+            self.set_hints(to, if heat >= limit { generation } else { state.age() });
         }
     }
 
@@ -220,10 +248,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_of_a_state_do_not_touch_one_another(nanos: u64, later: u64, heat: u8, age: u8, limit: u8) {
+        fn parts_of_a_state_do_not_touch_one_another(nanos: u64, later: u64, heat: u8, age: u8, limit in 0..HOT) {
+            let heat = heat.min(limit);
             let [deadline, later] = [nanos, later].map(|nanos| Deadline::pack(Moment::from_nanos(nanos)));
             let header = Header::new(3, 4, deadline, age);
-            let parts = |header: &Header| (header.scope(), header.hash(), header.deadline(), header.heat(), header.age());
+            let parts = |header: &Header| (header.scope(), header.hash(), header.deadline(), header.heat(limit), header.age());
             prop_assert_eq!(parts(&header), (3, 4, deadline, 0, age));
             header.set_heat(heat);
             prop_assert_eq!(parts(&header), (3, 4, deadline, heat, age));
@@ -236,11 +265,34 @@ mod tests {
             header.note_use(header.state(), limit, age);
             let used = if warmed < limit { warmed + 1 } else { warmed };
             prop_assert_eq!(parts(&header), (3, 4, later, used, age));
+            prop_assert_eq!(header.state().is_hot(), used == limit);
             header.cool(limit / 2, limit, !age);
             let cooled = if limit / 2 < used { (limit / 2, if used >= limit { !age } else { age }) } else { (used, age) };
             prop_assert_eq!(parts(&header), (3, 4, later, cooled.0, cooled.1));
             header.overwrite(deadline, [heat, age]);
             prop_assert_eq!(parts(&header), (3, 4, deadline, heat, age));
+        }
+    }
+
+    #[test]
+    fn one_comparison_tells_what_is_hot_and_not_over() {
+        let at = |nanos| Deadline::pack(Moment::from_nanos(nanos));
+        for (deadline, is_over) in
+            [(at(999), true), (at(1_000), true), (at(1_001), false), (Deadline::NEVER, false)]
+        {
+            for age in [0, u8::MAX] {
+                let (header, face) = (Header::new(1, 2, deadline, age), at(1_000).between(u8::MAX, u8::MAX));
+                for heat in 0..4 {
+                    let state = header.state();
+                    assert_eq!(state.is_ahead_of(face), !is_over);
+                    assert_eq!(state.is_hot_and_ahead_of(face), !is_over && heat == 3);
+                    assert_eq!(
+                        (state.heat(3), state.is_hot(), state.deadline()),
+                        (heat, heat == 3, deadline)
+                    );
+                    header.note_use(state, 3, age);
+                }
+            }
         }
     }
 

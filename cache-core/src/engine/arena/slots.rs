@@ -6,6 +6,7 @@
 //! is unsafe and says so.
 //! Cost: one load and two instructions from a place to its node; a logarithm more from a number.
 
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::MaybeUninit;
 
 use super::header::Header;
@@ -106,6 +107,9 @@ impl Place {
     }
 }
 
+/// Bytes of a line of memory.
+const LINE: usize = 64;
+
 /// The places of one shard.
 pub(super) struct Slots<K, V> {
     /// Each pointer stands so far before its segment that the whole place is added as it is.
@@ -134,10 +138,21 @@ impl<K, V> Slots<K, V> {
 
     /// Gives a segment memory for so many nodes. For the writer, once between two calls of `free`.
     pub(super) fn allocate(&self, segment: usize, nodes: u32) {
-        let memory =
-            Box::<[MaybeUninit<Node<K, V>>]>::new_uninit_slice(nodes.min(numbers_of(segment)) as usize);
-        let start: *mut Node<K, V> = Box::into_raw(memory).cast();
+        let layout = Self::layout(segment, nodes);
+        // SAFETY: a node has a header, and there is one at least.
+        let memory = unsafe { alloc(layout) };
+        if memory.is_null() {
+            handle_alloc_error(layout);
+        }
+        let start: *mut Node<K, V> = memory.cast();
         self.segments[segment].store(start.wrapping_sub(bias(segment)), Ordering::Release);
+    }
+
+    /// Of so many nodes, one at least. They begin with a line of memory, so that those of 16, 32 or 64 bytes lie in one line each.
+    fn layout(segment: usize, nodes: u32) -> Layout {
+        let nodes = nodes.clamp(1, numbers_of(segment)) as usize;
+        let layout = Layout::array::<Node<K, V>>(nodes).and_then(|layout| layout.align_to(LINE));
+        layout.expect("a segment is smaller than half of all addresses")
     }
 
     /// Gives a segment's memory back.
@@ -146,11 +161,9 @@ impl<K, V> Slots<K, V> {
     /// It was allocated with this number of nodes, all are empty, and no reader knows a place in it.
     pub(super) unsafe fn free(&self, segment: usize, nodes: u32) {
         let memory = self.segments[segment].swap(std::ptr::null_mut(), Ordering::Relaxed);
-        let memory = memory.wrapping_add(bias(segment));
-        let nodes = nodes.min(numbers_of(segment)) as usize;
-        let memory = std::ptr::slice_from_raw_parts_mut(memory.cast::<MaybeUninit<Node<K, V>>>(), nodes);
-        // SAFETY: it came from a box of this very type and length, which nobody uses any more.
-        drop(unsafe { Box::from_raw(memory) });
+        let memory = memory.wrapping_add(bias(segment)).cast();
+        // SAFETY: it was allocated with this very layout, and nobody uses it any more.
+        unsafe { dealloc(memory, Self::layout(segment, nodes)) };
     }
 
     /// Fills an empty place.

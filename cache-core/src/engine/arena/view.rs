@@ -54,6 +54,13 @@ impl<'a, K, V> View<'a, K, V> {
         }
     }
 
+    /// No heat is above this.
+    #[inline]
+    pub(in crate::engine) fn heat_limit(self) -> u8 {
+        let [limit, _] = self.state.hints;
+        limit
+    }
+
     /// Live slots.
     pub(in crate::engine) fn len(self) -> usize {
         self.state.len

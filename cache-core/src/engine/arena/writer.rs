@@ -10,7 +10,7 @@ use super::entry::{Entry, Whereabouts};
 use super::header::Header;
 use super::slots::{Node, Place};
 use super::state::State;
-use super::table::FILL;
+use super::table::fill_of;
 use super::view::{View, slots_of};
 use super::{Arena, BATCH, CHUNK, FEWEST, STALLED, Writer, word};
 use crate::clock::{Deadline, Moment};
@@ -95,7 +95,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let slot = self.arena.fill(state, header, payload, leaves)?;
         // SAFETY: the lock is held.
         let table = unsafe { self.arena.reader.table() };
-        if state.len >= table.buckets() * FILL || !table.insert(hash, Place::of(slot).0) {
+        if state.len >= fill_of(table.buckets()) || !table.insert(hash, Place::of(slot).0) {
             self.arena.reader.insert_growing(state, hash, slot);
         }
         state.set_live(slot, due);

@@ -53,7 +53,7 @@ impl<K: Key, V: Value> Store<K, V> {
         if !state.is_ahead_of(self.face()) && entry.header().is_expired(now) {
             return Err(pair);
         }
-        self.overwrite_usually(engine, shard, node, (at, state.heat()), pair, weight, times)
+        self.overwrite_usually(engine, shard, node, (at, state.heat(self.heat_limit())), pair, weight, times)
     }
 
     #[inline(always)]
