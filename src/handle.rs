@@ -25,7 +25,8 @@ pub struct Scope {
 
 impl Scope {
     pub(crate) fn new(cache: Cache, path: ScopePath) -> Self {
-        Self { cache, anchor: Arc::new(Anchor::new(path)) }
+        let anchor = Arc::new(Anchor::new(cache.engine().registry(), path));
+        Self { cache, anchor }
     }
 
     #[inline]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use builder::RegionBuilder;
 use equivalent::Equivalent;
-use strata_cache_core::engine::{AnyRegion, Glance, Key, Look, Store, Taken, Value, Write};
+use strata_cache_core::engine::{AnyRegion, Glance, Key, Look, Sight, Store, Taken, Value, Write};
 use strata_cache_core::epoch;
 use strata_cache_core::error::Result;
 use strata_cache_core::event::RemovalCause;
@@ -91,7 +91,7 @@ impl<K: Key, V: Value> Region<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        match self.glance(&place, key) {
+        match self.glance(&place, key, Sight::Home) {
             Glance::Found(found) => Ok(Some(found)),
             Glance::Absent => Ok(None),
             // In other words, for an answer that is handed on as it is keeps the usual ones in memory.
@@ -102,13 +102,17 @@ impl<K: Key, V: Value> Region<K, V> {
         }
     }
 
-    /// As [`get_now`](Self::get_now), where one look did not tell it.
+    /// As [`get_now`](Self::get_now), where the first look did not tell it.
     #[cold]
     #[inline(never)]
     fn look<Q>(&self, place: impl ToScope, key: &Q) -> Result<Glance<V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        match self.glance(&place, key, Sight::All) {
+            Glance::Unsure => {}
+            told => return Ok(told),
+        }
         let pin = epoch::pin();
         let get = |node: &Node| {
             let found = self.store.get_pinned(&pin, self.cache.engine(), Some(node), key, Look::Lookup);
@@ -126,15 +130,15 @@ impl<K: Key, V: Value> Region<K, V> {
 
     /// What one look tells; the look-up is counted then.
     #[inline(always)]
-    fn glance<Q>(&self, place: &impl ToScope, key: &Q) -> Glance<V>
+    fn glance<Q>(&self, place: &impl ToScope, key: &Q, sight: Sight) -> Glance<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let Some(pin) = epoch::glimpse() else { return Glance::Unsure };
         let told = match place.resolved(&pin, self.store.word()) {
             // Written out, so that the way of a hit is free of calls.
-            Some(node) => self.store.glance(&pin, &node, key),
-            None => place.glance(&pin, &self.cache, |node| self.store.glance(&pin, node, key)),
+            Some(node) => self.store.glance(&pin, &node, key, sight),
+            None => place.glance(&pin, &self.cache, |node| self.store.glance(&pin, node, key, sight)),
         };
         drop(pin);
         match told {
@@ -199,7 +203,7 @@ impl<K: Key, V: Value> Region<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        Operation::new(move || match self.glance(&place, key) {
+        Operation::new(move || match self.glance(&place, key, Sight::Home) {
             Glance::Found(found) => Ok(Some(found)),
             Glance::Absent => Ok(None),
             Glance::Unsure => self.read(&place, key, Look::Lookup, "get"),

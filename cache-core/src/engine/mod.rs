@@ -35,7 +35,7 @@ pub use keeper::AnyRegion;
 pub use lease::{Joined, Landing, Lease, Waited, Waiting};
 pub use limits::Limits;
 pub use maintenance::Maintenance;
-pub use options::{Glance, Key, Look, StoreOptions, Taken, Value, Weigher, Write};
+pub use options::{Glance, Key, Look, Sight, StoreOptions, Taken, Value, Weigher, Write};
 pub use place::Place;
 pub use regions::{RegionKey, Regions};
 pub use removal::{Listener, RegionListener, Removal, RemovedFrom};

@@ -61,6 +61,15 @@ pub enum Look {
     Peek,
 }
 
+/// Where one look goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// To the place where a key nearly always is.
+    Home,
+    /// To all places where it can be.
+    All,
+}
+
 /// What one look at a key tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Glance<V> {

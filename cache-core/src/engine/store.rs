@@ -14,7 +14,7 @@ use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
 
 use super::arena::{Entry, Header};
-use super::options::{Glance, Key, Look, StoreOptions, Value};
+use super::options::{Glance, Key, Look, Sight, StoreOptions, Value};
 use super::removal::Removals;
 use super::shard::{Books, LockedShard, Shard, Shards};
 use super::{Engine, RegionId};
@@ -156,12 +156,12 @@ impl<K: Key, V: Value> Store<K, V> {
     /// The value of a key, where one look without a lock and without a read of the clock tells it: nearly always. The look-up is
     /// counted then, and its count goes to [`look_up_at`](Self::look_up_at), once the caller is not pinned any more.
     #[inline(always)]
-    pub fn glance<Q>(&self, pin: &Pin, node: &Node, key: &Q) -> Option<(Option<V>, u32)>
+    pub fn glance<Q>(&self, pin: &Pin, node: &Node, key: &Q, sight: Sight) -> Option<(Option<V>, u32)>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let count = |event| tally::try_count_look(self.tag, node.tag_of_lookups(), event);
-        match self.glance_entry(pin, node, key) {
+        match self.glance_entry(pin, node, key, sight) {
             Glance::Found(entry) => count(Event::Hit).map(|count| (Some(entry.value()), count)),
             Glance::Absent => count(Event::Miss).map(|count| (None, count)),
             Glance::Unsure => None,
@@ -174,18 +174,30 @@ impl<K: Key, V: Value> Store<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let Glance::Found(entry) = self.glance_entry(pin, node, key) else { return None };
+        let Glance::Found(entry) = self.glance_entry(pin, node, key, Sight::Home) else { return None };
         let count = tally::try_count_look(self.tag, node.tag_of_lookups(), Event::Hit)?;
         Some((entry.value(), count))
     }
 
     #[inline(always)]
-    fn glance_entry<'p, Q>(&'p self, pin: &'p Pin, node: &Node, key: &Q) -> Glance<Entry<'p, K, V>>
+    fn glance_entry<'p, Q>(
+        &'p self,
+        pin: &'p Pin,
+        node: &Node,
+        key: &Q,
+        sight: Sight,
+    ) -> Glance<Entry<'p, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(node, key);
-        let found = self.shards.of(hash).glance(pin, short(hash), node.number_above(), key);
+        let shard = self.shards.of(hash);
+        let found = match sight {
+            Sight::Home => shard.glance(pin, short(hash), node.number_above(), key),
+            Sight::All => {
+                shard.find(pin, short(hash), node.number(), key).map_or(Glance::Absent, Glance::Found)
+            }
+        };
         let Glance::Found(entry) = found else { return found };
         let (state, face) = (entry.header().state(), self.face());
         if !state.is_hot_and_ahead_of(face) {

@@ -47,7 +47,7 @@ pub(crate) use deferred::{collect, defer};
 pub(crate) use domain::Stamp;
 pub use local::{Glimpse, Pin, glimpse, permit_glimpses, pin};
 pub(crate) use local::{is_past, prepare, stamp};
-pub use slot::{Held, Slot};
+pub use slot::{FullSlot, Held, Slot};
 
 /// Drops deferred garbage, and waits a little for readers who are about to pass. Whether none is left.
 pub(crate) fn settle() -> bool {

@@ -92,6 +92,45 @@ impl<T: Send + Sync + 'static> Slot<T> {
     }
 }
 
+/// A [`Slot`] that is never empty, so that a look need not ask.
+#[derive(Debug)]
+pub struct FullSlot<T: Send + Sync + 'static>(Slot<T>);
+
+impl<T: Send + Sync + 'static> FullSlot<T> {
+    /// A slot that holds this.
+    pub fn new(value: Arc<T>) -> Self {
+        Self(Slot::new(Some(value)))
+    }
+
+    /// What it holds.
+    #[inline(always)]
+    pub fn load<'p>(&'p self, _pin: &'p Pin) -> Held<'p, T> {
+        // SAFETY: it came from an `Arc`, whose count lives as long as this pin, as in `Slot::load`.
+        unsafe { self.held() }
+    }
+
+    /// What it holds. Nobody exchanges it meanwhile.
+    pub fn present(&mut self) -> Held<'_, T> {
+        // SAFETY: it came from an `Arc`, the slot's own count of which lives as long as this borrow.
+        unsafe { self.held() }
+    }
+
+    /// # Safety
+    /// The count of what is held lives for 'p.
+    #[inline(always)]
+    unsafe fn held<'p>(&self) -> Held<'p, T> {
+        let pointer = self.0.pointer.load(Ordering::Acquire);
+        // SAFETY: nothing puts a null pointer there; the rest is the caller's promise.
+        let value = ManuallyDrop::new(unsafe { Arc::from_raw(pointer) });
+        Held { value, pin: PhantomData }
+    }
+
+    /// Puts something in the place of what it held, and answers that.
+    pub fn swap(&self, value: Arc<T>) -> Arc<T> {
+        self.0.swap(Some(value)).expect("it was never empty")
+    }
+}
+
 impl<T: Send + Sync + 'static> Drop for Slot<T> {
     fn drop(&mut self) {
         drop(self.take());

@@ -9,20 +9,24 @@
 use super::node::Node;
 use super::path::{Locate, ScopePath};
 use super::registry::Registry;
-use crate::epoch::{self, Held, Pin, Slot};
+use crate::epoch::{self, FullSlot, Held, Pin};
 use crate::error::Result;
 use crate::sync::Arc;
 
 /// A path in one registry, with its node once it has one.
 pub struct Anchor {
     path: ScopePath,
-    resolved: Slot<Node>,
+    /// A node of the path, or `nowhere`, which is dead.
+    resolved: FullSlot<Node>,
+    nowhere: Arc<Node>,
 }
 
 impl Anchor {
-    /// An anchor at a path; nothing is looked up yet.
-    pub fn new(path: ScopePath) -> Self {
-        Self { path, resolved: Slot::new(None) }
+    /// An anchor at a path of a registry's tree; nothing is looked up yet.
+    pub fn new(registry: &Registry, path: ScopePath) -> Self {
+        let nowhere = registry.nowhere();
+        nowhere.pin();
+        Self { path, resolved: FullSlot::new(Arc::clone(nowhere)), nowhere: Arc::clone(nowhere) }
     }
 
     /// An anchor at a place of a registry's tree. Creates no node.
@@ -30,7 +34,7 @@ impl Anchor {
     /// # Errors
     /// Those of [`Locate`].
     pub fn at(registry: &Registry, place: &(impl Locate + ?Sized), operation: &'static str) -> Result<Self> {
-        Ok(Self::new(ScopePath::of(registry.tree(), place, operation)?))
+        Ok(Self::new(registry, ScopePath::of(registry.tree(), place, operation)?))
     }
 
     /// The path.
@@ -42,7 +46,8 @@ impl Anchor {
     #[inline]
     pub fn with<R>(&self, pin: &Pin, registry: &Registry, f: impl FnOnce(Option<&Node>) -> R) -> R {
         let word = registry.word();
-        if let Some(node) = self.resolved.load(pin).filter(|node| node.is_live_at(word)) {
+        let node = self.resolved.load(pin);
+        if node.is_live_at(word) {
             return f(Some(&node));
         }
         f(self.resolve(pin, registry).as_deref())
@@ -51,16 +56,16 @@ impl Anchor {
     /// The path's present node, if it is known at one look, and of the registry whose present word this is.
     #[inline(always)]
     pub fn resolved<'p>(&'p self, pin: &'p Pin, word: u64) -> Option<Held<'p, Node>> {
-        self.resolved.load(pin).filter(|node| node.is_verified_at(word))
+        Some(self.resolved.load(pin)).filter(|node| node.is_verified_at(word))
     }
 
     #[cold]
     fn resolve(&self, pin: &Pin, registry: &Registry) -> Option<Arc<Node>> {
-        let had_one = self.resolved.load(pin).is_some();
+        let had_one = !Arc::ptr_eq(&self.resolved.load(pin), &self.nowhere);
         // The path has been checked against the tree; one of another tree has no node here.
         let found = registry.find(&self.path, "scope").ok().flatten();
         if had_one || found.is_some() {
-            self.keep(found.clone());
+            self.keep(found.as_ref().unwrap_or(&self.nowhere));
         }
         found
     }
@@ -70,10 +75,8 @@ impl Anchor {
         let pin = epoch::pin();
         // The anchor's own hold lasts as long as the pin, so another one may be taken here.
         let word = registry.word();
-        match self.resolved.load(&pin).filter(|node| node.is_live_at(word)) {
-            Some(node) => Some(Arc::clone(&node)),
-            None => self.resolve(&pin, registry),
-        }
+        let node = self.resolved.load(&pin);
+        if node.is_live_at(word) { Some(Arc::clone(&node)) } else { self.resolve(&pin, registry) }
     }
 
     /// The path's present node, made if it has none.
@@ -82,32 +85,27 @@ impl Anchor {
     /// Those of [`Locate`] for a path that is not one of the registry's tree.
     pub fn create(&self, registry: &Registry) -> Result<Arc<Node>> {
         let word = registry.word();
-        if let Some(node) = self.resolved.load(&epoch::pin())
-            && node.is_live_at(word)
-        {
-            return Ok(Arc::clone(&node));
+        let pin = epoch::pin();
+        let known = self.resolved.load(&pin);
+        if known.is_live_at(word) {
+            return Ok(Arc::clone(&known));
         }
+        drop(pin);
         let node = registry.find_or_create(&self.path, "scope")?;
-        self.keep(Some(Arc::clone(&node)));
+        self.keep(&node);
         Ok(node)
     }
 
-    fn keep(&self, node: Option<Arc<Node>>) {
-        if let Some(node) = &node {
-            node.pin();
-        }
-        if let Some(old) = self.resolved.swap(node) {
-            old.unpin();
-        }
+    fn keep(&self, node: &Arc<Node>) {
+        node.pin();
+        self.resolved.swap(Arc::clone(node)).unpin();
     }
 }
 
 impl Drop for Anchor {
     fn drop(&mut self) {
         // Nobody reads through a handle that is dropped.
-        if let Some(node) = self.resolved.take() {
-            node.unpin();
-        }
+        self.resolved.present().unpin();
     }
 }
 

@@ -30,6 +30,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn new(tree: ScopeTree) -> Self {
+        Self {
+            tree,
+            nodes: AtomicUsize::new(0),
+            stirred: AtomicBool::new(false),
+            numbers: Numbers::default(),
+        }
+    }
+
     /// Says that something may have become idle; written only where it is not said yet.
     pub(super) fn stir(&self) {
         if !self.stirred.load(Ordering::Acquire) {
@@ -125,6 +134,17 @@ impl Node {
             stats,
             shared: Arc::clone(shared),
         })
+    }
+
+    /// A dead node that is in no registry's tree: where a handle points that has not found its scope yet.
+    pub(super) fn nowhere(tree: &ScopeTree) -> Arc<Self> {
+        let shared = Shared::new(tree.clone());
+        let seed =
+            Seed { id: 0, level: None, text: IdText::borrowed(""), path_hash: 0, stats: Arc::default() };
+        let node = Self::new(&Arc::new(shared), None, seed);
+        node.entries.kill();
+        node.weight.kill();
+        node
     }
 
     /// A number that no other node of the registry has or will have.

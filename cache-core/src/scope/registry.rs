@@ -16,14 +16,13 @@ use ahash::RandomState;
 
 use super::id::IdText;
 use super::node::{Detached, Node, Seed, Shared};
-use super::number::Numbers;
 use super::path::Locate;
 use super::tree::{LevelId, ScopeTree};
 use super::word::Word;
 use crate::epoch::{self, Pin, Slot};
 use crate::error::Result;
 use crate::stats::ScopeStats;
-use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 mod collect;
 mod index;
@@ -51,6 +50,8 @@ pub struct Registry {
     index: Index,
     /// Never empty.
     root: Slot<Node>,
+    /// Where handles point that have not found their scope.
+    nowhere: Arc<Node>,
     /// The id of `root`, or of one that came before while a detachment of it is under way.
     root_id: AtomicU64,
     next_id: AtomicU64,
@@ -69,12 +70,8 @@ impl Registry {
         let tracked = tracked.collect();
         // Schedules can be replayed only if nothing else is random.
         let state = if cfg!(shuttle) { RandomState::with_seeds(1, 2, 3, 4) } else { RandomState::new() };
-        let shared = Arc::new(Shared {
-            tree,
-            nodes: AtomicUsize::new(0),
-            stirred: AtomicBool::new(false),
-            numbers: Numbers::default(),
-        });
+        let nowhere = Node::nowhere(&tree);
+        let shared = Arc::new(Shared::new(tree));
         let root = Seed {
             id: 0,
             level: None,
@@ -91,6 +88,7 @@ impl Registry {
             index: Index::new(&state),
             state,
             root: Slot::new(Some(root)),
+            nowhere,
             root_id: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
             word: Arc::new(Word::new()),
@@ -122,6 +120,11 @@ impl Registry {
     #[inline]
     pub fn word(&self) -> u64 {
         self.word.read()
+    }
+
+    /// Where handles point that have not found their scope.
+    pub(super) fn nowhere(&self) -> &Arc<Node> {
+        &self.nowhere
     }
 
     /// Where that is read.

@@ -99,8 +99,10 @@ fn run(steps: Vec<Step>) {
                 model.see(&path, &node);
             }
             Step::Anchored(path) => {
-                let anchor =
-                    model.anchors.entry(path.clone()).or_insert_with(|| Anchor::new(place(&tree, &path)));
+                let anchor = model
+                    .anchors
+                    .entry(path.clone())
+                    .or_insert_with(|| Anchor::new(&registry, place(&tree, &path)));
                 let (found, created) = (anchor.find(&registry), anchor.create(&registry).unwrap());
                 assert!(found.is_none_or(|found| Arc::ptr_eq(&found, &created)));
                 model.see(&path, &created);
