@@ -115,7 +115,10 @@ where
     fn glance(&mut self) -> Option<Result<T, LoadError<E>>> {
         let Stage::New { begin, .. } = &self.stage else { return None };
         let value = begin.glance()?;
-        self.stage = Stage::Done;
+        // Taken apart, so that only what this stage has is dropped.
+        if let Stage::New { begin, loader, .. } = std::mem::replace(&mut self.stage, Stage::Done) {
+            drop((begin, loader));
+        }
         Some(C::serve(value).map_err(LoadError::Cache))
     }
 

@@ -108,7 +108,7 @@ fn loads(run: &mut Run) {
     let lap = |load: &(dyn Fn(&[u64]) -> usize + Sync)| {
         slice(
             1,
-            |_| load(&keys[..CALLS / 2]),
+            |_| load(&keys),
             |_| {
                 assert_eq!(load(&keys), 7 * CALLS, "no loader runs");
                 CALLS

@@ -287,13 +287,12 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
     pub(super) fn exchange_for(
         &mut self,
         leaving: (Whereabouts, u32),
-        header: Header,
+        (header, due): (Header, Moment),
         weight: u64,
         payload: (K, V),
         leaves: impl FnMut((K, V)),
     ) -> Result<SlotId, (K, V)> {
         let hash = header.hash();
-        let due = header.deadline().moment();
         let slot = self.exchange(leaving, header, due, payload, leaves)?;
         let Books { domains, weights, .. } = self.books();
         domains.remove(0, leaving.0.slot());

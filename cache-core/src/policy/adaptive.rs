@@ -35,6 +35,12 @@ const WIDEST: u32 = WHOLE / 5 * 4;
 const STEP: u32 = WHOLE / 2000;
 const LEAST_STEP: u32 = WHOLE / 5;
 
+/// Members from which on victims are sampled, of how many runs of them one is remembered, and how many victims make a run; the
+/// latter two as powers of two.
+const SAMPLED: usize = 2048;
+const SAMPLING: u32 = 2;
+const RUN: u32 = 6;
+
 /// Adapts to recency, frequency, loops and scans. The default.
 #[derive(Debug, Default)]
 pub struct Adaptive {
@@ -54,6 +60,9 @@ struct Memory {
     room: usize,
     /// Who was named last.
     named: Loser,
+    /// Victims so far, and of how many runs of victims one is remembered, as a power of two.
+    turn: u32,
+    sampling: u32,
 }
 
 impl Adaptive {
@@ -83,8 +92,7 @@ impl Adaptive {
         if let Some(memory) = self.memory.as_deref_mut()
             && memory.named.slot == slot
         {
-            memory.ghost.add(memory.named.key, memory.named.kind);
-            memory.named = Loser::NOBODY;
+            memory.remember_victim();
         }
     }
 
@@ -170,7 +178,8 @@ impl Memory {
     fn new(members: usize, share: u32) -> Self {
         let keys = (members * KEYS + MORE_KEYS).min(members * MOST_KEYS);
         let ghosts = (members / 5).max(64.min(members));
-        let (history, ghost) = (History::new(keys), Ghost::new(ghosts, ghosts));
+        let sampling = if members < SAMPLED { 0 } else { SAMPLING };
+        let (history, ghost) = (History::new(keys), Ghost::new(ghosts >> sampling, ghosts));
         let mut new = Self {
             history,
             ghost,
@@ -179,9 +188,23 @@ impl Memory {
             share,
             room: 1,
             named: Loser::NOBODY,
+            turn: 0,
+            sampling,
         };
         new.resize();
         new
+    }
+
+    /// Who was named last has left.
+    #[inline(always)]
+    fn remember_victim(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
+        if self.turn >> RUN & ((1 << self.sampling) - 1) == 0 {
+            self.ghost.add(self.named.key, self.named.kind);
+        } else {
+            self.ghost.pass(self.named.kind);
+        }
+        self.named = Loser::NOBODY;
     }
 
     /// A key comes in: counts it. Whether it is to be settled, too.
@@ -208,7 +231,7 @@ impl Memory {
             return;
         }
         let capacity = u32::try_from(self.capacity).unwrap_or(u32::MAX).max(1);
-        let step = STEP.max(LEAST_STEP / capacity);
+        let step = STEP.max(LEAST_STEP / capacity) << self.sampling;
         let share = match kind {
             Kind::Rejected => self.share.saturating_add(step),
             Kind::Evicted => self.share.saturating_sub(step),

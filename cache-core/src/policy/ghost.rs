@@ -88,6 +88,13 @@ impl Ghost {
         bucket[way] = print(key) << 17 | (kind as u32) << 16 | times[kind as usize] & 0xFFFF;
     }
 
+    /// A victim of a kind is not remembered.
+    #[inline(always)]
+    pub(super) fn pass(&mut self, kind: Kind) {
+        let left = &mut self.left[kind as usize];
+        *left = left.wrapping_add(1);
+    }
+
     /// Asks for the line of a key ahead of its use.
     #[inline(always)]
     pub(super) fn prefetch(&self, key: Mixed) {

@@ -23,6 +23,7 @@ impl<K, V> Copy for View<'_, K, V> {}
 
 impl<'a, K, V> View<'a, K, V> {
     /// The entry of a slot, if it is live.
+    #[inline(always)]
     pub(in crate::engine) fn entry(self, slot: SlotId) -> Option<Entry<'a, K, V>> {
         if !self.state.is_live(slot.0) {
             return None;

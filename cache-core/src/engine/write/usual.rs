@@ -110,7 +110,8 @@ impl<K: Key, V: Value> Store<K, V> {
         }
         let Some(leaving) = shard.next_alike(node, weight) else { return Err(pair) };
         let age = engine.tick(&mut shard, self.heat_limit());
-        engine.note_deadline(deadline.moment());
+        let due = deadline.moment();
+        engine.note_deadline(due);
         let header = Header::new(node.number(), short(hash), deadline, age);
         let mut dropped = None;
         let leaves = |old| {
@@ -118,7 +119,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 dropped = Some(old);
             }
         };
-        let slot = shard.exchange_for(leaving, header, weight, pair, leaves)?;
+        let slot = shard.exchange_for(leaving, (header, due), weight, pair, leaves)?;
         let tired = shard.is_tired();
         shard.look_ahead();
         drop(shard);
