@@ -65,7 +65,7 @@ fn one_off(run: &mut Run) {
     let lap = |get: &(dyn Fn(&[u32]) -> usize + Sync)| {
         slice(
             1,
-            |_| get(&calls[..CALLS / 2]),
+            |_| get(&calls),
             |_| {
                 assert_eq!(get(&calls), CALLS, "every get is a hit");
                 CALLS
