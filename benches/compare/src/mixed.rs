@@ -97,7 +97,7 @@ fn operations<'a, C: Contender<u64, u64>>(
                 let from = round % PARTS * OPERATIONS;
                 &sequences[thread][from..from + OPERATIONS]
             };
-            walk(cache, &part(round + PARTS - 1)[OPERATIONS / 2..]);
+            walk(cache, part(round + PARTS - 1));
             part(round)
         };
         slice(threads, prepare, |operations| {

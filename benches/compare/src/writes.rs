@@ -92,7 +92,7 @@ impl<Q: Query + ?Sized, V: Held, C: Contender<Q, V>> Full<Q, V, C> {
     fn inserts<'a>(&'a self, entry: &'a (impl Fn(u64) -> (Q::Owned, V) + Sync), threads: usize) -> Case<'a> {
         case(C::NAME, move |_| {
             let prepare = |_: usize| {
-                let warm_up = INSERTS / 2;
+                let warm_up = INSERTS;
                 let first = self.next.fetch_add((INSERTS + warm_up) as u64, Ordering::Relaxed);
                 let mut made: Vec<_> = (first..).take(INSERTS + warm_up).map(entry).collect();
                 for (key, value) in made.drain(..warm_up) {

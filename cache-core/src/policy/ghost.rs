@@ -1,6 +1,6 @@
 //! Whom a cache let go lately: fingerprints of victims, and how long ago.
 //!
-//! (1) A bucket holds 4 victims; a new one replaces the one that left first. (2) Ages count victims of one kind.
+//! (1) A bucket holds 4 victims; a new one replaces the one that left first. (2) Ages count victims of one kind, remembered or not.
 //! (3) A fingerprint has 15 bits: fewer and chance hits drown the real ones. (4) An age beyond a few times the size
 //! of the table may be told too low, but by then the victim was replaced, all but surely.
 //! Cost: one bucket of 16 bytes per call, all ways at once in one register; 4 bytes per victim remembered.

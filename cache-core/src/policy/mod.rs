@@ -116,7 +116,7 @@ pub trait EvictionPolicy: Send {
         self.on_insert(order, to, hash, weight);
     }
 
-    /// How far hits raise the heat of a slot. A low limit spares writes: a hit writes nothing where the limit is
+    /// How far hits raise the heat of a slot, 254 at most. A low limit spares writes: a hit writes nothing where the limit is
     /// reached. Asked once, when the domain is made.
     fn heat_limit(&self) -> u8 {
         3

@@ -10,7 +10,7 @@
 //! changes; keys and values that leave are handed out, to be dropped without the lock. (8) What is filled is written
 //! over only if it is a word (`word`), its slot is live, and the lock is held; then as a word, and before the deadline
 //! that goes with it.
-//! Cost: a look-up is two cold lines; an entry is 16 bytes beside key and value, 8 in the table and 0.3 in `chunks`.
+//! Cost: a look-up is two cold lines; an entry is 16 bytes beside key and value, 9 in the table and 0.3 in `chunks`.
 //! The idea of memory that outlives its removal until readers have passed: Fraser, "Practical lock-freedom", 2004, 5.2.3.
 
 #![allow(unsafe_code, reason = "slots are shared between readers and a writer; the rules are above")]

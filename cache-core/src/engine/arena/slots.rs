@@ -4,7 +4,8 @@
 //! holder of the shard's lock allocates, fills, empties and frees. (3) A place is filled while no reader can know it, and
 //! emptied when none can still know it. What makes (3) true is the arena's business; here every access that relies on it
 //! is unsafe and says so.
-//! Cost: one load and two instructions from a place to its node; a logarithm more from a number.
+//! Segments begin with a line of memory.
+//! Cost: one load and three instructions from a place to its node; a logarithm more from a number.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::MaybeUninit;

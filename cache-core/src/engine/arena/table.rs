@@ -147,21 +147,17 @@ impl Table {
         let home = unsafe { self.buckets.get_unchecked(self.home(hash)) };
         let look = Look::at(home);
         let mut fits = look.fits(hash);
-        let mut try_first = |fits: u32| {
-            let way = fits.trailing_zeros() as usize;
-            debug_assert!(way < WAYS);
-            // SAFETY: only as many of its bits as there are ways can be set.
-            what(unsafe { home.slots.get_unchecked(way) }.load(Ordering::Acquire))
-        };
         // The first is written out, for it nearly always is what is looked for.
         if fits != 0 {
-            if let Some(found) = try_first(fits) {
+            // SAFETY: a look finds no other ways than there are.
+            if let Some(found) = what(unsafe { home.first_of(fits) }) {
                 return First::Found(found);
             }
             fits &= fits - 1;
         }
         while fits != 0 {
-            if let Some(found) = try_first(fits) {
+            // SAFETY: as above.
+            if let Some(found) = what(unsafe { home.first_of(fits) }) {
                 return First::Found(found);
             }
             fits &= fits - 1;
@@ -299,6 +295,18 @@ impl Table {
 }
 
 impl Bucket {
+    /// The slot of the first of some ways.
+    ///
+    /// # Safety
+    /// There is one, and none that a bucket does not have.
+    #[inline(always)]
+    unsafe fn first_of(&self, ways: u32) -> u32 {
+        let way = ways.trailing_zeros() as usize;
+        debug_assert!(way < WAYS);
+        // SAFETY: the caller's promise.
+        unsafe { self.slots.get_unchecked(way) }.load(Ordering::Acquire)
+    }
+
     #[inline]
     fn words(&self) -> Words {
         // Acquire: places are read after the bits that say that they are there.
