@@ -238,4 +238,22 @@ mod tests {
         assert_eq!(next, (1 << 28) - 16);
         assert!((0..100_000).all(|slot| Place::of(slot).slot() == slot));
     }
+
+    #[test]
+    fn nodes_of_a_power_of_two_lie_in_one_line_each() {
+        fn lines<K, V>(slots: &Slots<K, V>, nodes: u32) {
+            slots.allocate(3, nodes);
+            for offset in 0..nodes {
+                let first = slots.line_of(Place::of(first_of(3) + offset)).addr();
+                let last = first + size_of::<Node<K, V>>() - 1;
+                assert_eq!(first / LINE, last / LINE, "{offset}");
+            }
+            // SAFETY: nothing was filled.
+            unsafe { slots.free(3, nodes) };
+        }
+        for nodes in [1, 7, 128] {
+            lines(&Slots::<u64, u64>::new(), nodes);
+            lines(&Slots::<u64, [u64; 5]>::new(), nodes);
+        }
+    }
 }

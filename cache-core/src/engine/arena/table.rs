@@ -564,4 +564,30 @@ mod tests {
             prop_assert_eq!(displaced, away.count() as u64);
         }
     }
+
+    /// What a full table is made of, and whom it prefers, is for the sake of this.
+    #[test]
+    fn one_entry_in_fifteen_is_displaced_at_most_however_long_entries_come_and_go() {
+        let entries = 5_000;
+        let table = Table::new(buckets_of(entries), 16);
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut draw = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let mut held: Vec<u32> = (0..entries).map(|_| draw() as u32).collect();
+        for (slot, hash) in held.iter().enumerate() {
+            assert!(table.insert(*hash, slot as u32));
+        }
+        for _ in 0..entries * 10 {
+            let slot = draw() as usize % entries;
+            assert!(table.remove(held[slot], slot as u32));
+            held[slot] = draw() as u32;
+            assert!(table.insert(held[slot], slot as u32), "the crowd is full");
+        }
+        let displaced: u64 = table.buckets.iter().map(|bucket| bucket.words().displaced()).sum();
+        assert!(displaced < entries as u64 / 15, "{displaced}");
+    }
 }
