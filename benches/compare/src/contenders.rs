@@ -1,7 +1,8 @@
 //! The caches, each as its users use it: default hasher, default options, capacity = the number of entries.
 //!
 //! (1) `get` gives an owned value in all of them. (2) strata-cache's figures include what it always does: a scope, here
-//! a resolved handle of `org:acme/user:42`, a ttl of an hour, and its counting. (3) No call goes through `dyn`.
+//! a resolved handle of `org:acme/user:42`, a ttl of an hour, and its counting. (3) No call goes through `dyn`, and none
+//! through a function of ours: loops call the libraries as their users' loops do, which inline what the library says and no more.
 
 use std::hash::Hash;
 use std::time::Duration;
@@ -62,12 +63,12 @@ where
         Self::with(entries, TTL, Maintenance::default())
     }
 
-    #[inline]
+    #[inline(always)]
     fn get(&self, key: &Q) -> Option<V> {
         self.region.get_now(&self.scope, key).expect("the scope is this cache's")
     }
 
-    #[inline]
+    #[inline(always)]
     fn insert(&self, key: Q::Owned, value: V) {
         self.region.set(&self.scope, key, value).wait().expect("an entry weighs less than the capacity");
     }
@@ -87,12 +88,12 @@ impl<Q: Query + ?Sized, V: Held> Contender<Q, V> for Quick<Q, V> {
         Self(quick_cache::sync::Cache::new(entries))
     }
 
-    #[inline]
+    #[inline(always)]
     fn get(&self, key: &Q) -> Option<V> {
         self.0.get(key)
     }
 
-    #[inline]
+    #[inline(always)]
     fn insert(&self, key: Q::Owned, value: V) {
         self.0.insert(key, value);
     }
@@ -115,12 +116,12 @@ where
         Self(moka::sync::Cache::new(entries as u64))
     }
 
-    #[inline]
+    #[inline(always)]
     fn get(&self, key: &Q) -> Option<V> {
         self.0.get(key)
     }
 
-    #[inline]
+    #[inline(always)]
     fn insert(&self, key: Q::Owned, value: V) {
         self.0.insert(key, value);
     }
@@ -146,12 +147,12 @@ where
         Self(foyer_memory::CacheBuilder::new(entries).build())
     }
 
-    #[inline]
+    #[inline(always)]
     fn get(&self, key: &Q) -> Option<V> {
         self.0.get(key).map(|entry| entry.value().clone())
     }
 
-    #[inline]
+    #[inline(always)]
     fn insert(&self, key: Q::Owned, value: V) {
         self.0.insert(key, value);
     }
@@ -171,12 +172,12 @@ impl<Q: Query + ?Sized, V: Held> Contender<Q, V> for Cached<Q, V> {
         Self(cached::ShardedLruCache::new(entries))
     }
 
-    #[inline]
+    #[inline(always)]
     fn get(&self, key: &Q) -> Option<V> {
         self.0.get(key)
     }
 
-    #[inline]
+    #[inline(always)]
     fn insert(&self, key: Q::Owned, value: V) {
         self.0.set(key, value);
     }
@@ -196,12 +197,12 @@ impl<Q: Query + ?Sized, V: Held> Contender<Q, V> for Papaya<Q, V> {
         Self(papaya::HashMap::new())
     }
 
-    #[inline]
+    #[inline(always)]
     fn get(&self, key: &Q) -> Option<V> {
         self.0.pin().get(key).cloned()
     }
 
-    #[inline]
+    #[inline(always)]
     fn insert(&self, key: Q::Owned, value: V) {
         self.0.pin().insert(key, value);
     }
