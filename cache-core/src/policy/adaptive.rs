@@ -80,7 +80,7 @@ impl Adaptive {
         let is_in = orders.enter(heads, WINDOW, slot);
         if is_in {
             let key = mix(hash);
-            if memory.learn(key) | (heads.len(WINDOW) > memory.room) {
+            if memory.learn(key) | (heads.len(WINDOW) > memory.most(heads.members())) {
                 memory.settle(&mut orders.of(heads), key);
             }
         }
@@ -253,11 +253,16 @@ impl Memory {
         self.room = (room as usize).max(1);
     }
 
+    /// How many entries the window keeps. While the domain fills up no more than it is to have.
+    #[inline]
+    fn most(&self, members: usize) -> usize {
+        let slack = self.capacity / 16;
+        self.room + if members + slack < self.capacity { 0 } else { slack }
+    }
+
     /// Moves members out of a window that grew while there was room, so that they need not compete for it.
     fn even(&self, order: &mut Order<'_>) {
-        let slack = self.capacity / 16;
-        let filling = order.members() + slack < self.capacity;
-        let most = self.room + if filling { 0 } else { slack };
+        let most = self.most(order.members());
         for _ in 0..2 {
             let Some(slot) = order.back(WINDOW).filter(|_| order.len(WINDOW) > most) else { return };
             order.push_front(MAIN, slot);
