@@ -406,7 +406,7 @@ struct Asked<'a, K, V, P, Q: ?Sized> {
 }
 
 impl<K: Key, V: Value, P: ToScope, Q: ToKey<K> + ?Sized> Begin<K, V> for Asked<'_, K, V, P, Q> {
-    #[inline]
+    #[inline(always)]
     fn glance(&self) -> Option<V> {
         self.region.glance_hit(&self.place, self.key)
     }
