@@ -226,7 +226,7 @@ fn nobody_reads_a_foreign_value_and_the_bounds_hold_while_everything_is_evicted(
     let run = Run::begin("isolation", 5);
     let world = &*WORLD;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
-    let (mut most, mut most_alive, mut samples) = (0, 0, 0_u64);
+    let (mut most, mut most_alive, mut samples, mut swept_at) = (0, 0, 0_u64, 0);
     thread::scope(|threads| {
         for worker in 0..THREADS {
             let mut dice = run.dice(worker);
@@ -255,9 +255,11 @@ fn nobody_reads_a_foreign_value_and_the_bounds_hold_while_everything_is_evicted(
             most = most.max(held);
             most_alive = most_alive.max(ALIVE.load(Relaxed));
             samples += 1;
-            // The cache of the functions is never full, so nothing but maintenance sweeps it: oftener here than by its thread, so
-            // that what waits does not depend on how much is evicted between two rounds of that.
-            if samples.is_multiple_of(32) {
+            // The cache of the functions is never full, so nothing but maintenance sweeps it: oftener here than by its thread, and by
+            // what was withdrawn, so that what waits depends neither on that nor on how often this thread gets a processor.
+            let withdrawn = world.evictions.load(Relaxed);
+            if withdrawn - swept_at >= 128 {
+                swept_at = withdrawn;
                 default_cache().maintain();
             }
             assert!(held <= CAPACITY + THREADS + TASKS, "{held} entries");
