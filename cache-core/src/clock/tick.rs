@@ -129,16 +129,9 @@ impl Tick {
 
     /// The time for a look-up, by the clock. `ask` is to have a keeper arm the word.
     pub(super) fn look(&self, observer: &Observer, clock: impl FnOnce() -> u64, ask: impl FnOnce()) -> u64 {
-        let last = observer.last.get();
-        let reading = clock().max(last);
+        let reading = clock().max(observer.last.get());
         let is_new_step = observer.remember(reading);
-        // To what this thread has read before it has raised the word.
-        let is_armed = if reading == last {
-            self.time.0.load(Ordering::Acquire) != UNARMED
-        } else {
-            self.raise(reading)
-        };
-        if is_armed {
+        if self.raise(reading) {
             if !self.used.0.load(Ordering::Relaxed) {
                 self.used.0.store(true, Ordering::Relaxed);
             }

@@ -132,6 +132,21 @@ fn reading_of_a_writer_is_seen_by_look_ups_of_others() {
     assert_eq!(world.look_up(&Observer::new()), 150 * MS);
 }
 
+/// No keeper comes: what a thread reads is seen by all others after its next rereading, also where a write of its own, within one
+/// step of the clock, read it first.
+#[test]
+fn reading_that_is_known_to_its_thread_raises_the_word_for_others() {
+    let begin = 24 << super::STEP;
+    let (world, ours, other) = (World::at(begin), Observer::new(), Observer::new());
+    let _keeper = arm(&world.tick, begin);
+    assert_eq!(world.read(&ours), begin);
+    world.now.set(begin + MS);
+    assert_eq!(world.read(&ours), begin + MS);
+    assert_eq!(world.look_up(&other), begin, "the write did not raise it");
+    (0..REREAD).for_each(|_| _ = world.look_up(&ours));
+    assert_eq!(world.look_up(&other), begin + MS);
+}
+
 #[test]
 fn keeper_stops_when_nobody_uses_the_word_and_not_before() {
     let (world, observer) = (World::at(1000 * MS), Observer::new());
