@@ -30,9 +30,6 @@ use crate::sync::{Arc, AtomicU32, Weak};
 /// Slots visited, or entries removed, during one hold of a shard's lock.
 pub(super) const SLICE: usize = 64;
 
-/// No heat is above this.
-const MOST_HEAT: u8 = u8::MAX - 1;
-
 /// A region's entries.
 pub struct Store<K, V> {
     pub(super) id: RegionId,
@@ -91,7 +88,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let separate = options.max_per_scope.is_some();
         let sample = Guarded::build(&engine.policy());
         let hits = Hits {
-            heat_limit: sample.heat_limit().min(MOST_HEAT),
+            heat_limit: sample.heat_limit(),
             touches: sample.touches(),
             exact: shards == 1 || separate,
             leave_traces_only: sample.touches() == Touches::None && options.idle.is_none(),

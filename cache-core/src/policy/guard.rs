@@ -12,6 +12,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::heat::MOST_HEAT;
 use super::{
     Adaptive, EvictionPolicy, Heads, Heat, HeatSource, LISTS, Order, Orders, Policy, SlotId, Touches, Weight,
 };
@@ -64,6 +65,7 @@ impl Guarded {
     pub fn new(policy: Box<dyn EvictionPolicy>) -> Self {
         match caught(|| (policy.touches(), policy.heat_limit())) {
             Some((touches, heat_limit)) => {
+                let heat_limit = heat_limit.min(MOST_HEAT);
                 Self { policy: Held::Boxed(policy), touches, heat_limit, fault: None }
             }
             None => {

@@ -8,6 +8,9 @@
 
 use super::SlotId;
 
+/// No heat is above this, whatever limit a policy asks for.
+pub(super) const MOST_HEAT: u8 = u8::MAX - 1;
+
 /// Where the heat of slots is kept: the engine's arena, or a table in a test.
 pub trait HeatSource {
     /// A slot's heat; 0 if it is not live.

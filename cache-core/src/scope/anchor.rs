@@ -16,9 +16,8 @@ use crate::sync::Arc;
 /// A path in one registry, with its node once it has one.
 pub struct Anchor {
     path: ScopePath,
-    /// A node of the path, or `nowhere`, which is dead.
+    /// A node of the path, or the registry's `nowhere`, which is dead.
     resolved: FullSlot<Node>,
-    nowhere: Arc<Node>,
 }
 
 impl Anchor {
@@ -26,7 +25,7 @@ impl Anchor {
     pub fn new(registry: &Registry, path: ScopePath) -> Self {
         let nowhere = registry.nowhere();
         nowhere.pin();
-        Self { path, resolved: FullSlot::new(Arc::clone(nowhere)), nowhere: Arc::clone(nowhere) }
+        Self { path, resolved: FullSlot::new(Arc::clone(nowhere)) }
     }
 
     /// An anchor at a place of a registry's tree. Creates no node.
@@ -61,11 +60,11 @@ impl Anchor {
 
     #[cold]
     fn resolve(&self, pin: &Pin, registry: &Registry) -> Option<Arc<Node>> {
-        let had_one = !Arc::ptr_eq(&self.resolved.load(pin), &self.nowhere);
+        let had_one = !Arc::ptr_eq(&self.resolved.load(pin), registry.nowhere());
         // The path has been checked against the tree; one of another tree has no node here.
         let found = registry.find(&self.path, "scope").ok().flatten();
         if had_one || found.is_some() {
-            self.keep(found.as_ref().unwrap_or(&self.nowhere));
+            self.keep(found.as_ref().unwrap_or(registry.nowhere()));
         }
         found
     }

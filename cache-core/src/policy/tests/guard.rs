@@ -165,6 +165,22 @@ fn setting_aside_leaves_the_other_domain_alone() {
     assert_eq!((order.members(), order.back(2), order.list_of(SlotId(3))), (2, Some(SlotId(1)), None));
 }
 
+#[test]
+fn no_policy_lets_heat_rise_above_the_most_there_is() {
+    struct Wide(u8);
+    impl EvictionPolicy for Wide {
+        fn on_insert(&mut self, _: &mut Order<'_>, _: SlotId, _: u32, _: Weight) {}
+        fn on_remove(&mut self, _: &mut Order<'_>, _: SlotId) {}
+        fn victim(&mut self, _: &mut Order<'_>, _: &Heat<'_>) -> Option<SlotId> {
+            None
+        }
+        fn heat_limit(&self) -> u8 {
+            self.0
+        }
+    }
+    assert_eq!([0, 7, 254, 255].map(|limit| guarded(Wide(limit)).heat_limit()), [0, 7, 254, 254]);
+}
+
 /// Links by frequency like LFU, then panics: what it left in its lists must go all the same.
 #[test]
 fn members_left_in_any_list_go_before_new_ones() {
