@@ -94,15 +94,16 @@ impl<K: Key, V: Value> Region<K, V> {
         match self.glance(&place, key, Sight::Home) {
             Glance::Found(found) => Ok(Some(found)),
             Glance::Absent => Ok(None),
-            // In other words, for an answer that is handed on as it is keeps the usual ones in memory.
+            // In another type than the answer: else the compiler builds all answers in memory, seven instructions a hit.
             Glance::Unsure => match self.look(place, key)? {
                 Glance::Found(found) => Ok(Some(found)),
+                // `look` is never unsure.
                 Glance::Absent | Glance::Unsure => Ok(None),
             },
         }
     }
 
-    /// As [`get_now`](Self::get_now), where the first look did not tell it.
+    /// As [`get_now`](Self::get_now), where the first look did not tell it. It is never unsure.
     #[cold]
     #[inline(never)]
     fn look<Q>(&self, place: impl ToScope, key: &Q) -> Result<Glance<V>>
@@ -141,6 +142,7 @@ impl<K: Key, V: Value> Region<K, V> {
             None => place.glance(&pin, &self.cache, |node| self.store.glance(&pin, node, key, sight)),
         };
         drop(pin);
+        // Arm by arm, which spares hits a second look at what was told: four instructions.
         match told {
             Some((Some(found), count)) => {
                 self.store.look_up_at(count);

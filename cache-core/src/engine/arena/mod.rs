@@ -38,7 +38,7 @@ use equivalent::Equivalent;
 pub(super) use entry::{Entry, Whereabouts};
 pub(super) use header::Header;
 use header::id_of;
-use slots::{Place, Slots, in_one_register};
+use slots::{Place, Slots};
 use state::State;
 use table::{First, Table};
 pub(super) use view::View;
@@ -131,7 +131,7 @@ impl<K, V, B> Shards<K, V, B> {
         if size.is_power_of_two() && size_of::<usize>() == size_of::<u64>() {
             // The index, times the size of a shard, in one shift.
             let offset = (hash >> (32 - size.ilog2())) as usize & self.bytes;
-            let shard = in_one_register(self.all.as_ptr().wrapping_byte_add(offset).cast_mut());
+            let shard = self.all.as_ptr().wrapping_byte_add(offset);
             // SAFETY: it is the offset of a shard, for no index is above the mask, and there are more shards than that.
             return unsafe { &*shard };
         }

@@ -205,19 +205,8 @@ impl<K, V> Slots<K, V> {
         // SAFETY: nothing is allocated but in one of the segments.
         let segment = unsafe { self.segments.get_unchecked(place.segment()) };
         // Whoever has a place has it from a release that came after the segment's.
-        in_one_register(segment.load(Ordering::Acquire).wrapping_add(place.0 as usize))
+        segment.load(Ordering::Acquire).wrapping_add(place.0 as usize)
     }
-}
-
-/// The same pointer, which the compiler does not take to pieces again: it would keep both in registers, and add them at each use.
-#[inline(always)]
-pub(super) fn in_one_register<T>(mut pointer: *mut T) -> *mut T {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: there is no instruction in it.
-    unsafe {
-        std::arch::asm!("/* {0} */", inlateout(reg) pointer, options(pure, readonly, nostack, preserves_flags));
-    }
-    pointer
 }
 
 #[cfg(test)]
