@@ -10,8 +10,9 @@ use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::expiry::{IntoTtl, Ttl};
 use strata_cache_core::flight::LeaseTimes;
 use strata_cache_core::policy::Policy;
-use strata_cache_core::scope::{ScopeTree, TrackedLevels};
+use strata_cache_core::scope::{Budget, Locate, ScopeTree, TrackedLevels};
 
+use crate::budget::Planned;
 use crate::cache::Cache;
 use crate::setting::{IntoBytes, IntoPolicy, invalid, positive};
 
@@ -35,6 +36,7 @@ pub struct CacheBuilder {
     tracked: Option<Vec<String>>,
     listener: Option<Listener>,
     max_key_bytes: Option<usize>,
+    budgets: Planned,
 }
 
 impl CacheBuilder {
@@ -96,6 +98,33 @@ impl CacheBuilder {
         self
     }
 
+    /// What each scope of a level may hold, with all below it, and what nobody else may take of it: at most `"2%"` of the
+    /// cache for each org, say. Default: no budgets, and whoever is coldest pays for newcomers.
+    ///
+    /// ```
+    /// use strata_cache::{Budget, Cache, scope};
+    ///
+    /// # fn main() -> Result<(), strata_cache::Error> {
+    /// let cache = Cache::builder()
+    ///     .capacity(100_000)
+    ///     .budget("org", Budget::share("2%").reserve("0.05%"))
+    ///     .budget_at(scope!(org = "acme"), Budget::entries(10_000).reserve(1_000))
+    ///     .build()?;
+    /// assert_eq!(cache.budget(scope!(org = "acme"))?.granted().reserved_entries, 1_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn budget(mut self, level: &str, budget: Budget) -> Self {
+        self.budgets.levels.push((level.to_owned(), budget));
+        self
+    }
+
+    /// What one scope may hold, in place of what its level says.
+    pub fn budget_at(mut self, place: impl Locate + Send + Sync + 'static, budget: Budget) -> Self {
+        self.budgets.paths.push((Box::new(place), budget));
+        self
+    }
+
     /// The levels whose scopes count lookups, by name. Default: the first level of each tree.
     pub fn track_lookups<'a>(mut self, levels: impl IntoIterator<Item = &'a str>) -> Self {
         self.tracked = Some(levels.into_iter().map(str::to_owned).collect());
@@ -139,11 +168,13 @@ impl CacheBuilder {
         if self.max_key_bytes == Some(0) {
             faults.push(invalid("max_key_bytes", "a length above zero is needed"));
         }
+        let entries =
+            entries.or_else(|| if weight.is_none() { NonZeroU64::new(DEFAULT_CAPACITY) } else { None });
+        let bounds = [entries, weight].map(|bound| bound.map(NonZeroU64::get));
+        self.budgets.check(&tree, bounds, |fault| faults.push(fault));
         if let Some(error) = joined(faults) {
             return Err(error);
         }
-        let entries =
-            entries.or_else(|| if weight.is_none() { NonZeroU64::new(DEFAULT_CAPACITY) } else { None });
         let engine = Engine::new(EngineConfig {
             tree,
             tracked,
@@ -155,6 +186,11 @@ impl CacheBuilder {
             lease_times: self.lease_times,
             listener: self.listener,
         });
+        let mut faults = Vec::new();
+        self.budgets.set_in(engine.registry(), |fault| faults.push(fault));
+        if let Some(error) = joined(faults) {
+            return Err(error);
+        }
         let cache = Cache::from_engine(engine, self.max_key_bytes.unwrap_or(4096))?;
         tracing::info!(target: "strata_cache", ?entries, ?weight, "cache built");
         Ok(cache)

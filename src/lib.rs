@@ -17,6 +17,7 @@
 //! invalidation returned is not served to any call that begins after, and a load that began before it stores nothing.
 //! A look-up never runs user code under a lock, `Hash` and `Eq` of keys excepted, which must not call the cache.
 
+mod budget;
 mod builder;
 mod cache;
 mod context;
@@ -32,6 +33,7 @@ mod region;
 mod setting;
 mod trace;
 
+pub use budget::ScopeBudget;
 pub use builder::CacheBuilder;
 pub use cache::Cache;
 pub use context::{InScope, Scoped, ambient_scope};
@@ -49,7 +51,10 @@ pub use strata_cache_core::error::{Error, ErrorKind, Result};
 pub use strata_cache_core::event::RemovalCause;
 pub use strata_cache_core::expiry::{IntoTtl, Ttl};
 pub use strata_cache_core::policy::{self, Policy};
-pub use strata_cache_core::scope::{IdText, Ids, ScopeId, ScopeIds, ScopePath, ScopeTree, ScopeTreeBuilder};
+pub use strata_cache_core::scope::{
+    Amount, Budget, Granted, IdText, Ids, IntoAmount, ScopeId, ScopeIds, ScopePath, ScopeTree,
+    ScopeTreeBuilder,
+};
 pub use strata_cache_core::stats::Stats;
 pub use strata_cache_core::weight;
 

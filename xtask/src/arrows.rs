@@ -108,7 +108,7 @@ pub(crate) const RULES: &[CrateRule] = &[
             &["plan"],
             &["driver"],
             &["operation"],
-            &["builder", "cache", "region", "handle", "place", "context"],
+            &["budget", "builder", "cache", "region", "handle", "place", "context"],
             &["default", "private"],
             &["guide"],
         ],
