@@ -30,6 +30,9 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
+    /// Of whoever asks for room within its reserve.
+    const WITHIN: Self = Self { highest: 0, lowest: 0 };
+
     /// How far the highest scope is.
     pub(crate) fn class(self) -> u8 {
         self.highest
@@ -47,6 +50,8 @@ pub(crate) struct Offer {
     pub(crate) standing: Standing,
     /// Generations since the victim was last used.
     pub(crate) age: u8,
+    /// The greater, the less it was hit.
+    pub(crate) coolness: u8,
 }
 
 impl Claim<'_> {
@@ -58,9 +63,13 @@ impl Claim<'_> {
             let is_root = self.within.parent().is_none();
             return is_root.then(|| Standing { highest: class(held), lowest: class(held) });
         };
-        let (mut highest, mut lowest, mut is_shared) = (None, None, false);
+        let (mut highest, mut lowest, mut is_shared, mut is_within) = (None, None, false, false);
         for node in owner.chain() {
             if node.id() == self.within.id() {
+                // Whoever is within its reserve and asks for room pays last.
+                if is_within {
+                    return Some(Standing::WITHIN);
+                }
                 let of = |beyond: Option<u64>| class(beyond.unwrap_or(held));
                 return Some(Standing { highest: of(highest), lowest: of(lowest) });
             }
@@ -70,12 +79,30 @@ impl Claim<'_> {
                 if beyond.is_none() && !is_shared {
                     return None;
                 }
-                highest = Some(beyond.unwrap_or(0));
+                is_within |= beyond.is_none();
+                highest = beyond;
                 lowest = lowest.or(highest);
             }
         }
         // Elsewhere, or below a root that was evicted.
         None
+    }
+
+    /// How the claimant itself stands; as [`standing`](Self::standing) for its own domain.
+    pub(crate) fn own_standing(&self) -> Standing {
+        let (mut highest, mut lowest) = (None, None);
+        for node in self.of.chain().take_while(|node| node.id() != self.within.id()) {
+            if node.account().is_some_and(|account| account.has_terms()) {
+                let beyond = node.beyond_reserve(self.unit);
+                if beyond.is_none() {
+                    return Standing::WITHIN;
+                }
+                highest = beyond;
+                lowest = lowest.or(highest);
+            }
+        }
+        let of = |beyond: Option<u64>| class(beyond.unwrap_or_else(|| self.within.held(self.unit)));
+        Standing { highest: of(highest), lowest: of(lowest) }
     }
 
     /// So many entries, by the mean weight where weight is what there is too much of.

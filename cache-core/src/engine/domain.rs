@@ -10,7 +10,7 @@
 use hashbrown::HashTable;
 
 use super::arena::View;
-use super::space::spread;
+use super::space::{owner_number, spread};
 use crate::policy::{
     EvictionPolicy as _, Fault, Guarded, Heads, Heat, Orders, Policy, SlotId, Touches, Weight,
 };
@@ -58,7 +58,7 @@ impl Domains {
     pub(super) fn new(policy: Policy) -> Self {
         Self {
             orders: Orders::new(),
-            domains: Vec::new(),
+            domains: vec![None],
             free: Vec::new(),
             owned: HashTable::new(),
             largest: 0,
@@ -74,17 +74,20 @@ impl Domains {
         self.orders.expect(entries);
     }
 
-    /// Makes a new domain, of one scope or of all the shard.
+    /// Makes domain 0, of all scopes that have none of their own, or that of one scope.
     pub(super) fn open(&mut self, owner: Option<Arc<Node>>) -> u32 {
-        let domain = self.free.pop().unwrap_or_else(|| {
-            self.domains.push(None);
-            u32::try_from(self.domains.len() - 1).expect("a shard holds fewer than 2^32 domains")
-        });
+        let domain = match &owner {
+            None => 0,
+            Some(_) => self.free.pop().unwrap_or_else(|| {
+                self.domains.push(None);
+                u32::try_from(self.domains.len() - 1).expect("a shard holds fewer than 2^32 domains")
+            }),
+        };
         let policy = Guarded::build(&self.policy);
         if let Some(owner) = &owner {
             let domains = &self.domains;
-            self.owned
-                .insert_unique(spread(owner.number()), domain, |&domain| spread(number(domains, domain)));
+            let hash = |&domain: &u32| spread(number_of(domains, domain).unwrap_or(u32::MAX));
+            self.owned.insert_unique(spread(owner.number()), domain, hash);
         }
         self.domains[domain as usize] =
             Some(Domain { heads: Heads::new(domain), policy, fault_told: false, owner });
@@ -95,7 +98,7 @@ impl Domains {
     pub(super) fn of_owner(&self, owner: Option<&Arc<Node>>) -> Option<u32> {
         let Some(owner) = owner else { return Some(0) };
         let wanted = owner.number();
-        self.owned.find(spread(wanted), |&domain| number(&self.domains, domain) == wanted).copied()
+        self.owned.find(spread(wanted), |&domain| self.number_of(domain) == Some(wanted)).copied()
     }
 
     /// The domain of a scope's entries, made for the first.
@@ -106,6 +109,12 @@ impl Domains {
     /// The scope that a domain belongs to.
     pub(super) fn owner(&self, domain: u32) -> Option<&Arc<Node>> {
         self.domains.get(domain as usize)?.as_ref()?.owner.as_ref()
+    }
+
+    /// The number of the scope that a domain belongs to, if it is open.
+    #[inline]
+    pub(super) fn number_of(&self, domain: u32) -> Option<u32> {
+        number_of(&self.domains, domain)
     }
 
     /// The domain that an entry is in.
@@ -119,10 +128,11 @@ impl Domains {
 
     #[inline(always)]
     pub(super) fn insert(&mut self, domain: u32, slot: SlotId, hash: u32, weight: Weight) {
-        if let Some(Some(owner)) = self.domains.get_mut(domain as usize)
-            && !owner.policy.quick_enter(&mut self.orders, &mut owner.heads, slot, hash)
-        {
+        let Some(Some(into)) = self.domains.get_mut(domain as usize) else { return };
+        if !into.policy.quick_enter(&mut self.orders, &mut into.heads, slot, hash) {
             self.insert_any(domain, slot, hash, weight);
+        } else if domain != self.largest {
+            self.note_largest(domain);
         }
     }
 
@@ -130,8 +140,11 @@ impl Domains {
     fn insert_any(&mut self, domain: u32, slot: SlotId, hash: u32, weight: Weight) {
         let Some(Some(owner)) = self.domains.get_mut(domain as usize) else { return };
         owner.policy.enter(&mut self.orders, &mut owner.heads, slot, hash, weight);
-        let len = owner.len();
-        if domain != self.largest && len > self.len(self.largest) {
+        self.note_largest(domain);
+    }
+
+    fn note_largest(&mut self, domain: u32) {
+        if self.len(domain) > self.len(self.largest) {
             self.largest = domain;
         }
     }
@@ -145,22 +158,23 @@ impl Domains {
 
     #[inline(always)]
     pub(super) fn remove(&mut self, domain: u32, slot: SlotId) {
-        let Some(Some(domain_of)) = self.domains.get_mut(domain as usize) else { return };
-        if domain_of.owner.is_some()
-            || !domain_of.policy.quick_leave(&mut self.orders, &mut domain_of.heads, slot)
-        {
-            self.remove_any(domain, slot);
+        self.take_out(domain, slot);
+        if domain != 0 {
+            self.close_if_empty(domain);
+        }
+    }
+
+    /// As [`remove`](Self::remove), but the domain stays, for one that comes in next.
+    #[inline(always)]
+    pub(super) fn take_out(&mut self, domain: u32, slot: SlotId) {
+        let Some(Some(from)) = self.domains.get_mut(domain as usize) else { return };
+        if !from.policy.quick_leave(&mut self.orders, &mut from.heads, slot) {
+            self.take_out_any(domain, slot);
         }
     }
 
     #[inline(never)]
-    fn remove_any(&mut self, domain: u32, slot: SlotId) {
-        self.take_out(domain, slot);
-        self.close_if_empty(domain);
-    }
-
-    /// As [`remove`](Self::remove), but the domain stays, for one that comes in next.
-    pub(super) fn take_out(&mut self, domain: u32, slot: SlotId) {
+    fn take_out_any(&mut self, domain: u32, slot: SlotId) {
         if let Some(Some(from)) = self.domains.get_mut(domain as usize) {
             from.policy.leave(&mut self.orders, &mut from.heads, slot);
         }
@@ -170,10 +184,10 @@ impl Domains {
     pub(super) fn close_if_empty(&mut self, domain: u32) {
         let Some(Some(from)) = self.domains.get(domain as usize) else { return };
         if from.len() == 0
-            && let Some(number) = from.owner.as_ref().map(|owner| owner.number())
+            && let Some(owner) = &from.owner
         {
             // Whoever has its entries in it holds the owner, too.
-            if let Ok(owned) = self.owned.find_entry(spread(number), |&owned| owned == domain) {
+            if let Ok(owned) = self.owned.find_entry(spread(owner.number()), |&owned| owned == domain) {
                 owned.remove();
             }
             self.domains[domain as usize] = None;
@@ -354,9 +368,7 @@ impl Domains {
     }
 }
 
-/// The number of a domain's owner.
-fn number(domains: &[Option<Domain>], domain: u32) -> u32 {
-    let owner =
-        domains.get(domain as usize).and_then(Option::as_ref).and_then(|domain| domain.owner.as_ref());
-    owner.map_or(u32::MAX, |owner| owner.number())
+fn number_of(domains: &[Option<Domain>], domain: u32) -> Option<u32> {
+    let domain = domains.get(domain as usize)?.as_ref()?;
+    Some(owner_number(domain.owner.as_ref()))
 }

@@ -210,8 +210,8 @@ impl<K: Key, V: Value> Lease<K, V> {
         let (store, engine, node) = (&self.store, &self.engine, &self.node);
         let shared = Arc::new(value.clone());
         let terms = store.terms(engine, &key, value, write).ok();
-        let pays = terms.and_then(|terms| store.expire_before(engine, node, terms));
         let hash = ticket.hash();
+        let pays = terms.and_then(|terms| store.expire_before(engine, node, terms, hash));
         // Made before the lock: to clone a value is to run user code.
         let mut draft = terms.map(|terms| Draft { key, value: value.clone(), terms });
         let pin = store.listening(engine);

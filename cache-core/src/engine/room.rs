@@ -25,8 +25,8 @@ const SWEEP_STEP: usize = 64;
 /// Regions asked for a victim beside the newcomer's.
 const SAMPLES: usize = 2;
 
-/// Every how many newcomers beyond their reserve ask whether others are further beyond theirs.
-const ASKED: u64 = 8;
+/// Newcomers beyond their reserve, in whose hash these bits are zero, ask whether others are further beyond theirs.
+const ASKED: u64 = 31;
 
 /// An entry that was just written and does not have to pay for its own place.
 #[derive(Debug, Clone, Copy)]
@@ -50,23 +50,21 @@ impl Engine {
     /// Whether one entry more of this weight is too much. `node` is any of the present scopes.
     #[inline]
     pub(crate) fn is_full_for(&self, node: &Node, weight: u64) -> bool {
-        let root = node.root();
-        self.limits().exceeded_by(root.entries().saturating_add(1), root.weight().saturating_add(weight))
-            || (self.has_budgets() && node.first_over([1, weight]).is_some())
+        self.claim_with(node, [1, weight]).is_some()
     }
 
     /// After a write to a node: whether [`make_room`](Self::make_room) has something to do.
     #[inline]
     pub(crate) fn is_over_at(&self, node: &Node) -> bool {
-        let root = node.root();
-        self.has_dead()
-            || self.limits().exceeded_by(root.entries(), root.weight())
-            || (self.has_budgets() && node.first_over([0, 0]).is_some())
+        self.has_dead() || self.claim_with(node, [0, 0]).is_some()
     }
 
     /// What a newcomer to a scope needs room for: in the lowest scope of its path that is full.
-    fn claim_with<'a>(&self, of: &'a Node, more: [u64; 2]) -> Option<Claim<'a>> {
-        if let Some((within, unit)) = of.first_over(more) {
+    #[inline]
+    pub(crate) fn claim_with<'a>(&self, of: &'a Node, more: [u64; 2]) -> Option<Claim<'a>> {
+        if self.has_budgets()
+            && let Some((within, unit)) = of.first_over(more)
+        {
             return Some(Claim { of, within, unit });
         }
         let within = of.root();
@@ -74,22 +72,17 @@ impl Engine {
         self.limits().exceeded_in(entries, weight).map(|unit| Claim { of, within, unit })
     }
 
-    /// Where there are budgets: whether a newcomer to a scope pays at once, out of the domain it comes to. Not within its reserve,
+    /// Where there are budgets: whether a newcomer to a scope pays at once, out of the domain it comes to. Not within a reserve,
     /// nor where whoever paid last was further beyond its own; and now and then others are asked.
-    pub(crate) fn pays_itself(&self, node: &Arc<Node>, weight: u64) -> bool {
-        let Some(claim) = self.claim_with(node, [1, weight]) else { return false };
-        if node.payer().is_some_and(|payer| payer.id() == claim.within.id()) {
+    pub(crate) fn pays_itself(&self, claim: &Claim<'_>, hash: u64) -> bool {
+        let has_terms = |node: &&Node| node.account().is_some_and(|account| account.has_terms());
+        if claim.of.chain().find(has_terms).is_some_and(|payer| payer.id() == claim.within.id()) {
             return true;
         }
-        let Some(own) = claim.standing(node.payer().map(|payer| &**payer), claim.within.entries()) else {
-            return false;
-        };
+        let own = claim.own_standing();
         let note = self.note_of(claim.within);
         let last = LastPayer::unpack(note.load(Relaxed));
-        if own.is_within_reserve()
-            || own.class() < last.class
-            || scramble(self.next_draw()).is_multiple_of(ASKED)
-        {
+        if own.is_within_reserve() || own.class() < last.class || hash >> 8 & ASKED == 0 {
             return false;
         }
         if own.class() > last.class {

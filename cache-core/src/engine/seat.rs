@@ -8,6 +8,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Engine;
+use super::claim::Claim;
 use super::options::{Key, Value};
 use super::removal::Removals;
 use super::shard::{LockedShard, Next, Terms};
@@ -82,7 +83,7 @@ impl<K: Key, V: Value> Store<K, V> {
             return None;
         }
         let structure = engine.structure();
-        let domain = if structure == 0 && !self.is_separate() { 0 } else { shard.domain_for(node)? };
+        let domain = if !engine.has_budgets() && !self.is_separate() { 0 } else { shard.domain_for(node)? };
         let next = shard.next_to_go(domain, structure, node, weight)?;
         if !engine.is_alone() && !self.is_old(engine, shard, next, age) {
             return None;
@@ -167,18 +168,24 @@ impl<K: Key, V: Value> Store<K, V> {
 
     /// Who pays for a newcomer; `None` if something has to expire first, so that it displaces nothing that lives.
     #[inline]
-    pub(super) fn who_pays(&self, engine: &Engine, node: &Arc<Node>, terms: Terms) -> Option<Pays> {
-        let is_full = engine.is_full_for(node, terms.weight);
-        if (is_full || self.is_separate()) && engine.is_something_due(terms.now) {
+    pub(super) fn who_pays(
+        &self,
+        engine: &Engine,
+        node: &Arc<Node>,
+        terms: Terms,
+        hash: u64,
+    ) -> Option<Pays> {
+        let claim = engine.claim_with(node, [1, terms.weight]);
+        if (claim.is_some() || self.is_separate()) && engine.is_something_due(terms.now) {
             return None;
         }
-        Some(if is_full { self.who_pays_when_full(engine, node, terms.weight) } else { None })
+        Some(claim.and_then(|claim| self.who_pays_for(engine, &claim, hash)))
     }
 
     #[inline]
-    pub(super) fn who_pays_when_full(&self, engine: &Engine, node: &Arc<Node>, weight: u64) -> Pays {
+    fn who_pays_for(&self, engine: &Engine, claim: &Claim<'_>, hash: u64) -> Pays {
         if engine.has_budgets() {
-            engine.pays_itself(node, weight).then_some(0)
+            engine.pays_itself(claim, hash).then_some(0)
         } else if self.is_separate() {
             None
         } else {
@@ -193,11 +200,11 @@ impl<K: Key, V: Value> Store<K, V> {
 
     /// Before the lock: where the cache is full, or scopes have limits, what has expired goes first, so that it displaces
     /// nothing that lives. Answers who pays after that.
-    pub(super) fn expire_before(&self, engine: &Engine, node: &Arc<Node>, terms: Terms) -> Pays {
-        self.who_pays(engine, node, terms).unwrap_or_else(|| {
+    pub(super) fn expire_before(&self, engine: &Engine, node: &Arc<Node>, terms: Terms, hash: u64) -> Pays {
+        self.who_pays(engine, node, terms, hash).unwrap_or_else(|| {
             engine.expire_due();
-            let is_full = engine.is_full_for(node, terms.weight);
-            if is_full { self.who_pays_when_full(engine, node, terms.weight) } else { None }
+            let claim = engine.claim_with(node, [1, terms.weight]);
+            claim.and_then(|claim| self.who_pays_for(engine, &claim, hash))
         })
     }
 }

@@ -121,6 +121,15 @@ pub(super) struct Terms {
     pub(super) now: Option<Moment>,
 }
 
+/// Who goes next, for a newcomer that takes its place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leaving {
+    at: Whereabouts,
+    hash: u32,
+    pub(super) scope: u32,
+    pub(super) weight: u64,
+}
+
 /// Entries that are brought home at one look for a victim.
 const HOMED_ON_THE_WAY: usize = 64;
 
@@ -178,7 +187,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         let header = Header::new(node.number(), hash, deadline, age);
         let slot = self.insert(header, due, || draft.take().map(|draft| (draft.key, draft.value)), leaves)?;
         let Books { spaces, domains, weights, .. } = self.books();
-        let domain = seat.unwrap_or_else(|| spaces.enter(node, structure, |owner| domains.place(owner)));
+        let domain = seat.unwrap_or_else(|| spaces.enter(node, structure, domains));
         weights.set(slot, weight);
         domains.insert(domain, slot, hash, weight);
         Some(slot)
@@ -268,12 +277,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
     /// to it.
     #[inline]
     pub(super) fn displace(&mut self, domain: u32, slot: SlotId, hash: u32) {
-        let domains = &mut self.books().domains;
-        if domains.owner(domain).is_none() {
-            domains.remove(domain, slot);
-        } else {
-            domains.take_out(domain, slot);
-        }
+        self.books().domains.take_out(domain, slot);
         self.retire_of(slot, hash);
     }
 
@@ -307,13 +311,18 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         Some(next)
     }
 
-    /// The next to go, if it is of this scope and weight: where it is, and its hash.
+    /// The next to go of a domain, with what its leaving changes.
     #[inline(always)]
-    pub(super) fn next_alike(&mut self, node: &Node, weight: u64) -> Option<(Whereabouts, u32)> {
-        let (view, Books { domains, weights, .. }) = self.parts();
-        let entry = view.entry(domains.victim(0, view, None)?)?;
+    pub(super) fn next_of(&mut self, domain: u32, structure: u64) -> Option<Leaving> {
+        let (view, Books { domains, homing, .. }) = self.parts();
+        let slot = match homing.done == structure {
+            true => domains.victim(domain, view, None)?,
+            false => self.victim_of(domain, structure, None)?,
+        };
+        let (view, Books { weights, .. }) = self.parts();
+        let entry = view.entry(slot)?;
         let (at, header) = (entry.whereabouts(), entry.header());
-        (header.scope() == node.number() && weights.of(at.slot()) == weight).then(|| (at, header.hash()))
+        Some(Leaving { at, hash: header.hash(), scope: header.scope(), weight: weights.of(slot) })
     }
 
     /// A newcomer of this hash is about to be written.
@@ -330,24 +339,39 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         books.domains.look_ahead(view, slot);
     }
 
-    /// Puts an entry in the place of one of the same scope and weight that is [the next to go](Self::next_alike). Otherwise
-    /// as [`link`](Self::link).
+    /// Puts an entry in the place of the [next to go](Self::next_of) of its domain. Otherwise as [`link`](Self::link), but says
+    /// nothing to the books of scopes.
     #[inline(always)]
     pub(super) fn exchange_for(
         &mut self,
-        leaving: (Whereabouts, u32),
+        domain: u32,
+        leaving: Leaving,
         (header, due): (Header, Moment),
         weight: u64,
         payload: (K, V),
         leaves: impl FnMut((K, V)),
     ) -> Result<SlotId, (K, V)> {
         let hash = header.hash();
-        let slot = self.exchange(leaving, header, due, payload, leaves)?;
+        let slot = self.exchange((leaving.at, leaving.hash), header, due, payload, leaves)?;
         let Books { domains, weights, .. } = self.books();
-        domains.remove(0, leaving.0.slot());
+        domains.take_out(domain, leaving.at.slot());
         weights.set(slot, weight);
-        domains.insert(0, slot, hash, weight);
+        domains.insert(domain, slot, hash, weight);
         Ok(slot)
+    }
+
+    /// The place of an entry goes over from the scope of a number to a node, in the books of scopes, which `settle` is told of. With
+    /// the last entry of a scope goes its node, to be dropped without the lock.
+    pub(super) fn hand_over(
+        &mut self,
+        node: &Arc<Node>,
+        structure: u64,
+        from: u32,
+        settle: impl FnOnce(&Arc<Node>),
+    ) -> Option<Arc<Node>> {
+        let Books { domains, spaces, .. } = self.books();
+        spaces.enter(node, structure, domains);
+        spaces.leave(from, settle).and_then(|((), node)| node)
     }
 
     /// Whether it is all one to the books if a live entry is written over by one of this weight.
@@ -397,21 +421,19 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
 
     fn coldest(&mut self, spare: Option<SlotId>, generation: u8) -> Option<(SlotId, u8)> {
         let (view, Books { spaces, domains, .. }) = self.parts();
-        let age_of = |slot| view.entry(slot).map(|entry| generation.wrapping_sub(entry.header().age()));
         if !spaces.are_separate() {
             let slot = domains.victim(0, view, spare)?;
-            return Some((slot, age_of(slot)?));
+            return Some((slot, age_of(view, slot, generation)?.0));
         }
         let offers = domains.candidates().filter_map(|domain| {
             let slot = domains.victim(domain, view, spare)?;
-            Some((slot, age_of(slot)?))
+            Some((slot, age_of(view, slot, generation)?))
         });
-        // Of equally old ones the first: turns are taken.
-        offers.min_by_key(|&(_, age)| u8::MAX - age)
+        // Of equally cold ones the last: turns are taken.
+        offers.max_by_key(|&(_, age)| age).map(|(slot, (age, _))| (slot, age))
     }
 
     /// The next to go of a domain. Entries that belong to another one by now are brought there on the way.
-    #[inline]
     pub(super) fn victim_of(&mut self, domain: u32, structure: u64, spare: Option<SlotId>) -> Option<SlotId> {
         for _ in 0..HOMED_ON_THE_WAY {
             let (view, Books { domains, homing, .. }) = self.parts();
@@ -427,7 +449,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
     fn bring_home(&mut self, slot: SlotId, structure: u64) -> bool {
         let (view, Books { domains, spaces, weights, .. }) = self.parts();
         let Some(header) = view.entry(slot).map(Entry::header) else { return false };
-        let home = spaces.home_of(header.scope(), structure, |owner| domains.place(owner));
+        let home = spaces.home_of(header.scope(), structure, domains);
         let (Some(home), Some(present)) = (home, domains.of(slot)) else { return false };
         domains.rehome([present, home], slot, header.hash(), weights.of(slot));
         home != present
@@ -481,9 +503,8 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
                 continue;
             }
             let Some(slot) = self.victim_of(domain, structure, spare) else { continue };
-            let age =
-                self.view().entry(slot).map_or(0, |entry| generation.wrapping_sub(entry.header().age()));
-            let offer = Offer { standing, age };
+            let Some((age, coolness)) = age_of(self.view(), slot, generation) else { continue };
+            let offer = Offer { standing, age, coolness };
             if best.is_none_or(|(known, _)| offer > known) {
                 best = Some((offer, slot));
             }
@@ -497,6 +518,12 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         let first = (from / CHUNK).min(end);
         first..end.min(first.saturating_add(slots.div_ceil(CHUNK)))
     }
+}
+
+/// Generations since an entry was last used, and how little it was hit.
+fn age_of<K, V>(view: View<'_, K, V>, slot: SlotId, generation: u8) -> Option<(u8, u8)> {
+    let header = view.entry(slot)?.header();
+    Some((generation.wrapping_sub(header.age()), u8::MAX - header.heat(view.heat_limit())))
 }
 
 /// Weights of slots; a table of them once two differ.

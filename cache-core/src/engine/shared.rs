@@ -180,6 +180,12 @@ impl Engine {
         self.dead_entries.fetch_sub(1, Relaxed);
     }
 
+    /// An entry was linked whose scope is evicted, and which no eviction has counted.
+    pub(crate) fn note_dead(&self) {
+        self.dead_entries.fetch_add(1, SeqCst);
+        self.upkeep.wake();
+    }
+
     /// Whether entries of evicted scopes may be left.
     pub(crate) fn has_dead(&self) -> bool {
         self.dead_entries.load(SeqCst) > 0

@@ -6,6 +6,7 @@
 
 use hashbrown::HashTable;
 
+use super::domain::Domains;
 use crate::scope::Node;
 use crate::sync::Arc;
 
@@ -14,19 +15,19 @@ struct Space {
     node: Arc<Node>,
     entries: u32,
     domain: u32,
+    /// The number of the domain's owner, which this one's path holds.
+    owner: u32,
     /// The structure of budgets that the domain is right for.
     structure: u64,
 }
 
 impl Space {
-    fn settle(
-        &mut self,
-        structure: u64,
-        separate: bool,
-        place: impl FnOnce(Option<&Arc<Node>>) -> u32,
-    ) -> u32 {
-        if self.structure != structure {
-            (self.domain, self.structure) = (place(owner(&self.node, separate)), structure);
+    /// A domain goes with its last entry, also while entries of this scope wait elsewhere to be brought there.
+    fn settle(&mut self, structure: u64, separate: bool, domains: &mut Domains) -> u32 {
+        if self.structure != structure || domains.number_of(self.domain) != Some(self.owner) {
+            let owner = owner(&self.node, separate);
+            (self.domain, self.owner, self.structure) =
+                (domains.place(owner), owner_number(owner), structure);
         }
         self.domain
     }
@@ -35,6 +36,11 @@ impl Space {
 /// In whose domain the entries of a scope are.
 pub(super) fn owner(node: &Arc<Node>, separate: bool) -> Option<&Arc<Node>> {
     if separate { Some(node) } else { node.payer() }
+}
+
+/// The number of an owner; that of none is no node's.
+pub(super) fn owner_number(owner: Option<&Arc<Node>>) -> u32 {
+    owner.map_or(u32::MAX, |owner| owner.number())
 }
 
 /// The scopes of a shard.
@@ -60,36 +66,28 @@ impl Spaces {
         Self { spaces: HashTable::new(), separate, dead: Dead::default() }
     }
 
-    /// An entry of a scope comes in; answers its domain. `place` tells the domain of an owner's entries; that of none are in domain
-    /// 0. Where budgets have another `structure` than when it was last asked, it is asked again.
+    /// An entry of a scope comes in; answers its domain, which is made for the first. Where budgets have another `structure` than
+    /// when the domain was found, it is found again.
     #[inline(never)]
-    pub(super) fn enter(
-        &mut self,
-        node: &Arc<Node>,
-        structure: u64,
-        place: impl FnOnce(Option<&Arc<Node>>) -> u32,
-    ) -> u32 {
+    pub(super) fn enter(&mut self, node: &Arc<Node>, structure: u64, domains: &mut Domains) -> u32 {
         let (number, separate) = (node.number(), self.separate);
         if let Some(space) = self.spaces.find_mut(spread(number), |space| space.node.number() == number) {
             space.entries += 1;
-            return space.settle(structure, separate, place);
+            return space.settle(structure, separate, domains);
         }
-        let domain = place(owner(node, separate));
-        let space = Space { node: Arc::clone(node), entries: 1, domain, structure };
+        let owner = owner(node, separate);
+        let domain = domains.place(owner);
+        let space =
+            Space { node: Arc::clone(node), entries: 1, domain, owner: owner_number(owner), structure };
         self.spaces.insert_unique(spread(number), space, |space| spread(space.node.number()));
         domain
     }
 
-    /// The domain that the entries with a number are to be in. `place` as for [`enter`](Self::enter).
-    pub(super) fn home_of(
-        &mut self,
-        number: u32,
-        structure: u64,
-        place: impl FnOnce(Option<&Arc<Node>>) -> u32,
-    ) -> Option<u32> {
+    /// The domain that the entries with a number are to be in. Otherwise as [`enter`](Self::enter).
+    pub(super) fn home_of(&mut self, number: u32, structure: u64, domains: &mut Domains) -> Option<u32> {
         let separate = self.separate;
         let space = self.spaces.find_mut(spread(number), |space| space.node.number() == number)?;
-        Some(space.settle(structure, separate, place))
+        Some(space.settle(structure, separate, domains))
     }
 
     /// Whether each scope has a domain of its own.

@@ -1,12 +1,11 @@
 //! The laws of budgets under random operations, against counts that are taken anew each time.
 //!
 //! After each operation of one thread: (1) no scope holds more than its capacity, nor the cache more than its own. (2) A scope that
-//! was within its reserve lost nothing to a write elsewhere. (3) What was just written is there, unless all else is reserved.
-//! (4) Counts are those of what can be read.
+//! was within its reserve lost nothing to a write elsewhere. (3) A scope that holds less than its reserve grows with each new key, unless
+//! a capacity on the way is used up: what is lent comes back. (4) Counts are those of what can be read.
 //!
 //! The seed is printed with a failure: `PROPTEST_RNG_SEED` runs it again, `PROPTEST_CASES` asks for more cases.
 
-use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use proptest::prelude::*;
@@ -141,11 +140,14 @@ impl World {
         self.scopes.iter().map(|scope| Ok(scope.preview_evict().wait()?.entries)).collect()
     }
 
-    fn step(&mut self, step: &Step) -> Result<Option<(usize, u64)>, strata_cache::Error> {
+    /// The place that was written to, and whether that must have grown but for budgets: the key was absent, and no other
+    /// limit holds there.
+    fn step(&mut self, step: &Step) -> Result<Option<(usize, bool)>, strata_cache::Error> {
         match *step {
             Step::Write { region, place, key } => {
+                let was_absent = self.regions[region].peek(&self.scopes[place], &key).wait()?.is_none();
                 self.regions[region].set(&self.scopes[place], key, key).wait()?;
-                return Ok(Some((place, key)));
+                return Ok(Some((place, was_absent && region < 2)));
             }
             Step::Read { region, place, key } => {
                 self.regions[region].get_now(&self.scopes[place], &key)?;
@@ -191,10 +193,9 @@ fn check(policy: &str, steps: &[Step]) -> Result<(), TestCaseError> {
     let mut before = vec![0; PLACES];
     for step in steps {
         let granted = |place: usize| world.cache.budget(&world.scopes[place]).map(|budget| budget.granted());
-        let reserves: BTreeMap<usize, u64> = (1..PLACES)
-            .map(|place| Ok((place, granted(place)?.reserved_entries)))
-            .collect::<Result<_, _>>()
-            .map_err(fail)?;
+        let grants: Vec<_> =
+            (0..PLACES).map(|place| granted(place)).collect::<Result<_, _>>().map_err(fail)?;
+        let has_room = |place: usize| grants[place].max_entries.is_none_or(|most| before[place] < most);
         let written = world.step(step).map_err(fail)?;
         let after = world.counts().map_err(fail)?;
         for (place, scope) in world.scopes.iter().enumerate() {
@@ -209,13 +210,33 @@ fn check(policy: &str, steps: &[Step]) -> Result<(), TestCaseError> {
                 most,
                 step
             );
+            if let Some((writer, true)) = written
+                && place > 0
+                && path(writer).any(|upper| upper == place)
+                && before[place] < grants[place].reserved_entries
+                && path(writer).all(has_room)
+            {
+                prop_assert!(
+                    after[place] == before[place] + 1,
+                    "{} below its reserve after {:?}",
+                    scope,
+                    step
+                );
+            }
             if let Some((writer, _)) = written
                 && place > 0
                 && path(writer).all(|upper| upper != place)
-                && before[place] <= reserves[&place]
+                && before[place] <= grants[place].reserved_entries
             {
                 // A limit of a function in a scope is the scope's own.
-                prop_assert!(after[place] >= before[place], "{} paid for {:?}: {:?}", scope, step, reserves);
+                prop_assert!(
+                    after[place] >= before[place],
+                    "{} paid for {:?}: {:?} to {:?}",
+                    scope,
+                    step,
+                    before,
+                    after
+                );
             }
         }
         before = after;

@@ -107,9 +107,10 @@ impl<K: Key, V: Value> Store<K, V> {
         let mut draft = Some(Draft { key, value, terms });
         let pin = epoch::pin();
         if let Some(node) = place.resolved(&pin, self.word())
-            && let Some(pays) = self.who_pays(engine, &node, terms)
+            && let hash = draft.as_ref().map_or(0, |draft| self.hash(&node, &draft.key))
+            && let Some(pays) = self.who_pays(engine, &node, terms, hash)
         {
-            let rest = self.insert_under(engine, &pin, &node, &mut draft, pays);
+            let rest = self.insert_under(engine, &pin, &node, hash, &mut draft, pays);
             drop(pin);
             self.complete(engine, rest);
         } else {
@@ -131,9 +132,10 @@ impl<K: Key, V: Value> Store<K, V> {
         while draft.is_some() {
             let node = place.create(engine.registry())?;
             engine.note_scope();
-            let pays = self.expire_before(engine, &node, terms);
+            let hash = draft.as_ref().map_or(0, |draft| self.hash(&node, &draft.key));
+            let pays = self.expire_before(engine, &node, terms, hash);
             let pin = epoch::pin();
-            let rest = self.insert_under(engine, &pin, &node, &mut draft, pays);
+            let rest = self.insert_under(engine, &pin, &node, hash, &mut draft, pays);
             drop(pin);
             self.complete(engine, rest);
         }
@@ -147,10 +149,10 @@ impl<K: Key, V: Value> Store<K, V> {
         engine: &Engine,
         pin: &Pin,
         node: &Arc<Node>,
+        hash: u64,
         draft: &mut Option<Draft<K, V>>,
         pays: Pays,
     ) -> Rest {
-        let hash = draft.as_ref().map_or(0, |draft| self.hash(node, &draft.key));
         let arena = &self.shards[self.shard_index(hash)];
         arena.prefetch(pin, short(hash));
         let mut removals = Removals::new(self.is_heard(engine).then_some(pin));

@@ -1,23 +1,26 @@
 //! The usual write: to a scope that is resolved, while nobody listens and no load runs, over an entry that is there, or in the
-//! place of one of the same scope in a cache that is full.
+//! place of the next to go in a cache, or scope, that is full.
 //!
 //! It does all or nothing: where the case is another, nothing has changed, and [`Store::insert`] goes its general way,
 //! which comes to the same where both can go. (1) A write that is under way when its scope is evicted may come before
 //! that: its entry is out of reach then, and swept. Where the word says under the lock that this happened, the general way
-//! writes to the successor. (2) Newcomer and leaver are of one scope and weight, so its ledgers stay as they are.
+//! writes to the successor. (2) Where newcomer and leaver are of one scope and weight, its ledgers stay as they are.
 //! (3) Values that are words are written over; all others move to another slot, which the general way does.
-//! Cost: one lock, no other line that threads share.
+//! Cost: one lock, and no other line that threads share where newcomer and leaver are of one scope.
+
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::super::Engine;
 use super::super::arena::{Header, Whereabouts};
 use super::super::options::{Glance, Key, Value};
 use super::super::removal::guarded;
-use super::super::shard::LockedShard;
+use super::super::shard::{Leaving, LockedShard};
 use super::super::store::{Store, short};
 use super::Rest;
 use crate::clock::{Deadline, Moment};
-use crate::scope::Node;
-use crate::stats::{Event, tally};
+use crate::scope::{Charge, Node};
+use crate::stats::{Event, ScopeStats, tally};
+use crate::sync::Arc;
 
 /// When an entry's time is over, and the moment from which that was made, if it was.
 type Times = (Deadline, Option<Moment>);
@@ -29,7 +32,7 @@ impl<K: Key, V: Value> Store<K, V> {
     pub(super) fn write_usually(
         &self,
         engine: &Engine,
-        node: &Node,
+        node: &Arc<Node>,
         hash: u64,
         pair: (K, V),
         weight: u64,
@@ -95,20 +98,25 @@ impl<K: Key, V: Value> Store<K, V> {
         &self,
         engine: &Engine,
         mut shard: LockedShard<'_, K, V>,
-        node: &Node,
+        node: &Arc<Node>,
         hash: u64,
         pair: (K, V),
         weight: u64,
         (deadline, now): Times,
     ) -> Result<Option<Rest>, (K, V)> {
         shard.expect_newcomer(short(hash));
-        let (root, limits) = (node.root(), engine.limits());
-        let (entries, held) = (root.entries(), root.weight());
-        let is_full = limits.exceeded_by(entries.saturating_add(1), held.saturating_add(weight));
-        if !is_full || !engine.is_alone() || engine.has_budgets() || engine.is_something_due(now) {
+        let Some(claim) = engine.claim_with(node, [1, weight]) else { return Err(pair) };
+        if engine.is_something_due(now) {
             return Err(pair);
         }
-        let Some(leaving) = shard.next_alike(node, weight) else { return Err(pair) };
+        let structure = engine.structure();
+        let domain = match engine.has_budgets() {
+            true if engine.pays_itself(&claim, hash) => shard.domain_for(node),
+            false if engine.is_alone() => Some(0),
+            _ => None,
+        };
+        let Some(domain) = domain else { return Err(pair) };
+        let Some(leaving) = shard.next_of(domain, structure) else { return Err(pair) };
         let age = engine.tick(&mut shard, self.heat_limit());
         let due = deadline.moment();
         engine.note_deadline(due);
@@ -119,18 +127,60 @@ impl<K: Key, V: Value> Store<K, V> {
                 dropped = Some(old);
             }
         };
-        let slot = shard.exchange_for(leaving, (header, due), weight, pair, leaves)?;
+        let slot = shard.exchange_for(domain, leaving, (header, due), weight, pair, leaves)?;
+        let is_of_another = leaving.scope != node.number() || leaving.weight != weight;
+        let let_go =
+            if is_of_another { self.hand_over(engine, &mut shard, node, leaving, weight) } else { None };
         let tired = shard.is_tired();
         shard.look_ahead();
         drop(shard);
-        if !tally::try_count(self.tag, node.tag(), [Event::Evicted, Event::Insert]) {
+        if is_of_another {
+            self.count(node, Event::Insert);
+        } else if !tally::try_count(self.tag, node.tag(), [Event::Evicted, Event::Insert]) {
             self.count(node, Event::Evicted);
             self.count(node, Event::Insert);
         }
         if let Some(dropped) = dropped {
             guarded("drop", || drop(dropped));
         }
-        let over = engine.has_dead() || limits.exceeded_by(entries, held);
-        Ok((tired || over).then_some(Rest { tired, over, of: None, hash, slot }))
+        drop(let_go);
+        // Where it took the place of one of its own scope, others may have written meanwhile, who keep the bounds themselves.
+        let over = if is_of_another { engine.is_over_at(node) } else { engine.has_dead() };
+        let of = (over && engine.has_budgets()).then(|| Arc::clone(node));
+        Ok((tired || over).then_some(Rest { tired, over, of, hash, slot }))
+    }
+
+    /// The place of an entry that was exchanged goes over from one scope, or weight, to another, in all books. Answers the node that
+    /// is to be let go without the lock. A charge that comes too late is that of an entry whose scope was evicted right after.
+    #[inline(never)]
+    fn hand_over(
+        &self,
+        engine: &Engine,
+        shard: &mut LockedShard<'_, K, V>,
+        node: &Arc<Node>,
+        leaving: Leaving,
+        weight: u64,
+    ) -> Option<Arc<Node>> {
+        let settle = |left: &Arc<Node>| {
+            let (charge, counted) = node.exchange(left, [weight, leaving.weight]);
+            if charge == Charge::Dead {
+                engine.note_dead();
+            }
+            if !counted {
+                engine.forget_dead();
+                self.count(left, Event::Invalidated);
+                return;
+            }
+            if left.id() != node.id() {
+                ScopeStats::count_forced(node.stats(), left.stats());
+            }
+            self.count(left, Event::Evicted);
+        };
+        let let_go = shard.hand_over(node, engine.structure(), leaving.scope, settle);
+        let change = weight.cast_signed().wrapping_sub(leaving.weight.cast_signed());
+        if change != 0 {
+            self.weight.fetch_add(change, Relaxed);
+        }
+        let_go
     }
 }

@@ -172,7 +172,7 @@ proptest! {
 }
 
 #[test]
-fn short_ways_are_open_to_a_domain_that_is_alone() {
+fn short_ways_are_open_where_nothing_has_to_be_made() {
     let (mut orders, mut ours, mut theirs) = (Orders::new(), Heads::new(1), Heads::new(2));
     assert!((0..4).all(|slot| orders.adopt(&mut ours, SlotId(slot))));
     assert!(orders.release(&mut ours, SlotId(3)));
@@ -180,9 +180,12 @@ fn short_ways_are_open_to_a_domain_that_is_alone() {
     assert!(!orders.enter(&mut ours, 1, SlotId(3)) && !orders.leave(&mut ours, SlotId(0)));
     assert!(orders.leave(&mut ours, SlotId(3)) && orders.enter(&mut ours, 0, SlotId(3)));
     assert!(orders.adopt(&mut theirs, SlotId(9)));
-    assert!(!orders.leave(&mut ours, SlotId(3)) && orders.release(&mut ours, SlotId(3)));
-    assert!(!orders.enter(&mut ours, 0, SlotId(3)) && !orders.enter(&mut theirs, 0, SlotId(3)));
-    assert_eq!((ours.members(), theirs.members()), (3, 1));
+    assert!(!orders.leave(&mut theirs, SlotId(3)) && orders.leave(&mut ours, SlotId(3)));
+    assert!(orders.enter(&mut theirs, 0, SlotId(3)) && !orders.enter(&mut ours, 0, SlotId(3)));
+    assert_eq!((orders.domain_of(SlotId(3)), ours.members(), theirs.members()), (Some(2), 3, 2));
+    let mut nowhere = Heads::new(u32::MAX);
+    assert!(orders.leave(&mut theirs, SlotId(3)) && !orders.enter(&mut nowhere, 0, SlotId(3)));
+    assert!(!orders.enter(&mut ours, 0, SlotId(10)), "a slot that nobody had");
 }
 
 #[test]
