@@ -8,9 +8,9 @@ use strata_cache_core::clock::{Clock, TimeSource};
 use strata_cache_core::engine::{Engine, EngineConfig, Limits, Listener, Maintenance, Removal};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::expiry::{IntoTtl, Ttl};
-use strata_cache_core::flight::LeaseTimes;
+use strata_cache_core::flight::{Defaults, LeaseTimes, LoadLimit};
 use strata_cache_core::policy::Policy;
-use strata_cache_core::scope::{ScopeTree, TrackedLevels};
+use strata_cache_core::scope::{GLOBAL, ScopeTree, TrackedLevels};
 
 use crate::cache::Cache;
 use crate::setting::{IntoBytes, IntoPolicy, invalid, positive};
@@ -32,6 +32,7 @@ pub struct CacheBuilder {
     clock: Option<Arc<dyn Clock>>,
     maintenance: Maintenance,
     lease_times: LeaseTimes,
+    load_limits: Vec<(String, LoadLimit)>,
     tracked: Option<Vec<String>>,
     listener: Option<Listener>,
     max_key_bytes: Option<usize>,
@@ -96,6 +97,32 @@ impl CacheBuilder {
         self
     }
 
+    /// How many loads each scope of a level, with everything below it, may run at once; `"global"` is the whole cache. The
+    /// last word on a level counts. Default: no limit. [`Cache::set_load_limit`] is for single scopes.
+    ///
+    /// Loads beyond the limit wait, and the children of the scope take turns: a tenant with a thousand loads to come delays
+    /// another's next load by one. When as many wait as may, `get_or_load` ends in [`ErrorKind::Overloaded`]; a cached
+    /// function, which could not say so, waits. Hits, and calls that wait for a running load, need no permit. A load inside
+    /// of another one never waits: it needs no permit that the outer one has, and runs over the limit if there is none.
+    ///
+    /// ```
+    /// use strata_cache::{Cache, LoadLimit, scope};
+    ///
+    /// # fn main() -> Result<(), strata_cache::Error> {
+    /// let cache = Cache::builder()
+    ///     .load_limit("global", LoadLimit::at_most(64))
+    ///     .load_limit("org", LoadLimit::at_most(8).queue(200))
+    ///     .build()?;
+    /// assert_eq!(cache.load_limit(scope!(org = "acme"))?, Some(LoadLimit::at_most(8).queue(200)));
+    /// assert!(Cache::builder().load_limit("org", LoadLimit::at_most(0)).build().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn load_limit(mut self, level: &str, limit: LoadLimit) -> Self {
+        self.load_limits.push((level.to_owned(), limit));
+        self
+    }
+
     /// The levels whose scopes count lookups, by name. Default: the first level of each tree.
     pub fn track_lookups<'a>(mut self, levels: impl IntoIterator<Item = &'a str>) -> Self {
         self.tracked = Some(levels.into_iter().map(str::to_owned).collect());
@@ -136,6 +163,15 @@ impl CacheBuilder {
                 faults.push(invalid(name, "a time above zero is needed"));
             }
         }
+        let mut load_limits = Defaults::default();
+        for (name, limit) in &self.load_limits {
+            let limit = keep(limit.check("build").map_err(|fault| fault.with("level", name)), &mut faults);
+            if name == GLOBAL {
+                load_limits.root = limit;
+            } else if let Some(level) = keep(tree.expect_level(name, "load_limit"), &mut faults) {
+                load_limits.levels.extend(limit.map(|limit| (level, limit)));
+            }
+        }
         if self.max_key_bytes == Some(0) {
             faults.push(invalid("max_key_bytes", "a length above zero is needed"));
         }
@@ -153,6 +189,7 @@ impl CacheBuilder {
             time: self.clock.map_or_else(TimeSource::system, TimeSource::Custom),
             maintenance: self.maintenance,
             lease_times: self.lease_times,
+            load_limits,
             listener: self.listener,
         });
         let cache = Cache::from_engine(engine, self.max_key_bytes.unwrap_or(4096))?;

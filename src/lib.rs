@@ -48,6 +48,7 @@ pub use strata_cache_core::engine::{Key, Maintenance, Removal, RemovedFrom, Valu
 pub use strata_cache_core::error::{Error, ErrorKind, Result};
 pub use strata_cache_core::event::RemovalCause;
 pub use strata_cache_core::expiry::{IntoTtl, Ttl};
+pub use strata_cache_core::flight::LoadLimit;
 pub use strata_cache_core::policy::{self, Policy};
 pub use strata_cache_core::scope::{IdText, Ids, ScopeId, ScopeIds, ScopePath, ScopeTree, ScopeTreeBuilder};
 pub use strata_cache_core::stats::Stats;

@@ -4,6 +4,8 @@
 //! (2) The loader runs without any lock, once per lease, inside its call chain, and polled with the lease's waker,
 //! so that a leader that is woken and not polled is noticed. (3) Dropped midway, the loader is dropped first, then
 //! the lease hands over. A panic of the loader ends the lease before it goes on. (4) Every lookup is counted, and traced, once.
+//! (5) A loader begins with the permits of its scope's load limits, or uncached inside of a load; while it waits for them the
+//! lease's time stands still. A solo run asks for them after the permit of its key.
 
 use std::any::Any;
 use std::future::Future;
@@ -13,7 +15,10 @@ use std::task::{Context, Poll, ready};
 
 use strata_cache_core::engine::{Engine, Joined, Key, Lease, Place, Store, Value, Waited, Waiting, Write};
 use strata_cache_core::error::Error;
-use strata_cache_core::flight::{Chain, PlaceWaiter, Placed, Solo, SoloPermit, SoloWaiter};
+use strata_cache_core::flight::{
+    Chain, LoadPermit, Permission, PermitWaiter, PlaceWaiter, Placed, Pulse, Solo, SoloPermit, SoloWaiter,
+    WhenFull,
+};
 use strata_cache_core::scope::{Node, ScopePath};
 use strata_cache_core::stats::Counter;
 
@@ -91,10 +96,13 @@ enum Stage<K: Key, V: Value, F> {
     Asking,
     Waiting(Waiting<K, V>, Arc<Node>),
     WaitingForPlace(PlaceWaiter, Arc<Node>),
+    // A load limit. The waiter before the lease, so that who comes next finds the queue without it.
+    WaitingToLead(PermitWaiter, Lease<K, V>),
     // The loader before the lease: what is dropped midway stops before somebody else leads.
     Leading(Pin<Box<F>>, Lease<K, V>),
-    WaitingForPermit(SoloWaiter),
-    Alone(Pin<Box<F>>, Option<SoloPermit>),
+    WaitingForPermit(SoloWaiter, Arc<Node>),
+    WaitingAlone(PermitWaiter, SoloPermit),
+    Alone(Pin<Box<F>>, Option<SoloPermit>, Option<LoadPermit>),
     Done,
 }
 
@@ -113,7 +121,7 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
                 self.count(&node, true);
                 return Ok(Next::Act(self.plan.step(Reply::Hit), Some(value)));
             }
-            Joined::Lead(lease) => return Ok(Next::Act(self.lead(lease), None)),
+            Joined::Lead(lease) => return Ok(self.lead(lease)),
             Joined::Wait(waiting) => {
                 self.terms.store.counters().count(Counter::CoalescedWaits);
                 self.stage = Stage::Waiting(waiting, Arc::clone(&node));
@@ -138,37 +146,70 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
         act
     }
 
-    fn lead(&mut self, lease: Lease<K, V>) -> Act {
+    /// The lease is this call's: asks for the permits of the load.
+    fn lead(&mut self, lease: Lease<K, V>) -> Next<V, L::Error> {
         self.count(lease.node(), false);
-        self.trace("load");
-        match self.loader.start() {
-            Some(run) => self.stage = Stage::Leading(Box::pin(run), lease),
-            None => drop(lease), // Not reached: a call leads once. The lease goes to somebody who can.
+        let act = self.plan.step(Reply::Lead);
+        let when_full = if self.plan.may_be_refused() { WhenFull::Refuse } else { WhenFull::Wait };
+        match lease.ask(when_full) {
+            Permission::Granted(permit) => self.run_leading(lease, permit),
+            Permission::Wait(waiter) => self.stage = Stage::WaitingToLead(waiter, lease),
+            Permission::Refused(error) => {
+                lease.refuse(&error);
+                self.trace("load refused");
+                return Next::Answer(Answer::Refused(error));
+            }
         }
-        self.plan.step(Reply::Lead)
+        Next::Act(act, None)
     }
 
-    fn run_alone(&mut self, permit: Option<SoloPermit>) {
-        match &permit {
-            Some(_) => self.terms.store.counters().count(Counter::Loads),
-            None => self.terms.store.counters().count(Counter::Bypassed),
+    fn run_leading(&mut self, mut lease: Lease<K, V>, permit: Option<LoadPermit>) {
+        self.trace("load");
+        match self.loader.start() {
+            Some(run) => {
+                lease.begin(permit);
+                self.stage = Stage::Leading(Box::pin(run), lease);
+            }
+            None => drop(lease), // Not reached: a call leads once. The lease goes to somebody who can.
         }
+    }
+
+    fn run_uncached(&mut self) {
+        self.terms.store.counters().count(Counter::Bypassed);
         if let Some(run) = self.loader.start() {
-            self.stage = Stage::Alone(Box::pin(run), permit);
+            self.stage = Stage::Alone(Box::pin(run), None, None);
         }
+    }
+
+    fn run_alone(&mut self, alone: SoloPermit, permit: Option<LoadPermit>) {
+        self.terms.store.count_load(permit.as_ref());
+        if let Some(run) = self.loader.start() {
+            self.stage = Stage::Alone(Box::pin(run), Some(alone), permit);
+        }
+    }
+
+    /// Asks for the permits of a run alone.
+    fn limit_alone(&mut self, alone: SoloPermit, node: &Node) -> Option<Answer<V, L::Error>> {
+        // It has no words for a refusal, or it would not run alone.
+        match self.terms.engine.ask_for_load(alone.id(), node, WhenFull::Wait) {
+            Permission::Granted(permit) => self.run_alone(alone, permit),
+            Permission::Wait(waiter) => self.stage = Stage::WaitingAlone(waiter, alone),
+            Permission::Refused(error) => return Some(Answer::Refused(error)),
+        }
+        None
     }
 
     /// Asks for a permit to run alone.
-    fn ask_alone(&mut self) -> Result<(), Error> {
+    fn ask_alone(&mut self) -> Result<Option<Answer<V, L::Error>>, Error> {
         let node = self.terms.place.create(self.terms.engine.registry())?;
         self.count(&node, false);
         match self.terms.store.solo(&self.terms.engine, &node, &self.terms.key) {
-            Solo::Granted(permit) => self.run_alone(Some(permit)),
-            Solo::Wait(waiter) => self.stage = Stage::WaitingForPermit(waiter),
+            Solo::Granted(permit) => return Ok(self.limit_alone(permit, &node)),
+            Solo::Wait(waiter) => self.stage = Stage::WaitingForPermit(waiter, node),
             // The key was given; without one the run is as good as one inside its own load.
-            Solo::Recursion | Solo::NeedsKey => self.run_alone(None),
+            Solo::Recursion | Solo::NeedsKey => self.run_uncached(),
         }
-        Ok(())
+        Ok(None)
     }
 
     fn count(&self, node: &Node, hit: bool) {
@@ -219,8 +260,8 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
         match act {
             Act::Serve => return Ok(value.map(Answer::Value)),
             Act::Join => self.stage = Stage::Asking,
-            Act::RunUncached => self.run_alone(None),
-            Act::RunAlone => self.ask_alone()?,
+            Act::RunUncached => self.run_uncached(),
+            Act::RunAlone => return self.ask_alone(),
             Act::ReportLeaderFailed => return Ok(Some(Answer::LeaderFailed)),
             Act::ReportStalled => return Ok(Some(Answer::Stalled)),
             // The stage is set already.
@@ -253,9 +294,23 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                     let act = this.decide(reply, &node);
                     this.perform(Next::Act(act, None))
                 }
-                Stage::WaitingForPermit(waiter) => {
+                Stage::WaitingForPermit(waiter, node) => {
                     let permit = ready!(Pin::new(waiter).poll(context));
-                    this.run_alone(Some(permit));
+                    let node = Arc::clone(node);
+                    Ok(this.limit_alone(permit, &node))
+                }
+                Stage::WaitingToLead(waiter, lease) => {
+                    let permit = ready!(poll_in_lease(Pin::new(waiter), lease.pulse().as_ref(), context));
+                    if let Stage::WaitingToLead(_, lease) = std::mem::replace(&mut this.stage, Stage::Done) {
+                        this.run_leading(lease, Some(permit));
+                    }
+                    Ok(None)
+                }
+                Stage::WaitingAlone(waiter, _) => {
+                    let permit = ready!(Pin::new(waiter).poll(context));
+                    if let Stage::WaitingAlone(_, alone) = std::mem::replace(&mut this.stage, Stage::Done) {
+                        this.run_alone(alone, Some(permit));
+                    }
                     Ok(None)
                 }
                 Stage::Leading(..) => {
@@ -267,15 +322,18 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                     drop(future);
                     return Poll::Ready(this.land(lease, output));
                 }
-                Stage::Alone(future, permit) => {
+                Stage::Alone(future, permit, _) => {
                     let id = permit.as_ref().map(SoloPermit::id);
                     let inside = id.map(Chain::enter);
                     let output = ready!(future.as_mut().poll(context));
                     drop(inside);
-                    let Stage::Alone(future, permit) = std::mem::replace(&mut this.stage, Stage::Done) else {
+                    let Stage::Alone(future, permit, limited) =
+                        std::mem::replace(&mut this.stage, Stage::Done)
+                    else {
                         return Poll::Pending; // Not reached, as above.
                     };
                     drop(future);
+                    drop(limited);
                     return Poll::Ready(this.finish_alone(permit.as_ref(), output));
                 }
                 Stage::Done => return Poll::Pending,
@@ -286,7 +344,7 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                     this.stage = Stage::Done;
                     return Poll::Ready(answer);
                 }
-                Err(_) if this.terms.when_leaders_fail == WhenLeadersFail::RunAlone => this.run_alone(None),
+                Err(_) if this.terms.when_leaders_fail == WhenLeadersFail::RunAlone => this.run_uncached(),
                 Err(error) => {
                     this.stage = Stage::Done;
                     return Poll::Ready(Answer::Refused(error));
@@ -314,7 +372,12 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
                     None => Reply::FailedOtherwise,
                 },
             },
-            Waited::Lead(lease) => return Next::Act(self.lead(lease), None),
+            Waited::Refused(error) if self.plan.may_be_refused() => {
+                self.count(node, false);
+                return Next::Answer(Answer::Refused(error));
+            }
+            Waited::Lead(lease) => return self.lead(lease),
+            Waited::Refused(_) => Reply::Again,
             Waited::Rejoin => Reply::Again,
             Waited::Stuck => Reply::Stuck,
         };
@@ -326,17 +389,22 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
         let mut guard = EndOnPanic { stage: &mut self.stage, armed: true };
         let Stage::Leading(future, lease) = &mut *guard.stage else { return Poll::Pending };
         let _inside = lease.id().map(Chain::enter);
-        let polled = match lease.pulse() {
-            Some(pulse) => {
-                let _polling = pulse.polling(context.waker());
-                let waker = pulse.waker();
-                future.as_mut().poll(&mut Context::from_waker(&waker))
-            }
-            None => future.as_mut().poll(context),
-        };
+        let polled = poll_in_lease(future.as_mut(), lease.pulse().as_ref(), context);
         guard.armed = false;
         polled
     }
+}
+
+/// Polls with the lease's waker, so that a leader that is woken and not polled is noticed.
+fn poll_in_lease<F: Future>(
+    future: Pin<&mut F>,
+    pulse: Option<&Arc<Pulse>>,
+    context: &mut Context<'_>,
+) -> Poll<F::Output> {
+    let Some(pulse) = pulse else { return future.poll(context) };
+    let _polling = pulse.polling(context.waker());
+    let waker = pulse.waker();
+    future.poll(&mut Context::from_waker(&waker))
 }
 
 /// Drops the stage while the thread unwinds, so that its lease sees the panic and not a cancellation.

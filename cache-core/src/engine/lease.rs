@@ -5,6 +5,8 @@
 //! (2) A lease that is dropped, or fails with what cannot be shared, hands over to one of those who wait; after the third
 //! failure in a row all of them are told.
 //! (3) Whoever lands serves those who waited, published or not. (4) Values are cloned outside of locks.
+//! (5) A lease asks for the permits of its scope's load limits before its loader runs, and gives them back when that has
+//! ended; if it is refused, so is everybody who waits for it. A load counts from when its loader runs.
 
 use std::any::Any;
 use std::future::Future;
@@ -18,10 +20,11 @@ use super::shard::Draft;
 use super::store::Store;
 use super::write::{Fate, Rest};
 use crate::epoch;
+use crate::error::Error;
 use crate::flight::{
     After, Ask, Failure, Flights, Outcome, PlaceWaiter, Pulse, Reaper, Solo, TakeOver, Ticket, Waiter,
 };
-use crate::flight::{FlightId, Joined as Join};
+use crate::flight::{FlightId, Joined as Join, LoadPermit, Permission, WhenFull};
 use crate::scope::Node;
 use crate::stats::Counter;
 use crate::sync::Arc;
@@ -52,6 +55,8 @@ pub enum Waited<K: Key, V: Value> {
     Value(V),
     /// It failed; all who waited are told together.
     Failed(Failure),
+    /// It was not begun: as many wait for its scope as may.
+    Refused(Error),
     /// The leader gave up or stalled: run the loader.
     Lead(Lease<K, V>),
     /// Ask again.
@@ -80,7 +85,13 @@ pub struct Lease<K: Key, V: Value> {
     engine: Arc<Engine>,
     node: Arc<Node>,
     ticket: Option<Ticket<V>>,
+    has_begun: bool,
+    /// Dropped last: what it lets run may ask for this very key.
+    permit: Option<LoadPermit>,
 }
+
+/// Why a load was not begun, for those who waited for it.
+struct Refused(Error);
 
 /// A wait for somebody else's load: a future that tasks poll and threads park on alike.
 #[must_use = "a wait does nothing unless it is polled"]
@@ -118,14 +129,16 @@ impl<K: Key, V: Value> Store<K, V> {
                 }
                 Join::Lead(ticket) => {
                     engine.note_scope();
-                    Joined::Lead(Lease::begin(self, engine, node, ticket))
+                    Joined::Lead(Lease::new(self, engine, node, ticket))
                 }
                 Join::Wait(waiter) => {
+                    engine.load_limits().admit(waiter.awaits());
                     engine.wake_maintenance();
                     let (store, engine) = (Arc::clone(self), Arc::clone(engine));
                     Joined::Wait(Waiting { store, engine, node, waiter })
                 }
                 Join::Place(place) => {
+                    engine.load_limits().admit(place.awaits());
                     engine.wake_maintenance();
                     Joined::Place(place)
                 }
@@ -148,7 +161,8 @@ impl<K: Key, V: Value> Store<K, V> {
             shard.books().flights.solo(ask, eq, &mut after)
         };
         drop(after);
-        if matches!(solo, Solo::Wait(_)) {
+        if let Solo::Wait(waiter) = &solo {
+            engine.load_limits().admit(waiter.awaits());
             engine.wake_maintenance();
         }
         solo
@@ -167,6 +181,14 @@ impl<K: Key, V: Value> Store<K, V> {
         result
     }
 
+    /// A loader is about to run, with this permit.
+    pub fn count_load(&self, permit: Option<&LoadPermit>) {
+        self.counters.count(Counter::Loads);
+        if permit.is_some_and(LoadPermit::is_over) {
+            self.counters.count(Counter::OverLimit);
+        }
+    }
+
     fn count_landing(&self, landing: Landing) {
         match landing {
             Landing::Published => {}
@@ -177,6 +199,24 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 }
 
+impl Failure {
+    /// Why the load was not begun, if that is how it failed.
+    fn refusal(&self) -> Option<Error> {
+        self.shared.as_ref()?.downcast_ref::<Refused>().map(|Refused(error)| error.clone())
+    }
+}
+
+impl Engine {
+    /// Asks for the permits that a load needs which has this name and is for this scope.
+    pub fn ask_for_load(&self, load: FlightId, node: &Node, when_full: WhenFull) -> Permission {
+        let permission = self.load_limits().ask(load, node, when_full);
+        if matches!(permission, Permission::Wait(_)) {
+            self.wake_maintenance();
+        }
+        permission
+    }
+}
+
 impl<K: Key, V: Value> Reaper for Store<K, V> {
     fn reap(&self, hash: u64, id: FlightId) {
         self.flights(hash, |flights, after| flights.reap(hash, id, after));
@@ -184,9 +224,35 @@ impl<K: Key, V: Value> Reaper for Store<K, V> {
 }
 
 impl<K: Key, V: Value> Lease<K, V> {
-    fn begin(store: &Arc<Store<K, V>>, engine: &Arc<Engine>, node: Arc<Node>, ticket: Ticket<V>) -> Self {
-        store.counters().count(Counter::Loads);
-        Self { store: Arc::clone(store), engine: Arc::clone(engine), node, ticket: Some(ticket) }
+    fn new(store: &Arc<Store<K, V>>, engine: &Arc<Engine>, node: Arc<Node>, ticket: Ticket<V>) -> Self {
+        let (store, engine) = (Arc::clone(store), Arc::clone(engine));
+        Self { store, engine, node, ticket: Some(ticket), has_begun: false, permit: None }
+    }
+
+    /// Asks for the permits that the load needs. Its time does not run while it waits for them.
+    pub fn ask(&self, when_full: WhenFull) -> Permission {
+        let Some(ticket) = &self.ticket else { return Permission::Granted(None) };
+        let permission = self.engine.ask_for_load(ticket.id(), &self.node, when_full);
+        if matches!(permission, Permission::Wait(_)) {
+            ticket.pulse().hold();
+        }
+        permission
+    }
+
+    /// The loader is about to run, with the permit that was asked for.
+    pub fn begin(&mut self, permit: Option<LoadPermit>) {
+        self.store.count_load(permit.as_ref());
+        self.has_begun = true;
+        if let (Some(permit), Some(ticket)) = (permit, &self.ticket) {
+            ticket.pulse().run(self.engine.now());
+            self.permit = Some(permit);
+        }
+    }
+
+    /// Ends a load that was refused its permit: everybody who waits for it is told the same.
+    pub fn refuse(mut self, error: &Error) {
+        self.store.counters().count(Counter::Overloaded);
+        self.end(Some(Arc::new(Refused(error.clone()))), false);
     }
 
     /// The name of the load, for the call chain.
@@ -207,6 +273,7 @@ impl<K: Key, V: Value> Lease<K, V> {
     /// Delivers the loaded value: to the cache if (1) holds, and to everybody who waited.
     pub fn land(mut self, key: K, value: &V, write: Write) -> Landing {
         let Some(mut ticket) = self.ticket.take() else { return Landing::RefusedStalled };
+        let permit = self.permit.take();
         let (store, engine, node) = (&self.store, &self.engine, &self.node);
         let shared = Arc::new(value.clone());
         let terms = store.terms(engine, &key, value, write).ok();
@@ -234,6 +301,8 @@ impl<K: Key, V: Value> Lease<K, V> {
             (landing, fate, shard.is_tired())
         };
         drop(after);
+        // The loader has ended, and its value is there for whoever asks next.
+        drop(permit);
         store.count_landing(landing);
         node.stats().count_load();
         ticket.complete(shared);
@@ -253,8 +322,14 @@ impl<K: Key, V: Value> Lease<K, V> {
     }
 
     fn end_in_failure(&mut self, shared: Option<Arc<dyn Any + Send + Sync>>, panicked: bool) {
+        if self.ticket.is_some() {
+            self.count_failure();
+        }
+        self.end(shared, panicked);
+    }
+
+    fn end(&mut self, shared: Option<Arc<dyn Any + Send + Sync>>, panicked: bool) {
         let Some(mut ticket) = self.ticket.take() else { return };
-        self.count_failure();
         let now = self.engine.now();
         let passed_on = self.store.flights(ticket.hash(), |flights, after| {
             if shared.is_none() && flights.fail_over(&mut ticket, now, after) {
@@ -269,8 +344,10 @@ impl<K: Key, V: Value> Lease<K, V> {
     }
 
     fn count_failure(&self) {
-        self.store.counters().count(Counter::LoadFailures);
-        self.node.stats().count_load_failure();
+        if self.has_begun {
+            self.store.counters().count(Counter::LoadFailures);
+            self.node.stats().count_load_failure();
+        }
     }
 }
 
@@ -293,12 +370,15 @@ impl<K: Key, V: Value> Future for Waiting<K, V> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited<K, V>> {
         let this = self.get_mut();
         let lead =
-            |ticket| Waited::Lead(Lease::begin(&this.store, &this.engine, Arc::clone(&this.node), ticket));
+            |ticket| Waited::Lead(Lease::new(&this.store, &this.engine, Arc::clone(&this.node), ticket));
         loop {
             let Poll::Ready(outcome) = Pin::new(&mut this.waiter).poll(cx) else { return Poll::Pending };
             return Poll::Ready(match outcome {
                 Outcome::Value(value) => Waited::Value(V::clone(&value)),
-                Outcome::Failed(failure) => Waited::Failed(failure),
+                Outcome::Failed(failure) => match failure.refusal() {
+                    Some(error) => Waited::Refused(error),
+                    None => Waited::Failed(failure),
+                },
                 Outcome::Rejoin => Waited::Rejoin,
                 Outcome::Stuck => Waited::Stuck,
                 Outcome::Lead(ticket) => lead(ticket),
