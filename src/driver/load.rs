@@ -16,8 +16,8 @@ use std::task::{Context, Poll, ready};
 use strata_cache_core::engine::{Engine, Joined, Key, Lease, Place, Store, Value, Waited, Waiting, Write};
 use strata_cache_core::error::Error;
 use strata_cache_core::flight::{
-    Chain, LoadPermit, Permission, PermitWaiter, PlaceWaiter, Placed, Pulse, Solo, SoloPermit, SoloWaiter,
-    WhenFull,
+    Chain, LoadPermit, Permission, PermitWaiter, PlaceWaiter, Placed, Pulse, Run, Solo, SoloPermit,
+    SoloWaiter, WhenFull,
 };
 use strata_cache_core::scope::{Node, ScopePath};
 use strata_cache_core::stats::Counter;
@@ -191,7 +191,7 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     /// Asks for the permits of a run alone.
     fn limit_alone(&mut self, alone: SoloPermit, node: &Node) -> Option<Answer<V, L::Error>> {
         // It has no words for a refusal, or it would not run alone.
-        match self.terms.engine.ask_for_load(alone.id(), node, WhenFull::Wait) {
+        match self.terms.engine.ask_for_load((alone.id(), Run::Solo), node, WhenFull::Wait) {
             Permission::Granted(permit) => self.run_alone(alone, permit),
             Permission::Wait(waiter) => self.stage = Stage::WaitingAlone(waiter, alone),
             Permission::Refused(error) => return Some(Answer::Refused(error)),

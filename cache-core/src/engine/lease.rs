@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::flight::{
     After, Ask, Failure, Flights, Outcome, PlaceWaiter, Pulse, Reaper, Solo, TakeOver, Ticket, Waiter,
 };
-use crate::flight::{FlightId, Joined as Join, LoadPermit, Permission, WhenFull};
+use crate::flight::{FlightId, Joined as Join, LoadPermit, Permission, Run, WhenFull};
 use crate::scope::Node;
 use crate::stats::Counter;
 use crate::sync::Arc;
@@ -208,7 +208,7 @@ impl Failure {
 
 impl Engine {
     /// Asks for the permits that a load needs which has this name and is for this scope.
-    pub fn ask_for_load(&self, load: FlightId, node: &Node, when_full: WhenFull) -> Permission {
+    pub fn ask_for_load(&self, load: (FlightId, Run), node: &Node, when_full: WhenFull) -> Permission {
         let permission = self.load_limits().ask(load, node, when_full);
         if matches!(permission, Permission::Wait(_)) {
             self.wake_maintenance();
@@ -232,7 +232,7 @@ impl<K: Key, V: Value> Lease<K, V> {
     /// Asks for the permits that the load needs. Its time does not run while it waits for them.
     pub fn ask(&self, when_full: WhenFull) -> Permission {
         let Some(ticket) = &self.ticket else { return Permission::Granted(None) };
-        let permission = self.engine.ask_for_load(ticket.id(), &self.node, when_full);
+        let permission = self.engine.ask_for_load((ticket.id(), Run::Leader), &self.node, when_full);
         if matches!(permission, Permission::Wait(_)) {
             ticket.pulse().hold();
         }

@@ -51,7 +51,7 @@ use std::time::Duration;
 pub use after::After;
 pub use chain::{Chain, ChainGuard};
 pub use join::{Ask, Joined, TakeOver};
-pub use limit::{Defaults, LoadLimit, LoadLimits, LoadPermit, Permission, PermitWaiter, WhenFull};
+pub use limit::{Defaults, LoadLimit, LoadLimits, LoadPermit, Permission, PermitWaiter, Run, WhenFull};
 pub use place::{PlaceWaiter, Placed};
 pub use solo::{Solo, SoloPermit, SoloWaiter};
 pub use stall::{Polling, Pulse, Watch};

@@ -7,8 +7,10 @@
 //! (3) A request whose load somebody waits for inside of another load is admitted at once: by who asks, if that wait was
 //!     announced before, else by who announced it. Both look after they have made themselves seen, so one of them sees it.
 //! (4) What is offered and not taken for a patience is offered to the next, unless (3) is why it was offered.
+//! (5) A permit that is held past the lease's time counts no more, nor does one whose load was taken over: `held` knows
+//!     it no longer, and its end changes nothing. `held` is in the order of time, so the oldest ones come first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::task::Waker;
 
@@ -20,10 +22,10 @@ use crate::clock::{Moment, TimeSource};
 use crate::error::{Error, ErrorKind};
 use crate::flight::after::Wakes;
 use crate::flight::chain::{self, Chain};
-use crate::flight::stall::{Stalling, Watch, soon};
+use crate::flight::stall::{Stalling, Watch, later, soon};
 use crate::flight::{FlightId, LeaseTimes};
 use crate::scope::{Node, ScopePath};
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering, Weak};
+use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, Weak};
 
 /// The load limits of one cache.
 pub struct LoadLimits {
@@ -44,6 +46,15 @@ pub enum WhenFull {
     Wait,
 }
 
+/// Whose run a load is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// The leader's. Whatever permit its load has is that of a leader whom it took over from.
+    Leader,
+    /// One of several of its key.
+    Solo,
+}
+
 /// What asking for the permits of a load comes to.
 #[derive(Debug)]
 #[must_use = "a permit ends when it drops"]
@@ -59,29 +70,48 @@ pub enum Permission {
 /// What the lock guards.
 pub(super) struct Gate {
     turns: Turns,
-    requests: HashMap<u64, Request>,
+    requests: BTreeMap<u64, Request>,
     /// The requests of each load; more than one only of a key's solo runs.
     by_load: HashMap<FlightId, Vec<u64>>,
-    /// The nodes that each running load holds permits of.
-    inside: HashMap<FlightId, Vec<NodeId>>,
+    /// The permits of running loads.
+    held: BTreeMap<u64, Held>,
+    /// The permits of each load.
+    by_holder: HashMap<FlightId, Vec<u64>>,
     offered: usize,
+    /// The next name of a request or permit.
     next: u64,
     watched: bool,
 }
 
-/// A load that waits, or was offered a permit.
-pub(super) struct Request {
+struct Held {
     load: FlightId,
-    pub(super) waker: Option<Waker>,
-    pub(super) stage: Stage,
+    nodes: Vec<NodeId>,
+    until: Moment,
 }
 
-pub(super) enum Stage {
+/// A load that waits, or was offered a permit.
+struct Request {
+    load: FlightId,
+    waker: Option<Waker>,
+    stage: Stage,
+}
+
+enum Stage {
     Waiting(Place),
     Offered(Offer),
 }
 
-pub(super) struct Offer {
+/// What there is for a waiter.
+pub(super) enum Accepted<'a> {
+    /// A permit, and whether it is over a limit.
+    Permit(u64, bool),
+    /// The place for its waker.
+    NotYet(&'a mut Option<Waker>),
+    /// It was answered before.
+    Nothing,
+}
+
+struct Offer {
     nodes: Vec<NodeId>,
     is_over: bool,
     /// Since when it may be offered to somebody else, if it may.
@@ -94,9 +124,10 @@ impl LoadLimits {
     pub fn new(defaults: Defaults, times: LeaseTimes, time: TimeSource, watch: Arc<Watch>) -> Arc<Self> {
         let gate = Gate {
             turns: Turns::new(defaults),
-            requests: HashMap::new(),
+            requests: BTreeMap::new(),
             by_load: HashMap::new(),
-            inside: HashMap::new(),
+            held: BTreeMap::new(),
+            by_holder: HashMap::new(),
             offered: 0,
             next: 0,
             watched: false,
@@ -134,36 +165,41 @@ impl LoadLimits {
 
     /// Asks for the permits that a load of a scope needs. Call it inside of the caller's chain and without any lock; who is
     /// inside of a load is granted them.
-    pub fn ask(self: &Arc<Self>, load: FlightId, node: &Node, when_full: WhenFull) -> Permission {
+    pub fn ask(
+        self: &Arc<Self>,
+        (load, run): (FlightId, Run),
+        node: &Node,
+        when_full: WhenFull,
+    ) -> Permission {
         if !self.is_active() {
             return Permission::Granted(None);
         }
         let chain = Chain::current();
         let path = steps_to(node);
+        let now = self.time.now();
+        let mut wakes = Wakes::default();
         let mut gate = self.state.lock();
-        if !chain.is_empty() || chain::is_awaited(load) {
-            let held: Vec<NodeId> =
-                chain.iter().filter_map(|id| gate.inside.get(id)).flatten().copied().collect();
+        gate.expire(now, &mut wakes);
+        let takes_over = run == Run::Leader && gate.depose(load);
+        if takes_over || !chain.is_empty() || chain::is_awaited(load) {
+            let held = gate.held_by(&chain);
             let (nodes, is_over) = gate.turns.take_inside(path.into_iter(), |node| held.contains(&node));
-            gate.enter(load, &nodes);
-            drop(gate);
-            return Permission::Granted(Some(LoadPermit::new(self, load, nodes, is_over)));
-        }
-        let token = gate.next;
-        match gate.turns.ask(path.into_iter(), token, when_full == WhenFull::Refuse) {
-            Asked::Taken(nodes) => {
-                gate.enter(load, &nodes);
-                drop(gate);
-                Permission::Granted(Some(LoadPermit::new(self, load, nodes, false)))
+            if takes_over {
+                // It may need less than the other one had.
+                gate.offer(now, &mut wakes);
             }
+            return self.grant(gate, load, nodes, is_over, now);
+        }
+        let token = gate.name();
+        match gate.turns.ask(path.into_iter(), token, when_full == WhenFull::Refuse) {
+            Asked::Taken(nodes) => self.grant(gate, load, nodes, false, now),
             Asked::Queued(place) => {
-                gate.next += 1;
                 gate.requests.insert(token, Request { load, waker: None, stage: Stage::Waiting(place) });
                 gate.by_load.entry(load).or_default().push(token);
                 let unwatched = !std::mem::replace(&mut gate.watched, true);
                 drop(gate);
                 if unwatched {
-                    let look = soon(self.time.now(), self.times);
+                    let look = soon(now, self.times);
                     self.watch.add(Arc::downgrade(self) as Weak<dyn Stalling>, look);
                 }
                 Permission::Wait(PermitWaiter::new(self, token))
@@ -173,6 +209,19 @@ impl LoadLimits {
                 Permission::Refused(refusal(node, depth, limit))
             }
         }
+    }
+
+    fn grant(
+        self: &Arc<Self>,
+        mut gate: MutexGuard<'_, Gate>,
+        load: FlightId,
+        nodes: Vec<NodeId>,
+        is_over: bool,
+        now: Moment,
+    ) -> Permission {
+        let name = gate.hold(load, nodes, later(now, self.times.lease));
+        drop(gate);
+        Permission::Granted(Some(LoadPermit::new(self, name, is_over)))
     }
 
     /// Somebody inside of a load waits for these loads now: those of them that wait for a permit get it, room or not.
@@ -189,14 +238,37 @@ impl LoadLimits {
         }
     }
 
+    pub(super) fn now(&self) -> Moment {
+        self.time.now()
+    }
+
     /// A permit ends.
-    pub(super) fn release(&self, load: FlightId, nodes: &[NodeId]) {
+    pub(super) fn release(&self, permit: u64) {
         let now = self.time.now();
         let mut wakes = Wakes::default();
         let mut gate = self.state.lock();
-        gate.exit(load, nodes);
-        gate.turns.release(nodes);
-        gate.offer(now, &mut wakes);
+        if let Some(nodes) = gate.let_go(permit) {
+            gate.turns.release(&nodes);
+            gate.offer(now, &mut wakes);
+        }
+    }
+
+    /// What a waiter was offered, if it was: the permit's name, and whether it is over a limit. Else its request.
+    pub(super) fn accept<'a>(&self, gate: &'a mut Gate, token: u64, now: Moment) -> Accepted<'a> {
+        match gate.requests.get(&token) {
+            None => return Accepted::Nothing,
+            Some(Request { stage: Stage::Waiting(_), .. }) => {}
+            Some(Request { stage: Stage::Offered(_), .. }) => {
+                if let Some(Request { load, stage: Stage::Offered(offer), .. }) = gate.forget(token) {
+                    gate.offered -= 1;
+                    let name = gate.hold(load, offer.nodes, later(now, self.times.lease));
+                    return Accepted::Permit(name, offer.is_over);
+                }
+            }
+        }
+        gate.requests
+            .get_mut(&token)
+            .map_or(Accepted::Nothing, |request| Accepted::NotYet(&mut request.waker))
     }
 
     /// A waiter goes away before it has its permit.
@@ -222,25 +294,15 @@ impl LoadLimits {
     pub(super) fn sizes(&self) -> (usize, usize) {
         let gate = self.state.lock();
         assert_eq!(gate.by_load.values().map(Vec::len).sum::<usize>(), gate.requests.len());
+        assert_eq!(gate.by_holder.values().map(Vec::len).sum::<usize>(), gate.held.len());
         (gate.turns.tree().len(), gate.requests.len())
     }
 }
 
 impl Gate {
-    /// The permit that was offered for a request, taken by its waiter: its load, its nodes, whether it is over a limit.
-    pub(super) fn accept(&mut self, token: u64) -> Option<(FlightId, Vec<NodeId>, bool)> {
-        if !matches!(self.requests.get(&token)?.stage, Stage::Offered(_)) {
-            return None;
-        }
-        let request = self.forget(token)?;
-        let Stage::Offered(offer) = request.stage else { return None };
-        self.offered -= 1;
-        self.enter(request.load, &offer.nodes);
-        Some((request.load, offer.nodes, offer.is_over))
-    }
-
-    pub(super) fn request(&mut self, token: u64) -> Option<&mut Request> {
-        self.requests.get_mut(&token)
+    fn name(&mut self) -> u64 {
+        self.next += 1;
+        self.next
     }
 
     /// Offers permits as long as there is room and somebody waits.
@@ -303,27 +365,61 @@ impl Gate {
             }
         }
         if self.requests.is_empty() {
-            self.requests = HashMap::new();
             self.by_load = HashMap::new();
         }
         Some(request)
     }
 
-    fn enter(&mut self, load: FlightId, nodes: &[NodeId]) {
-        if !nodes.is_empty() {
-            self.inside.entry(load).or_default().extend_from_slice(nodes);
-        }
+    fn hold(&mut self, load: FlightId, nodes: Vec<NodeId>, until: Moment) -> u64 {
+        let name = self.name();
+        self.held.insert(name, Held { load, nodes, until });
+        self.by_holder.entry(load).or_default().push(name);
+        name
     }
 
-    fn exit(&mut self, load: FlightId, nodes: &[NodeId]) {
-        let Some(held) = self.inside.get_mut(&load) else { return };
-        for node in nodes {
-            if let Some(at) = held.iter().position(|held| held == node) {
-                held.swap_remove(at);
+    /// The nodes of a permit that counts no more from now on, if it still did.
+    fn let_go(&mut self, permit: u64) -> Option<Vec<NodeId>> {
+        let Held { load, nodes, .. } = self.held.remove(&permit)?;
+        if let Some(names) = self.by_holder.get_mut(&load) {
+            names.retain(|&other| other != permit);
+            if names.is_empty() {
+                self.by_holder.remove(&load);
             }
         }
-        if held.is_empty() {
-            self.inside.remove(&load);
+        Some(nodes)
+    }
+
+    /// Lets go of what a load holds whose leader was deposed, for the next one to take. Whether it held anything.
+    fn depose(&mut self, load: FlightId) -> bool {
+        let Some(permits) = self.by_holder.get(&load).cloned() else { return false };
+        for permit in permits {
+            if let Some(nodes) = self.let_go(permit) {
+                self.turns.release(&nodes);
+            }
+        }
+        true
+    }
+
+    /// The nodes that a chain of loads holds.
+    fn held_by(&self, chain: &[FlightId]) -> Vec<NodeId> {
+        let permits = chain.iter().filter_map(|load| self.by_holder.get(load)).flatten();
+        permits
+            .filter_map(|permit| self.held.get(permit))
+            .flat_map(|held| held.nodes.iter().copied())
+            .collect()
+    }
+
+    /// Lets go of what was held for longer than a lease.
+    fn expire(&mut self, now: Moment, wakes: &mut Wakes) {
+        let mut is_late = false;
+        while let Some((&oldest, _)) = self.held.first_key_value().filter(|(_, held)| held.until <= now) {
+            is_late = true;
+            if let Some(nodes) = self.let_go(oldest) {
+                self.turns.release(&nodes);
+            }
+        }
+        if is_late {
+            self.offer(now, wakes);
         }
     }
 }
@@ -335,6 +431,7 @@ impl Stalling for LoadLimits {
             gate.take_back(|since| now.since(since) >= self.times.patience);
             gate.offer(now, wakes);
         }
+        gate.expire(now, wakes);
         if gate.requests.is_empty() {
             gate.watched = false;
             return None;

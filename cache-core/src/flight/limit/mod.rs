@@ -15,7 +15,9 @@
 //! (5) A node without room takes in so many waiting loads, and beyond them only those of a tenant that has less than its
 //!     share of the queue. Who may not be refused (a cached function, which has no words for it) waits all the same.
 //! (6) A permit that was offered and not taken for a patience goes to the next; its load goes to the end of its queue.
-//! (7) Paths that nothing runs, waits or is set for are forgotten: a limit is its path's and outlives every node of it.
+//! (7) A permit counts for the time of a lease; a load that runs on after it holds nobody up. Who takes a load over from
+//!     a stalled leader takes its permit too.
+//! (8) Paths that nothing runs, waits or is set for are forgotten: a limit is its path's and outlives every node of it.
 //!
 //! Cost: nothing but a relaxed look while no limit is set; then a few map look-ups per load, under one lock for the
 //! whole cache, which is held for no user code.
@@ -28,13 +30,16 @@ mod turns;
 #[cfg(test)]
 mod tests;
 
-pub use gate::{LoadLimits, Permission, WhenFull};
+pub use gate::{LoadLimits, Permission, Run, WhenFull};
 pub use nodes::Defaults;
 pub use permit::{LoadPermit, PermitWaiter};
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// How many loads a scope, with everything below it, may run at once, and how many more may wait.
+///
+/// A load counts while it runs, for as long as its lease at most (60 seconds unless the cache is told otherwise): one that
+/// never ends must not hold up its tenant for ever.
 ///
 /// ```
 /// use strata_cache_core::flight::LoadLimit;

@@ -11,23 +11,20 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::gate::{LoadLimits, Stage};
-use super::nodes::NodeId;
-use crate::flight::FlightId;
+use super::gate::{Accepted, LoadLimits};
 use crate::sync::Arc;
 
 /// The right to run a load: of each node of its path, but those that its call chain holds already.
 #[must_use = "the permit ends when it drops"]
 pub struct LoadPermit {
     limits: Arc<LoadLimits>,
-    load: FlightId,
-    nodes: Vec<NodeId>,
+    name: u64,
     is_over: bool,
 }
 
 impl LoadPermit {
-    pub(super) fn new(limits: &Arc<LoadLimits>, load: FlightId, nodes: Vec<NodeId>, is_over: bool) -> Self {
-        Self { limits: Arc::clone(limits), load, nodes, is_over }
+    pub(super) fn new(limits: &Arc<LoadLimits>, name: u64, is_over: bool) -> Self {
+        Self { limits: Arc::clone(limits), name, is_over }
     }
 
     /// Whether the load runs over a limit: inside of another one, or for the sake of one.
@@ -38,7 +35,7 @@ impl LoadPermit {
 
 impl Drop for LoadPermit {
     fn drop(&mut self) {
-        self.limits.release(self.load, &self.nodes);
+        self.limits.release(self.name);
     }
 }
 
@@ -64,27 +61,27 @@ impl Future for PermitWaiter {
         if this.done {
             return Poll::Pending;
         }
+        let now = this.limits.now();
         let mut fresh = None;
-        let (load, nodes, is_over) = loop {
+        let (name, is_over) = loop {
             let mut gate = this.limits.state.lock();
-            if let Some(taken) = gate.accept(this.token) {
-                break taken;
-            }
-            let Some(request) = gate.request(this.token) else { return Poll::Pending };
-            debug_assert!(matches!(request.stage, Stage::Waiting(_)), "an offer was not taken");
-            if request.waker.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
+            let kept = match this.limits.accept(&mut gate, this.token, now) {
+                Accepted::Permit(name, is_over) => break (name, is_over),
+                Accepted::NotYet(kept) => kept,
+                Accepted::Nothing => return Poll::Pending,
+            };
+            if kept.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
                 return Poll::Pending;
             }
             if fresh.is_some() {
-                std::mem::swap(&mut request.waker, &mut fresh);
-                drop(gate);
+                std::mem::swap(kept, &mut fresh);
                 return Poll::Pending;
             }
             drop(gate);
             fresh = Some(cx.waker().clone());
         };
         this.done = true;
-        Poll::Ready(LoadPermit::new(&this.limits, load, nodes, is_over))
+        Poll::Ready(LoadPermit::new(&this.limits, name, is_over))
     }
 }
 
@@ -98,7 +95,7 @@ impl Drop for PermitWaiter {
 
 impl fmt::Debug for LoadPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoadPermit").field("load", &self.load).field("is_over", &self.is_over).finish()
+        f.debug_struct("LoadPermit").field("name", &self.name).field("is_over", &self.is_over).finish()
     }
 }
 

@@ -12,6 +12,13 @@ async fn one() -> Result<u32, Never> {
     Ok(1)
 }
 
+/// As [`one_per_org`], on a clock that stands still.
+fn still_one_per_org() -> (Cache, TestClock) {
+    let clock = TestClock::new();
+    let cache = Cache::builder().clock(clock.clone()).maintenance(Maintenance::Manual).load_limit("org", ONE);
+    (cache.build().expect("the options are good"), clock)
+}
+
 /// The law: until it is its turn, each other tenant gets one permit at most.
 #[test]
 fn tenant_with_a_thousand_waiting_loads_delays_another_by_one_permit() {
@@ -147,28 +154,32 @@ fn call_that_finds_the_queue_full_is_refused_and_so_is_who_waits_for_it() {
     assert_idle(&cache);
 }
 
-/// However long it waits; its time begins with its run.
+/// However long it waits; its time begins with its run. (A permit counts for a lease at most, so it takes two others to wait
+/// for longer.)
 #[test]
 fn waiting_for_a_permit_is_no_stall() {
-    let clock = TestClock::new();
-    let cache = Cache::builder().clock(clock.clone()).maintenance(Maintenance::Manual);
-    let cache = cache.load_limit("org", ONE).build().expect("the options are good");
-    let (open, gate) = oneshot::channel::<u32>();
-    let mut runner = cache.get_or_load(scope!(org = 1), "first", || gate);
-    parked(&mut runner);
-    let (late, second_gate) = oneshot::channel::<u32>();
-    let mut leader = cache.get_or_load(scope!(org = 1), "k", || second_gate);
+    let (cache, clock) = still_one_per_org();
+    let gates: [_; 3] = std::array::from_fn(|_| oneshot::channel::<u32>());
+    let [(first, gate), (second, second_gate), (late, last_gate)] = gates;
+    let mut runners: Vec<_> = [("first", gate), ("second", second_gate)]
+        .into_iter()
+        .map(|(key, gate)| cache.get_or_load(scope!(org = 1), key, || gate))
+        .collect();
+    runners.iter_mut().for_each(parked);
+    let mut leader = cache.get_or_load(scope!(org = 1), "k", || last_gate);
     parked(&mut leader);
     let calls = Arc::new(Calls::default());
-    let mut follower = cache.get_or_load(scope!(org = 1), "k", || async { Ok::<_, Never>(2_u32) });
+    let mut follower =
+        cache.get_or_load(scope!(org = 1), "k", || async { Ok::<_, oneshot::error::RecvError>(2_u32) });
     parked_with(&mut follower, &calls);
-    for _ in 0..10 {
+    for (runner, open) in runners.iter_mut().zip([first, second]) {
+        parked(runner);
         clock.advance(Duration::from_secs(59));
         cache.maintain();
+        open.send(0).expect("the runner waits");
+        assert!(answer(runner).is_ok());
     }
-    assert_eq!(calls.0.load(SeqCst), 0, "its leader is not stalled");
-    open.send(0).expect("the runner waits");
-    assert!(answer(&mut runner).is_ok());
+    assert_eq!(calls.0.load(SeqCst), 0, "two minutes, and its leader is not stalled");
     parked(&mut leader);
     clock.advance(Duration::from_secs(59));
     cache.maintain();
@@ -176,21 +187,41 @@ fn waiting_for_a_permit_is_no_stall() {
     clock.advance(Duration::from_secs(1));
     cache.maintain();
     assert_eq!(calls.0.load(SeqCst), 1, "and no more");
-    parked_with(&mut follower, &calls);
+    assert!(matches!(answer(&mut follower).as_deref(), Ok(2)), "it need not wait for a permit again");
     late.send(1).expect("it still listens");
-    assert!(matches!(answer(&mut leader).as_deref(), Ok(1)), "the permit was the stalled one's till now");
-    assert!(matches!(answer(&mut follower).as_deref(), Ok(2)));
+    assert!(matches!(answer(&mut leader).as_deref(), Ok(1)));
     assert_eq!(cache.stats().refused_stalled, 1);
-    drop((runner, leader, follower));
+    drop((runners, leader, follower));
+    assert_idle(&cache);
+}
+
+/// Woken and not polled for a second while it runs: who takes it over has its permit at once.
+#[test]
+fn load_that_is_taken_over_takes_its_permit_along() {
+    let (cache, clock) = still_one_per_org();
+    let (wake, gate) = oneshot::channel::<u32>();
+    let mut stalled = cache.get_or_load(scope!(org = 1), "k", || gate);
+    parked(&mut stalled);
+    let mut follower =
+        cache.get_or_load(scope!(org = 1), "k", || async { Ok::<_, oneshot::error::RecvError>(2_u32) });
+    parked(&mut follower);
+    let mut other = cache.get_or_load(scope!(org = 1), "other", one);
+    parked(&mut other);
+    wake.send(1).expect("it listens");
+    clock.advance(Duration::from_secs(1));
+    cache.maintain();
+    assert!(matches!(answer(&mut follower).as_deref(), Ok(2)));
+    assert!(answer(&mut other).is_ok(), "the stalled one has no permit any more");
+    assert!(matches!(answer(&mut stalled).as_deref(), Ok(1)));
+    assert_eq!((cache.stats().refused_stalled, cache.stats().over_limit), (1, 0));
+    drop((stalled, follower, other));
     assert_idle(&cache);
 }
 
 /// Offered a permit, a call is not polled: the next gets it, and somebody else leads.
 #[test]
 fn leader_that_does_not_take_its_permit_is_passed_over_and_taken_over() {
-    let clock = TestClock::new();
-    let cache = Cache::builder().clock(clock.clone()).maintenance(Maintenance::Manual);
-    let cache = cache.load_limit("org", ONE).build().expect("the options are good");
+    let (cache, clock) = still_one_per_org();
     let (open, gate) = oneshot::channel::<u32>();
     let mut runner = cache.get_or_load(scope!(org = 1), "first", || gate);
     parked(&mut runner);

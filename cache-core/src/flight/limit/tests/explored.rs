@@ -1,12 +1,13 @@
 //! Races at the gate, explored by shuttle: a load that nobody wakes is a deadlock that it reports.
 
 use shuttle::future::block_on;
+use shuttle::sync::mpsc;
 use shuttle::thread;
 
 use super::*;
 use crate::flight::Chain;
 use crate::flight::chain::Edges;
-use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering};
+use crate::sync::{AtomicUsize, Ordering};
 
 const SCHEDULES: usize = 3_000;
 
@@ -57,13 +58,12 @@ fn load_that_a_holder_waits_for_is_never_left_in_the_queue() {
             world.set("a", Some(LoadLimit::at_most(1)));
             let (outer, wanted) = (FlightId::fresh(), FlightId::fresh());
             let held = block_on(permit(world.ask("a", outer)));
-            let landed = Arc::new((Mutex::new(false), Condvar::new()));
+            let (land, landed) = mpsc::channel();
             let leader = {
-                let (world, landed) = (Arc::clone(&world), Arc::clone(&landed));
+                let world = Arc::clone(&world);
                 thread::spawn(move || {
                     drop(block_on(permit(world.ask("a", wanted))));
-                    *landed.0.lock() = true;
-                    landed.1.notify_all();
+                    land.send(()).expect("the holder waits");
                 })
             };
             let edges = {
@@ -71,11 +71,7 @@ fn load_that_a_holder_waits_for_is_never_left_in_the_queue() {
                 Edges::announce(&[wanted]).expect("no circle")
             };
             world.limits.admit(&[wanted]);
-            let mut done = landed.0.lock();
-            while !*done {
-                landed.1.wait(&mut done);
-            }
-            drop(done);
+            landed.recv().expect("it lands");
             drop((edges, held));
             leader.join().expect("it landed");
             world.assert_idle(2);

@@ -51,7 +51,7 @@ impl World {
     }
 
     fn ask(&self, org: &str, load: FlightId) -> Permission {
-        self.limits.ask(load, &self.node(org), WhenFull::Refuse)
+        self.limits.ask((load, Run::Leader), &self.node(org), WhenFull::Refuse)
     }
 
     /// Nothing runs or waits; paths with a limit may be left.

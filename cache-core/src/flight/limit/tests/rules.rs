@@ -131,7 +131,7 @@ fn full_queue_takes_in_a_tenant_below_its_share() {
     assert!(matches!(world.ask("b", load()), Permission::Refused(_)));
     assert!(matches!(world.ask("a", load()), Permission::Refused(_)));
     waiting.push(queued(world.ask("c", load())));
-    let patient = world.limits.ask(load(), &world.node("a"), WhenFull::Wait);
+    let patient = world.limits.ask((load(), Run::Solo), &world.node("a"), WhenFull::Wait);
     waiting.push(queued(patient));
     assert_eq!(world.limits.waiting(), 8);
     drop((waiting, permit));
@@ -210,6 +210,46 @@ fn permit_that_is_not_taken_for_a_patience_is_offered_to_the_next() {
     park(&mut sleeper);
     drop(permit);
     drop(answer(&mut sleeper));
+    world.assert_idle(2);
+}
+
+/// One that hands its wait to another thread, for example, which the chain does not show.
+#[test]
+fn permit_held_past_the_lease_counts_no_more() {
+    let world = World::new();
+    world.set("a", Some(ONE));
+    let endless = granted(world.ask("a", load()));
+    let mut waiting = queued(world.ask("a", load()));
+    let woken = park(&mut waiting);
+    let now = || TimeSource::Custom(std::sync::Arc::new(world.clock.clone())).now();
+    world.clock.advance(Duration::from_millis(59_999));
+    world.watch.check(now());
+    assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+    world.clock.advance(Duration::from_millis(1));
+    world.watch.check(now());
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+    let permit = answer(&mut waiting);
+    drop(endless);
+    let mut last = queued(world.ask("a", load()));
+    assert!(poll(&mut last).is_pending(), "the late end of the endless one gives nothing away");
+    drop(permit);
+    drop(answer(&mut last));
+    world.assert_idle(2);
+}
+
+#[test]
+fn load_that_is_taken_over_keeps_its_permit() {
+    let world = World::new();
+    world.set("a", Some(ONE));
+    let same = load();
+    let deposed = granted(world.ask("a", same));
+    let heir = granted(world.ask("a", same));
+    assert!(!heir.is_over());
+    let mut waiting = queued(world.ask("a", load()));
+    drop(deposed);
+    assert!(poll(&mut waiting).is_pending());
+    drop(heir);
+    drop(answer(&mut waiting));
     world.assert_idle(2);
 }
 
