@@ -4,8 +4,9 @@
 //! (2) The loader runs without any lock, once per lease, inside its call chain, and polled with the lease's waker,
 //! so that a leader that is woken and not polled is noticed. (3) Dropped midway, the loader is dropped first, then
 //! the lease hands over. A panic of the loader ends the lease before it goes on. (4) Every lookup is counted, and traced, once.
-//! (5) A loader begins with the permits of its scope's load limits, or uncached inside of a load; while it waits for them the
-//! lease's time stands still. A solo run asks for them after the permit of its key.
+//! (5) A loader begins in `begin`, with the permits of its scope's load limits.
+
+mod begin;
 
 use std::any::Any;
 use std::future::Future;
@@ -16,8 +17,7 @@ use std::task::{Context, Poll, ready};
 use strata_cache_core::engine::{Engine, Joined, Key, Lease, Place, Store, Value, Waited, Waiting, Write};
 use strata_cache_core::error::Error;
 use strata_cache_core::flight::{
-    Chain, LoadPermit, Permission, PermitWaiter, PlaceWaiter, Placed, Pulse, Run, Solo, SoloPermit,
-    SoloWaiter, WhenFull,
+    Chain, LoadPermit, PermitWaiter, PlaceWaiter, Placed, Pulse, SoloPermit, SoloWaiter,
 };
 use strata_cache_core::scope::{Node, ScopePath};
 use strata_cache_core::stats::Counter;
@@ -144,72 +144,6 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
             self.count(node, false);
         }
         act
-    }
-
-    /// The lease is this call's: asks for the permits of the load.
-    fn lead(&mut self, lease: Lease<K, V>) -> Next<V, L::Error> {
-        self.count(lease.node(), false);
-        let act = self.plan.step(Reply::Lead);
-        let when_full = if self.plan.may_be_refused() { WhenFull::Refuse } else { WhenFull::Wait };
-        match lease.ask(when_full) {
-            Permission::Granted(permit) => self.run_leading(lease, permit),
-            Permission::Wait(waiter) => self.stage = Stage::WaitingToLead(waiter, lease),
-            Permission::Refused(error) => {
-                lease.refuse(&error);
-                self.trace("load refused");
-                return Next::Answer(Answer::Refused(error));
-            }
-        }
-        Next::Act(act, None)
-    }
-
-    fn run_leading(&mut self, mut lease: Lease<K, V>, permit: Option<LoadPermit>) {
-        self.trace("load");
-        match self.loader.start() {
-            Some(run) => {
-                lease.begin(permit);
-                self.stage = Stage::Leading(Box::pin(run), lease);
-            }
-            None => drop(lease), // Not reached: a call leads once. The lease goes to somebody who can.
-        }
-    }
-
-    fn run_uncached(&mut self) {
-        self.terms.store.counters().count(Counter::Bypassed);
-        if let Some(run) = self.loader.start() {
-            self.stage = Stage::Alone(Box::pin(run), None, None);
-        }
-    }
-
-    fn run_alone(&mut self, alone: SoloPermit, permit: Option<LoadPermit>) {
-        self.terms.store.count_load(permit.as_ref());
-        if let Some(run) = self.loader.start() {
-            self.stage = Stage::Alone(Box::pin(run), Some(alone), permit);
-        }
-    }
-
-    /// Asks for the permits of a run alone.
-    fn limit_alone(&mut self, alone: SoloPermit, node: &Node) -> Option<Answer<V, L::Error>> {
-        // It has no words for a refusal, or it would not run alone.
-        match self.terms.engine.ask_for_load((alone.id(), Run::Solo), node, WhenFull::Wait) {
-            Permission::Granted(permit) => self.run_alone(alone, permit),
-            Permission::Wait(waiter) => self.stage = Stage::WaitingAlone(waiter, alone),
-            Permission::Refused(error) => return Some(Answer::Refused(error)),
-        }
-        None
-    }
-
-    /// Asks for a permit to run alone.
-    fn ask_alone(&mut self) -> Result<Option<Answer<V, L::Error>>, Error> {
-        let node = self.terms.place.create(self.terms.engine.registry())?;
-        self.count(&node, false);
-        match self.terms.store.solo(&self.terms.engine, &node, &self.terms.key) {
-            Solo::Granted(permit) => return Ok(self.limit_alone(permit, &node)),
-            Solo::Wait(waiter) => self.stage = Stage::WaitingForPermit(waiter, node),
-            // The key was given; without one the run is as good as one inside its own load.
-            Solo::Recursion | Solo::NeedsKey => self.run_uncached(),
-        }
-        Ok(None)
     }
 
     fn count(&self, node: &Node, hit: bool) {

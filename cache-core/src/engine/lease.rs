@@ -8,6 +8,8 @@
 //! (5) A lease asks for the permits of its scope's load limits before its loader runs, and gives them back when that has
 //! ended; if it is refused, so is everybody who waits for it. A load counts from when its loader runs.
 
+mod limit;
+
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
@@ -24,7 +26,7 @@ use crate::error::Error;
 use crate::flight::{
     After, Ask, Failure, Flights, Outcome, PlaceWaiter, Pulse, Reaper, Solo, TakeOver, Ticket, Waiter,
 };
-use crate::flight::{FlightId, Joined as Join, LoadPermit, Permission, Run, WhenFull};
+use crate::flight::{FlightId, Joined as Join, LoadPermit};
 use crate::scope::Node;
 use crate::stats::Counter;
 use crate::sync::Arc;
@@ -86,12 +88,9 @@ pub struct Lease<K: Key, V: Value> {
     node: Arc<Node>,
     ticket: Option<Ticket<V>>,
     has_begun: bool,
-    /// Dropped last: what it lets run may ask for this very key.
+    /// It ends with the loader, before somebody else is told to lead.
     permit: Option<LoadPermit>,
 }
-
-/// Why a load was not begun, for those who waited for it.
-struct Refused(Error);
 
 /// A wait for somebody else's load: a future that tasks poll and threads park on alike.
 #[must_use = "a wait does nothing unless it is polled"]
@@ -181,14 +180,6 @@ impl<K: Key, V: Value> Store<K, V> {
         result
     }
 
-    /// A loader is about to run, with this permit.
-    pub fn count_load(&self, permit: Option<&LoadPermit>) {
-        self.counters.count(Counter::Loads);
-        if permit.is_some_and(LoadPermit::is_over) {
-            self.counters.count(Counter::OverLimit);
-        }
-    }
-
     fn count_landing(&self, landing: Landing) {
         match landing {
             Landing::Published => {}
@@ -196,24 +187,6 @@ impl<K: Key, V: Value> Store<K, V> {
             Landing::RefusedStalled => self.counters.count(Counter::RefusedStalled),
             Landing::RefusedWeight => self.counters.count(Counter::RefusedWeight),
         }
-    }
-}
-
-impl Failure {
-    /// Why the load was not begun, if that is how it failed.
-    fn refusal(&self) -> Option<Error> {
-        self.shared.as_ref()?.downcast_ref::<Refused>().map(|Refused(error)| error.clone())
-    }
-}
-
-impl Engine {
-    /// Asks for the permits that a load needs which has this name and is for this scope.
-    pub fn ask_for_load(&self, load: (FlightId, Run), node: &Node, when_full: WhenFull) -> Permission {
-        let permission = self.load_limits().ask(load, node, when_full);
-        if matches!(permission, Permission::Wait(_)) {
-            self.wake_maintenance();
-        }
-        permission
     }
 }
 
@@ -227,32 +200,6 @@ impl<K: Key, V: Value> Lease<K, V> {
     fn new(store: &Arc<Store<K, V>>, engine: &Arc<Engine>, node: Arc<Node>, ticket: Ticket<V>) -> Self {
         let (store, engine) = (Arc::clone(store), Arc::clone(engine));
         Self { store, engine, node, ticket: Some(ticket), has_begun: false, permit: None }
-    }
-
-    /// Asks for the permits that the load needs. Its time does not run while it waits for them.
-    pub fn ask(&self, when_full: WhenFull) -> Permission {
-        let Some(ticket) = &self.ticket else { return Permission::Granted(None) };
-        let permission = self.engine.ask_for_load((ticket.id(), Run::Leader), &self.node, when_full);
-        if matches!(permission, Permission::Wait(_)) {
-            ticket.pulse().hold();
-        }
-        permission
-    }
-
-    /// The loader is about to run, with the permit that was asked for.
-    pub fn begin(&mut self, permit: Option<LoadPermit>) {
-        self.store.count_load(permit.as_ref());
-        self.has_begun = true;
-        if let (Some(permit), Some(ticket)) = (permit, &self.ticket) {
-            ticket.pulse().run(self.engine.now());
-            self.permit = Some(permit);
-        }
-    }
-
-    /// Ends a load that was refused its permit: everybody who waits for it is told the same.
-    pub fn refuse(mut self, error: &Error) {
-        self.store.counters().count(Counter::Overloaded);
-        self.end(Some(Arc::new(Refused(error.clone()))), false);
     }
 
     /// The name of the load, for the call chain.
@@ -329,6 +276,7 @@ impl<K: Key, V: Value> Lease<K, V> {
     }
 
     fn end(&mut self, shared: Option<Arc<dyn Any + Send + Sync>>, panicked: bool) {
+        drop(self.permit.take());
         let Some(mut ticket) = self.ticket.take() else { return };
         let now = self.engine.now();
         let passed_on = self.store.flights(ticket.hash(), |flights, after| {
@@ -356,6 +304,7 @@ impl<K: Key, V: Value> Drop for Lease<K, V> {
         if std::thread::panicking() {
             self.end_in_failure(None, true);
         } else if let Some(mut ticket) = self.ticket.take() {
+            drop(self.permit.take());
             let now = self.engine.now();
             let hash = ticket.hash();
             self.store.flights(hash, |flights, after| flights.hand_over(&mut ticket, now, after));

@@ -1,23 +1,18 @@
-//! The gate that loads pass: who holds permits, who waits for one, and whom to wake.
+//! The gate that loads pass: the lock around all of it, who asks inside of what, and who is woken.
 //!
-//! (1) One lock for all of it, taken after a shard's, a flight's and a pulse's; under it only the wait graph's. No waker
-//!     is cloned, called or dropped under it.
-//! (2) A waiting load is a request until its waiter takes what it was offered, or drops. A permit that was offered counts
-//!     as held.
-//! (3) A request whose load somebody waits for inside of another load is admitted at once: by who asks, if that wait was
+//! (1) The lock is taken after a shard's, a flight's and a pulse's; under it only the wait graph's. No waker is cloned,
+//!     called or dropped under it.
+//! (2) A request whose load somebody waits for inside of another load is admitted at once: by who asks, if that wait was
 //!     announced before, else by who announced it. Both look after they have made themselves seen, so one of them sees it.
-//! (4) What is offered and not taken for a patience is offered to the next, unless (3) is why it was offered.
-//! (5) A permit that is held past the lease's time counts no more, nor does one whose load was taken over: `held` knows
-//!     it no longer, and its end changes nothing. `held` is in the order of time, so the oldest ones come first.
+//! (3) What is offered and not taken for a patience is offered to the next, unless (2) is why it was offered.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::task::Waker;
 
 use super::LoadLimit;
+use super::books::{Accepted, Books};
 use super::nodes::{Defaults, NodeId, Step};
 use super::permit::{LoadPermit, PermitWaiter};
-use super::turns::{Asked, Place, Turns};
+use super::turns::{Asked, Turns};
 use crate::clock::{Moment, TimeSource};
 use crate::error::{Error, ErrorKind};
 use crate::flight::after::Wakes;
@@ -34,7 +29,7 @@ pub struct LoadLimits {
     times: LeaseTimes,
     time: TimeSource,
     watch: Arc<Watch>,
-    pub(super) state: Mutex<Gate>,
+    pub(super) state: Mutex<Books>,
 }
 
 /// What a load does that finds the queue full.
@@ -67,73 +62,12 @@ pub enum Permission {
     Refused(Error),
 }
 
-/// What the lock guards.
-pub(super) struct Gate {
-    turns: Turns,
-    requests: BTreeMap<u64, Request>,
-    /// The requests of each load; more than one only of a key's solo runs.
-    by_load: HashMap<FlightId, Vec<u64>>,
-    /// The permits of running loads.
-    held: BTreeMap<u64, Held>,
-    /// The permits of each load.
-    by_holder: HashMap<FlightId, Vec<u64>>,
-    offered: usize,
-    /// The next name of a request or permit.
-    next: u64,
-    watched: bool,
-}
-
-struct Held {
-    load: FlightId,
-    nodes: Vec<NodeId>,
-    until: Moment,
-}
-
-/// A load that waits, or was offered a permit.
-struct Request {
-    load: FlightId,
-    waker: Option<Waker>,
-    stage: Stage,
-}
-
-enum Stage {
-    Waiting(Place),
-    Offered(Offer),
-}
-
-/// What there is for a waiter.
-pub(super) enum Accepted<'a> {
-    /// A permit, and whether it is over a limit.
-    Permit(u64, bool),
-    /// The place for its waker.
-    NotYet(&'a mut Option<Waker>),
-    /// It was answered before.
-    Nothing,
-}
-
-struct Offer {
-    nodes: Vec<NodeId>,
-    is_over: bool,
-    /// Since when it may be offered to somebody else, if it may.
-    since: Option<Moment>,
-    at: NodeId,
-}
-
 impl LoadLimits {
     /// Limits of levels; those of paths are set later.
     pub fn new(defaults: Defaults, times: LeaseTimes, time: TimeSource, watch: Arc<Watch>) -> Arc<Self> {
-        let gate = Gate {
-            turns: Turns::new(defaults),
-            requests: BTreeMap::new(),
-            by_load: HashMap::new(),
-            held: BTreeMap::new(),
-            by_holder: HashMap::new(),
-            offered: 0,
-            next: 0,
-            watched: false,
-        };
-        let active = AtomicBool::new(gate.turns.tree().has_limits());
-        Arc::new(Self { active, times, time, watch, state: Mutex::new(gate) })
+        let books = Books::new(Turns::new(defaults));
+        let active = AtomicBool::new(books.turns.tree().has_limits());
+        Arc::new(Self { active, times, time, watch, state: Mutex::new(books) })
     }
 
     /// Whether any limit is set: one relaxed load. If not, loads need not ask.
@@ -185,7 +119,7 @@ impl LoadLimits {
             let held = gate.held_by(&chain);
             let (nodes, is_over) = gate.turns.take_inside(path.into_iter(), |node| held.contains(&node));
             if takes_over {
-                // It may need less than the other one had.
+                // The load goes on, with its permit. It may need less than the other one had.
                 gate.offer(now, &mut wakes);
             }
             return self.grant(gate, load, nodes, is_over, now);
@@ -194,8 +128,7 @@ impl LoadLimits {
         match gate.turns.ask(path.into_iter(), token, when_full == WhenFull::Refuse) {
             Asked::Taken(nodes) => self.grant(gate, load, nodes, false, now),
             Asked::Queued(place) => {
-                gate.requests.insert(token, Request { load, waker: None, stage: Stage::Waiting(place) });
-                gate.by_load.entry(load).or_default().push(token);
+                gate.enqueue(token, load, place);
                 let unwatched = !std::mem::replace(&mut gate.watched, true);
                 drop(gate);
                 if unwatched {
@@ -213,7 +146,7 @@ impl LoadLimits {
 
     fn grant(
         self: &Arc<Self>,
-        mut gate: MutexGuard<'_, Gate>,
+        mut gate: MutexGuard<'_, Books>,
         load: FlightId,
         nodes: Vec<NodeId>,
         is_over: bool,
@@ -231,10 +164,8 @@ impl LoadLimits {
         }
         let mut wakes = Wakes::default();
         let mut gate = self.state.lock();
-        for load in loads {
-            for token in gate.by_load.get(load).cloned().unwrap_or_default() {
-                gate.admit(token, &mut wakes);
-            }
+        for &load in loads {
+            gate.admit(load, &mut wakes);
         }
     }
 
@@ -253,22 +184,9 @@ impl LoadLimits {
         }
     }
 
-    /// What a waiter was offered, if it was: the permit's name, and whether it is over a limit. Else its request.
-    pub(super) fn accept<'a>(&self, gate: &'a mut Gate, token: u64, now: Moment) -> Accepted<'a> {
-        match gate.requests.get(&token) {
-            None => return Accepted::Nothing,
-            Some(Request { stage: Stage::Waiting(_), .. }) => {}
-            Some(Request { stage: Stage::Offered(_), .. }) => {
-                if let Some(Request { load, stage: Stage::Offered(offer), .. }) = gate.forget(token) {
-                    gate.offered -= 1;
-                    let name = gate.hold(load, offer.nodes, later(now, self.times.lease));
-                    return Accepted::Permit(name, offer.is_over);
-                }
-            }
-        }
-        gate.requests
-            .get_mut(&token)
-            .map_or(Accepted::Nothing, |request| Accepted::NotYet(&mut request.waker))
+    /// What a waiter was offered; if nothing, where it keeps its waker.
+    pub(super) fn accept<'a>(&self, gate: &'a mut Books, token: u64, now: Moment) -> Accepted<'a> {
+        gate.accept(token, later(now, self.times.lease))
     }
 
     /// A waiter goes away before it has its permit.
@@ -276,163 +194,19 @@ impl LoadLimits {
         let now = self.time.now();
         let mut wakes = Wakes::default();
         let mut gate = self.state.lock();
-        let Some(request) = gate.forget(token) else { return };
-        match request.stage {
-            Stage::Waiting(place) => gate.turns.leave(place),
-            Stage::Offered(offer) => {
-                gate.offered -= 1;
-                gate.turns.release(&offer.nodes);
-                gate.offer(now, &mut wakes);
-            }
-        }
+        let waker = gate.leave(token, now, &mut wakes);
         drop(gate);
-        drop(request.waker);
-    }
-
-    /// How many paths are known, the root's among them, and how many requests.
-    #[cfg(test)]
-    pub(super) fn sizes(&self) -> (usize, usize) {
-        let gate = self.state.lock();
-        assert_eq!(gate.by_load.values().map(Vec::len).sum::<usize>(), gate.requests.len());
-        assert_eq!(gate.by_holder.values().map(Vec::len).sum::<usize>(), gate.held.len());
-        (gate.turns.tree().len(), gate.requests.len())
-    }
-}
-
-impl Gate {
-    fn name(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
-    /// Offers permits as long as there is room and somebody waits.
-    fn offer(&mut self, now: Moment, wakes: &mut Wakes) {
-        while let Some((token, nodes)) = self.turns.next() {
-            self.put(token, nodes, false, Some(now), wakes);
-        }
-    }
-
-    fn admit(&mut self, token: u64, wakes: &mut Wakes) {
-        let Some(Request { stage, .. }) = self.requests.get_mut(&token) else { return };
-        match stage {
-            Stage::Waiting(place) => {
-                let place = *place;
-                let (nodes, is_over) = self.turns.admit(place);
-                self.put(token, nodes, is_over, None, wakes);
-            }
-            Stage::Offered(offer) => offer.since = None,
-        }
-    }
-
-    fn put(
-        &mut self,
-        token: u64,
-        nodes: Vec<NodeId>,
-        is_over: bool,
-        since: Option<Moment>,
-        wakes: &mut Wakes,
-    ) {
-        let Some(request) = self.requests.get_mut(&token) else { return };
-        let Stage::Waiting(place) = request.stage else { return };
-        request.stage = Stage::Offered(Offer { nodes, is_over, since, at: place.at });
-        self.offered += 1;
-        wakes.push(request.waker.take());
-    }
-
-    /// Takes back what was offered before this moment and not taken; its load goes to the end of its queue.
-    fn take_back(&mut self, is_late: impl Fn(Moment) -> bool) {
-        let Self { turns, requests, offered, .. } = self;
-        for (&token, request) in requests.iter_mut() {
-            let Stage::Offered(Offer { nodes, since: Some(since), at, .. }) = &request.stage else {
-                continue;
-            };
-            if is_late(*since) {
-                // First into the queue, so that its path is not forgotten.
-                let place = turns.queue(*at, token);
-                turns.release(nodes);
-                request.stage = Stage::Waiting(place);
-                *offered -= 1;
-            }
-        }
-    }
-
-    fn forget(&mut self, token: u64) -> Option<Request> {
-        let request = self.requests.remove(&token)?;
-        if let Some(tokens) = self.by_load.get_mut(&request.load) {
-            tokens.retain(|&other| other != token);
-            if tokens.is_empty() {
-                self.by_load.remove(&request.load);
-            }
-        }
-        if self.requests.is_empty() {
-            self.by_load = HashMap::new();
-        }
-        Some(request)
-    }
-
-    fn hold(&mut self, load: FlightId, nodes: Vec<NodeId>, until: Moment) -> u64 {
-        let name = self.name();
-        self.held.insert(name, Held { load, nodes, until });
-        self.by_holder.entry(load).or_default().push(name);
-        name
-    }
-
-    /// The nodes of a permit that counts no more from now on, if it still did.
-    fn let_go(&mut self, permit: u64) -> Option<Vec<NodeId>> {
-        let Held { load, nodes, .. } = self.held.remove(&permit)?;
-        if let Some(names) = self.by_holder.get_mut(&load) {
-            names.retain(|&other| other != permit);
-            if names.is_empty() {
-                self.by_holder.remove(&load);
-            }
-        }
-        Some(nodes)
-    }
-
-    /// Lets go of what a load holds whose leader was deposed, for the next one to take. Whether it held anything.
-    fn depose(&mut self, load: FlightId) -> bool {
-        let Some(permits) = self.by_holder.get(&load).cloned() else { return false };
-        for permit in permits {
-            if let Some(nodes) = self.let_go(permit) {
-                self.turns.release(&nodes);
-            }
-        }
-        true
-    }
-
-    /// The nodes that a chain of loads holds.
-    fn held_by(&self, chain: &[FlightId]) -> Vec<NodeId> {
-        let permits = chain.iter().filter_map(|load| self.by_holder.get(load)).flatten();
-        permits
-            .filter_map(|permit| self.held.get(permit))
-            .flat_map(|held| held.nodes.iter().copied())
-            .collect()
-    }
-
-    /// Lets go of what was held for longer than a lease.
-    fn expire(&mut self, now: Moment, wakes: &mut Wakes) {
-        let mut is_late = false;
-        while let Some((&oldest, _)) = self.held.first_key_value().filter(|(_, held)| held.until <= now) {
-            is_late = true;
-            if let Some(nodes) = self.let_go(oldest) {
-                self.turns.release(&nodes);
-            }
-        }
-        if is_late {
-            self.offer(now, wakes);
-        }
+        drop(waker);
     }
 }
 
 impl Stalling for LoadLimits {
     fn look(&self, now: Moment, wakes: &mut Wakes) -> Option<Moment> {
         let mut gate = self.state.lock();
-        if gate.offered > 0 {
-            gate.take_back(|since| now.since(since) >= self.times.patience);
-            gate.offer(now, wakes);
-        }
+        gate.take_back(|since| now.since(since) >= self.times.patience);
         gate.expire(now, wakes);
-        if gate.requests.is_empty() {
+        gate.offer(now, wakes);
+        if !gate.has_requests() {
             gate.watched = false;
             return None;
         }

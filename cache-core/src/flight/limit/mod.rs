@@ -1,7 +1,8 @@
 //! Load limits: of a scope with everything below it, at most so many loads run at once, and tenants take turns.
 //!
-//! `turns` decides who is next, without locks, wakers or time; `nodes` is the tree of paths that it walks; `gate` puts
-//! the one lock around them, `permit` is what a load holds and what those without one wait on.
+//! `turns` decides who is next, without locks, wakers or time; `nodes` is the tree of paths that it walks; `books` knows
+//! who holds permits and who waits; `gate` puts the one lock around them; `permit` is what a load holds and what those
+//! without one wait on.
 //!
 //! (1) A load begins with a permit of every node of its scope's path, the root's among them, all at once or none: who
 //!     waits for a permit holds none. So permits alone cannot make a circle of waits.
@@ -22,6 +23,7 @@
 //! Cost: nothing but a relaxed look while no limit is set; then a few map look-ups per load, under one lock for the
 //! whole cache, which is held for no user code.
 
+mod books;
 mod gate;
 mod nodes;
 mod permit;

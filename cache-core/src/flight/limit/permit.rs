@@ -11,7 +11,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::gate::{Accepted, LoadLimits};
+use super::books::Accepted;
+use super::gate::LoadLimits;
 use crate::sync::Arc;
 
 /// The right to run a load: of each node of its path, but those that its call chain holds already.

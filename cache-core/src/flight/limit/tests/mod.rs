@@ -57,7 +57,7 @@ impl World {
     /// Nothing runs or waits; paths with a limit may be left.
     #[track_caller]
     fn assert_idle(&self, paths: usize) {
-        assert_eq!(self.limits.sizes(), (paths, 0), "paths, requests");
+        assert_eq!(self.limits.state.lock().sizes(), (paths, 0), "paths, requests");
         self.watch.check(TimeSource::Custom(std::sync::Arc::new(self.clock.clone())).now());
         assert!(self.watch.is_empty(), "nobody is looked after");
     }
