@@ -8,11 +8,13 @@ use strata_cache_core::clock::{Clock, TimeSource};
 use strata_cache_core::engine::{Engine, EngineConfig, Limits, Listener, Maintenance, Removal};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::expiry::{IntoTtl, Ttl};
-use strata_cache_core::flight::{Defaults, LeaseTimes, LoadLimit};
+use strata_cache_core::flight::{LeaseTimes, LoadLimit};
 use strata_cache_core::policy::Policy;
-use strata_cache_core::scope::{GLOBAL, ScopeTree, TrackedLevels};
+use strata_cache_core::scope::{Budget, Locate, ScopeTree, TrackedLevels};
 
+use crate::budget::Planned;
 use crate::cache::Cache;
+use crate::load_limit::Limited;
 use crate::setting::{IntoBytes, IntoPolicy, invalid, positive};
 
 /// Entries held by a cache that was given no bound.
@@ -32,10 +34,11 @@ pub struct CacheBuilder {
     clock: Option<Arc<dyn Clock>>,
     maintenance: Maintenance,
     lease_times: LeaseTimes,
-    load_limits: Vec<(String, LoadLimit)>,
+    load_limits: Limited,
     tracked: Option<Vec<String>>,
     listener: Option<Listener>,
     max_key_bytes: Option<usize>,
+    budgets: Planned,
 }
 
 impl CacheBuilder {
@@ -98,7 +101,7 @@ impl CacheBuilder {
     }
 
     /// How many loads each scope of a level, with everything below it, may run at once; `"global"` is the whole cache. The
-    /// last word on a level counts. Default: no limit. [`Cache::set_load_limit`] is for single scopes.
+    /// last word on a level counts. Default: no limit. [`load_limit_at`](Self::load_limit_at) is for single scopes.
     ///
     /// Loads beyond the limit wait, and the children of the scope take turns: a tenant with a thousand loads to come delays
     /// another's next load by one. When as many wait as may, `get_or_load` ends in [`ErrorKind::Overloaded`]; a cached
@@ -119,7 +122,52 @@ impl CacheBuilder {
     /// # }
     /// ```
     pub fn load_limit(mut self, level: &str, limit: LoadLimit) -> Self {
-        self.load_limits.push((level.to_owned(), limit));
+        self.load_limits.levels.push((level.to_owned(), limit));
+        self
+    }
+
+    /// How many loads one scope, with everything below it, may run at once, in place of what its level says. At run time
+    /// [`Cache::set_load_limit`] changes it.
+    ///
+    /// ```
+    /// use strata_cache::{Cache, LoadLimit, scope};
+    ///
+    /// # fn main() -> Result<(), strata_cache::Error> {
+    /// let cache = Cache::builder().load_limit_at(scope!(org = "acme"), LoadLimit::at_most(2)).build()?;
+    /// assert_eq!(cache.load_limit(scope!(org = "acme"))?, Some(LoadLimit::at_most(2)));
+    /// assert_eq!(cache.load_limit(scope!(org = "other"))?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn load_limit_at(mut self, place: impl Locate + Send + Sync + 'static, limit: LoadLimit) -> Self {
+        self.load_limits.paths.push((Box::new(place), limit));
+        self
+    }
+
+    /// What each scope of a level may hold, with all below it, and what nobody else may take of it: at most `"2%"` of the
+    /// cache for each org, say. Default: no budgets, and whoever is coldest pays for newcomers.
+    ///
+    /// ```
+    /// use strata_cache::{Budget, Cache, scope};
+    ///
+    /// # fn main() -> Result<(), strata_cache::Error> {
+    /// let cache = Cache::builder()
+    ///     .capacity(100_000)
+    ///     .budget("org", Budget::share("2%").reserve("0.05%"))
+    ///     .budget_at(scope!(org = "acme"), Budget::entries(10_000).reserve(1_000))
+    ///     .build()?;
+    /// assert_eq!(cache.budget(scope!(org = "acme"))?.granted().reserved_entries, 1_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn budget(mut self, level: &str, budget: Budget) -> Self {
+        self.budgets.levels.push((level.to_owned(), budget));
+        self
+    }
+
+    /// What one scope may hold, in place of what its level says.
+    pub fn budget_at(mut self, place: impl Locate + Send + Sync + 'static, budget: Budget) -> Self {
+        self.budgets.paths.push((Box::new(place), budget));
         self
     }
 
@@ -163,23 +211,17 @@ impl CacheBuilder {
                 faults.push(invalid(name, "a time above zero is needed"));
             }
         }
-        let mut load_limits = Defaults::default();
-        for (name, limit) in &self.load_limits {
-            let limit = keep(limit.check("build").map_err(|fault| fault.with("level", name)), &mut faults);
-            if name == GLOBAL {
-                load_limits.root = limit;
-            } else if let Some(level) = keep(tree.expect_level(name, "load_limit"), &mut faults) {
-                load_limits.levels.extend(limit.map(|limit| (level, limit)));
-            }
-        }
+        let (load_limits, limited) = self.load_limits.read(&tree, |fault| faults.push(fault));
         if self.max_key_bytes == Some(0) {
             faults.push(invalid("max_key_bytes", "a length above zero is needed"));
         }
+        let entries =
+            entries.or_else(|| if weight.is_none() { NonZeroU64::new(DEFAULT_CAPACITY) } else { None });
+        let bounds = [entries, weight].map(|bound| bound.map(NonZeroU64::get));
+        self.budgets.check(&tree, bounds, |fault| faults.push(fault));
         if let Some(error) = joined(faults) {
             return Err(error);
         }
-        let entries =
-            entries.or_else(|| if weight.is_none() { NonZeroU64::new(DEFAULT_CAPACITY) } else { None });
         let engine = Engine::new(EngineConfig {
             tree,
             tracked,
@@ -192,6 +234,14 @@ impl CacheBuilder {
             load_limits,
             listener: self.listener,
         });
+        for (path, limit) in &limited {
+            engine.load_limits().set(path, Some(*limit));
+        }
+        let mut faults = Vec::new();
+        self.budgets.set_in(engine.registry(), |fault| faults.push(fault));
+        if let Some(error) = joined(faults) {
+            return Err(error);
+        }
         let cache = Cache::from_engine(engine, self.max_key_bytes.unwrap_or(4096))?;
         tracing::info!(target: "strata_cache", ?entries, ?weight, "cache built");
         Ok(cache)

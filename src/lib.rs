@@ -17,12 +17,14 @@
 //! invalidation returned is not served to any call that begins after, and a load that began before it stores nothing.
 //! A look-up never runs user code under a lock, `Hash` and `Eq` of keys excepted, which must not call the cache.
 
+mod budget;
 mod builder;
 mod cache;
 mod context;
 mod default;
 mod driver;
 mod handle;
+mod load_limit;
 mod operation;
 mod place;
 mod plan;
@@ -32,6 +34,7 @@ mod region;
 mod setting;
 mod trace;
 
+pub use budget::ScopeBudget;
 pub use builder::CacheBuilder;
 pub use cache::Cache;
 pub use context::{InScope, Scoped, ambient_scope};
@@ -50,7 +53,10 @@ pub use strata_cache_core::event::RemovalCause;
 pub use strata_cache_core::expiry::{IntoTtl, Ttl};
 pub use strata_cache_core::flight::LoadLimit;
 pub use strata_cache_core::policy::{self, Policy};
-pub use strata_cache_core::scope::{IdText, Ids, ScopeId, ScopeIds, ScopePath, ScopeTree, ScopeTreeBuilder};
+pub use strata_cache_core::scope::{
+    Amount, Budget, Granted, IdText, Ids, IntoAmount, ScopeId, ScopeIds, ScopePath, ScopeTree,
+    ScopeTreeBuilder,
+};
 pub use strata_cache_core::stats::Stats;
 pub use strata_cache_core::weight;
 

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::policy::Policy;
+use strata_cache_core::weight::parse_bytes;
 
 /// A setting that cannot be honoured, and what could.
 pub(crate) fn invalid(name: &'static str, advice: &'static str) -> Error {
@@ -44,24 +45,7 @@ impl IntoBytes for i32 {
 
 impl IntoBytes for &str {
     fn into_bytes(self) -> Result<u64> {
-        const UNITS: [(&str, u64); 9] = [
-            ("KIB", 1 << 10),
-            ("MIB", 1 << 20),
-            ("GIB", 1 << 30),
-            ("TIB", 1 << 40),
-            ("KB", 1_000),
-            ("MB", 1_000_000),
-            ("GB", 1_000_000_000),
-            ("TB", 1_000_000_000_000),
-            ("B", 1),
-        ];
-        let text = self.trim().to_ascii_uppercase();
-        let (digits, unit) = UNITS
-            .iter()
-            .find_map(|(name, unit)| Some((text.strip_suffix(name)?.trim_end(), *unit)))
-            .unwrap_or((&text, 1));
-        let number: Option<u64> = digits.parse().ok();
-        number.and_then(|number| number.checked_mul(unit)).ok_or_else(|| {
+        parse_bytes(self).ok_or_else(|| {
             invalid(
                 "capacity_bytes",
                 "write a whole number of bytes, with KB, MB, GB, TB or KiB, MiB, GiB, TiB",

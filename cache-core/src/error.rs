@@ -29,6 +29,9 @@ pub enum ErrorKind {
     InvalidTtl,
     /// A weight of zero, or one above the whole capacity.
     InvalidWeight,
+    /// A budget that cannot be granted: above the whole, above what is left of it, or in a unit without a bound. All faults are
+    /// listed.
+    InvalidBudget,
     /// A key longer than the configured limit.
     InvalidKey,
     /// The entry or region holds values of another type.
@@ -57,6 +60,7 @@ impl ErrorKind {
             Self::InvalidConfig => "invalid configuration",
             Self::InvalidTtl => "invalid ttl",
             Self::InvalidWeight => "invalid weight",
+            Self::InvalidBudget => "invalid budget",
             Self::InvalidKey => "invalid key",
             Self::TypeMismatch => "type mismatch",
             Self::NoScope => "no scope",

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use strata_cache_core::engine::{Engine, RegionKey, Store, StoreOptions};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::flight::LoadLimit;
-use strata_cache_core::scope::{ScopePath, ScopeTree};
+use strata_cache_core::scope::{Budget, ScopePath, ScopeTree};
 use strata_cache_core::stats::Stats;
 
+use crate::budget::ScopeBudget;
 use crate::builder::CacheBuilder;
 use crate::handle::{Scope, ScopeReport};
 use crate::operation::{Done, Evicted, Operation};
@@ -188,26 +189,70 @@ impl Cache {
         Ok(place.find_node(self, "stats_of")?.map(|node| ScopeReport::of(&node)).unwrap_or_default())
     }
 
+    /// The budget of a scope, to be looked at, set or taken back.
+    ///
+    /// ```
+    /// use strata_cache::{Budget, Cache, scope};
+    ///
+    /// # fn main() -> Result<(), strata_cache::Error> {
+    /// let cache = Cache::builder().capacity(10_000).budget("org", Budget::share("2%")).build()?;
+    /// let acme = cache.budget(scope!(org = "acme"))?;
+    /// acme.set(Budget::entries(1_000).reserve(100))?;
+    /// assert_eq!(acme.granted().max_entries, Some(1_000));
+    ///
+    /// let too_much = acme.set(Budget::unbounded().reserve(10_001));
+    /// assert!(too_much.is_err() && acme.granted().reserved_entries == 100);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If `place` names no scope of this cache, or has ids for levels beside or below the one asked for.
+    pub fn budget(&self, place: impl ToScope) -> Result<ScopeBudget> {
+        place.check_destructive(self, "budget")?;
+        Ok(ScopeBudget::new(self.clone(), place.path(self, "budget")?))
+    }
+
+    /// Gives each scope of a level a budget, those that exist among them, or takes it away; scopes whose budget was set
+    /// by name keep theirs. A reserve is granted to a scope when it appears, if it fits beside those of others, and else later, when
+    /// others go; a capacity always is. Looks at every scope there is, and evicts from those that hold more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownLevel`]; [`ErrorKind::InvalidBudget`] as for [`ScopeBudget::set`], or if a level's reserve is above the
+    /// capacity that a level above it gives. Then nothing has changed.
+    pub fn set_budget_of_level(&self, level: &str, budget: Option<Budget>) -> Result<()> {
+        let level = self.tree().expect_level(level, "budget")?;
+        self.engine().set_budget_of_level(level, budget)
+    }
+
+    /// What each scope of a level may hold, where none was set by name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownLevel`].
+    pub fn budget_of_level(&self, level: &str) -> Result<Option<Budget>> {
+        let level = self.tree().expect_level(level, "budget")?;
+        Ok(self.engine().registry().budgets().of_level(level))
+    }
+
     /// Changes how many entries the cache may hold, and evicts down to it.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] for zero.
+    /// [`ErrorKind::InvalidConfig`] for zero, [`ErrorKind::InvalidBudget`] if more is reserved by name; then nothing has changed.
     pub fn set_capacity(&self, entries: u64) -> Result<()> {
         let entries = positive(entries, "capacity")?;
         let weight = self.engine().limits().max_weight().and_then(std::num::NonZeroU64::new);
-        self.engine().set_limits(Some(entries), weight);
-        Ok(())
+        self.engine().set_limits(Some(entries), weight)
     }
 
     /// Changes how much weight (bytes, unless weighers say otherwise) the cache may hold, and evicts down to it.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] for zero or a text that is no number of bytes.
+    /// [`ErrorKind::InvalidConfig`] for zero or a text that is no number of bytes, [`ErrorKind::InvalidBudget`] if more is reserved
+    /// by name; then nothing has changed.
     pub fn set_capacity_bytes(&self, bytes: impl IntoBytes) -> Result<()> {
         let weight = positive(bytes.into_bytes()?, "capacity_bytes")?;
         let entries = self.engine().limits().max_entries().and_then(std::num::NonZeroU64::new);
-        self.engine().set_limits(entries, Some(weight));
-        Ok(())
+        self.engine().set_limits(entries, Some(weight))
     }
 
     /// Limits the loads of one scope, with everything below it; `None` goes back to what its level says. See
@@ -233,8 +278,10 @@ impl Cache {
     /// ```
     ///
     /// # Errors
-    /// If `place` names no scope of this cache; [`ErrorKind::InvalidConfig`] for a limit of zero.
+    /// If `place` names no scope of this cache, or has ids for levels beside or below the asked one;
+    /// [`ErrorKind::InvalidConfig`] for a limit of zero.
     pub fn set_load_limit(&self, place: impl ToScope, limit: Option<LoadLimit>) -> Result<()> {
+        place.check_destructive(self, "set_load_limit")?;
         let path = place.path(self, "set_load_limit")?;
         let limit = limit.map(|limit| limit.check("set_load_limit")).transpose()?;
         self.engine().load_limits().set(&path, limit);

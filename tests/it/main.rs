@@ -1,5 +1,6 @@
 //! The promises of the library, tested through its public interface, one file each.
 
+mod budgets;
 mod cached;
 mod hashing;
 mod held;

@@ -1,16 +1,24 @@
 //! The eviction domains of a shard: who is ordered together.
 //!
-//! A region without a limit of its own has one domain a shard; with `max` per scope, one for each scope.
-//! (1) An entry is in exactly one domain. (2) A domain of a scope lives while it has entries. (3) Whatever a policy
+//! A region without a limit of its own has one domain a shard, and one for each scope below it that has a budget; with `max` per
+//! scope, one for each scope. (1) An entry is in exactly one domain. (2) A domain of a scope lives while it has entries; domain 0
+//! is nobody's, and stays. (3) Whatever a policy
 //! answers, `victim` returns a live slot of the domain, or `None` only if there is none besides the spared one. The default
 //! policy is believed what it names from lists that hold nobody else; that the slot is live is looked at.
 //! Cost: O(1) a call; a policy that answers nonsense costs a scan of the shard.
 
+use hashbrown::HashTable;
+
 use super::arena::View;
-use super::space::Spaces;
+use super::space::spread;
 use crate::policy::{
     EvictionPolicy as _, Fault, Guarded, Heads, Heat, Orders, Policy, SlotId, Touches, Weight,
 };
+use crate::scope::Node;
+use crate::sync::Arc;
+
+/// Domains of a shard that are asked in turn.
+const CANDIDATES: usize = 3;
 
 /// Entries that one policy orders.
 struct Domain {
@@ -18,8 +26,8 @@ struct Domain {
     policy: Guarded,
     /// The policy misbehaved, and this was said.
     fault_told: bool,
-    /// It belongs to one scope, and goes with its last entry.
-    of_scope: bool,
+    /// The scope it belongs to; then it goes with its last entry.
+    owner: Option<Arc<Node>>,
 }
 
 impl Domain {
@@ -33,6 +41,10 @@ pub(super) struct Domains {
     orders: Orders,
     domains: Vec<Option<Domain>>,
     free: Vec<u32>,
+    /// Domains of scopes, by the number of the scope.
+    owned: HashTable<u32>,
+    /// A domain that had more entries than others when somebody last looked.
+    largest: u32,
     policy: Policy,
     /// Where the scan for a victim goes on when a policy has none to offer.
     hand: usize,
@@ -48,6 +60,8 @@ impl Domains {
             orders: Orders::new(),
             domains: Vec::new(),
             free: Vec::new(),
+            owned: HashTable::new(),
+            largest: 0,
             policy,
             hand: 0,
             turn: 0,
@@ -60,16 +74,43 @@ impl Domains {
         self.orders.expect(entries);
     }
 
-    /// A new domain, of one scope or of all the shard.
-    pub(super) fn open(&mut self, of_scope: bool) -> u32 {
+    /// Makes a new domain, of one scope or of all the shard.
+    pub(super) fn open(&mut self, owner: Option<Arc<Node>>) -> u32 {
         let domain = self.free.pop().unwrap_or_else(|| {
             self.domains.push(None);
             u32::try_from(self.domains.len() - 1).expect("a shard holds fewer than 2^32 domains")
         });
         let policy = Guarded::build(&self.policy);
+        if let Some(owner) = &owner {
+            let domains = &self.domains;
+            self.owned
+                .insert_unique(spread(owner.number()), domain, |&domain| spread(number(domains, domain)));
+        }
         self.domains[domain as usize] =
-            Some(Domain { heads: Heads::new(domain), policy, fault_told: false, of_scope });
+            Some(Domain { heads: Heads::new(domain), policy, fault_told: false, owner });
         domain
+    }
+
+    /// The domain of a scope's entries, if there are any.
+    pub(super) fn of_owner(&self, owner: Option<&Arc<Node>>) -> Option<u32> {
+        let Some(owner) = owner else { return Some(0) };
+        let wanted = owner.number();
+        self.owned.find(spread(wanted), |&domain| number(&self.domains, domain) == wanted).copied()
+    }
+
+    /// The domain of a scope's entries, made for the first.
+    pub(super) fn place(&mut self, owner: Option<&Arc<Node>>) -> u32 {
+        self.of_owner(owner).unwrap_or_else(|| self.open(owner.cloned()))
+    }
+
+    /// The scope that a domain belongs to.
+    pub(super) fn owner(&self, domain: u32) -> Option<&Arc<Node>> {
+        self.domains.get(domain as usize)?.as_ref()?.owner.as_ref()
+    }
+
+    /// The domain that an entry is in.
+    pub(super) fn of(&self, slot: SlotId) -> Option<u32> {
+        self.orders.domain_of(slot)
     }
 
     pub(super) fn len(&self, domain: u32) -> u64 {
@@ -89,6 +130,10 @@ impl Domains {
     fn insert_any(&mut self, domain: u32, slot: SlotId, hash: u32, weight: Weight) {
         let Some(Some(owner)) = self.domains.get_mut(domain as usize) else { return };
         owner.policy.enter(&mut self.orders, &mut owner.heads, slot, hash, weight);
+        let len = owner.len();
+        if domain != self.largest && len > self.len(self.largest) {
+            self.largest = domain;
+        }
     }
 
     /// Tells the policy of hits; all slots are of this domain.
@@ -100,20 +145,47 @@ impl Domains {
 
     #[inline(always)]
     pub(super) fn remove(&mut self, domain: u32, slot: SlotId) {
-        let Some(Some(owner)) = self.domains.get_mut(domain as usize) else { return };
-        if owner.of_scope || !owner.policy.quick_leave(&mut self.orders, &mut owner.heads, slot) {
+        let Some(Some(domain_of)) = self.domains.get_mut(domain as usize) else { return };
+        if domain_of.owner.is_some()
+            || !domain_of.policy.quick_leave(&mut self.orders, &mut domain_of.heads, slot)
+        {
             self.remove_any(domain, slot);
         }
     }
 
     #[inline(never)]
     fn remove_any(&mut self, domain: u32, slot: SlotId) {
-        let Some(place) = self.domains.get_mut(domain as usize) else { return };
-        let Some(owner) = place else { return };
-        owner.policy.leave(&mut self.orders, &mut owner.heads, slot);
-        if owner.of_scope && owner.len() == 0 {
-            *place = None;
+        self.take_out(domain, slot);
+        self.close_if_empty(domain);
+    }
+
+    /// As [`remove`](Self::remove), but the domain stays, for one that comes in next.
+    pub(super) fn take_out(&mut self, domain: u32, slot: SlotId) {
+        if let Some(Some(from)) = self.domains.get_mut(domain as usize) {
+            from.policy.leave(&mut self.orders, &mut from.heads, slot);
+        }
+    }
+
+    /// The domain of a scope goes with its last entry.
+    pub(super) fn close_if_empty(&mut self, domain: u32) {
+        let Some(Some(from)) = self.domains.get(domain as usize) else { return };
+        if from.len() == 0
+            && let Some(number) = from.owner.as_ref().map(|owner| owner.number())
+        {
+            // Whoever has its entries in it holds the owner, too.
+            if let Ok(owned) = self.owned.find_entry(spread(number), |&owned| owned == domain) {
+                owned.remove();
+            }
+            self.domains[domain as usize] = None;
             self.free.push(domain);
+        }
+    }
+
+    /// An entry goes over to another domain.
+    pub(super) fn rehome(&mut self, [from, to]: [u32; 2], slot: SlotId, hash: u32, weight: Weight) {
+        if from != to {
+            self.remove(from, slot);
+            self.insert_any(to, slot, hash, weight);
         }
     }
 
@@ -135,7 +207,6 @@ impl Domains {
         &mut self,
         domain: u32,
         entries: View<'_, K, V>,
-        spaces: &Spaces,
         spare: Option<SlotId>,
     ) -> Option<SlotId> {
         if let Some(Some(owner)) = self.domains.get_mut(domain as usize)
@@ -144,7 +215,7 @@ impl Domains {
         {
             return Some(slot);
         }
-        self.careful_victim(domain, entries, spaces, spare)
+        self.careful_victim(domain, entries, spare)
     }
 
     /// A newcomer of this hash is about to be written: asks for what the default policy will need.
@@ -184,15 +255,12 @@ impl Domains {
         &mut self,
         domain: u32,
         entries: View<'_, K, V>,
-        spaces: &Spaces,
         spare: Option<SlotId>,
     ) -> Option<SlotId> {
+        let spare_is_in = spare.is_some_and(|spare| self.is_member(domain, entries, spare));
         let owner = self.domains.get_mut(domain as usize)?.as_mut()?;
-        let is_member = |slot: SlotId| {
-            entries.entry(slot).is_some_and(|entry| spaces.domain_of(entry.header().scope()) == domain)
-        };
         let len = owner.len();
-        if len == 0 || (len == 1 && spare.is_some_and(is_member)) {
+        if len == 0 || (len == 1 && spare_is_in) {
             return None;
         }
         let named = owner.policy.victim(&mut self.orders.of(&mut owner.heads), &Heat::new(&entries));
@@ -202,13 +270,18 @@ impl Domains {
         }
         if named != spare
             && let Some(slot) = named
-            && is_member(slot)
+            && self.is_member(domain, entries, slot)
         {
             return Some(slot);
         }
-        let is_payer = |slot: &SlotId| Some(*slot) != spare && is_member(*slot);
         let other = spare.filter(|_| named == spare).and_then(|spared| self.beside(domain, entries, spared));
-        other.filter(is_payer).or_else(|| self.scan(entries, is_payer))
+        let other = other.filter(|&slot| Some(slot) != spare && self.is_member(domain, entries, slot));
+        other.or_else(|| self.scan(domain, entries, spare))
+    }
+
+    /// Whether a slot has a live entry of a domain.
+    fn is_member<K, V>(&self, domain: u32, entries: View<'_, K, V>, slot: SlotId) -> bool {
+        entries.entry(slot).is_some() && self.of(slot) == Some(domain)
     }
 
     /// Asks the policy again, with the spared slot out of the order.
@@ -224,12 +297,12 @@ impl Domains {
     }
 
     /// The fallback for a policy that offers nothing usable: the next live slot in slot order.
-    fn scan<K, V>(&mut self, entries: View<'_, K, V>, is_payer: impl Fn(&SlotId) -> bool) -> Option<SlotId> {
+    fn scan<K, V>(&mut self, domain: u32, entries: View<'_, K, V>, spare: Option<SlotId>) -> Option<SlotId> {
         let span = entries.span();
         (0..span).find_map(|_| {
             self.hand = (self.hand + 1) % span;
             let slot = SlotId(u32::try_from(self.hand).ok()?);
-            is_payer(&slot).then_some(slot)
+            (Some(slot) != spare && self.is_member(domain, entries, slot)).then_some(slot)
         })
     }
 
@@ -244,21 +317,46 @@ impl Domains {
         self.fault.take()
     }
 
-    /// The next few domains, in turn, that have entries.
-    pub(super) fn candidates(&mut self, most: usize) -> impl Iterator<Item = u32> + use<> {
+    /// The next few domains, in turn, that have entries, and the largest that somebody has met.
+    pub(super) fn candidates(&mut self) -> impl Iterator<Item = u32> + use<> {
         let count = self.domains.len();
-        let mut found = [None; 4];
+        let mut found = [None; CANDIDATES + 1];
         let mut taken = 0;
         for _ in 0..count {
-            if taken == most.min(found.len()) {
+            if taken == CANDIDATES {
                 break;
             }
             self.turn = (self.turn + 1) % count;
-            if self.domains[self.turn].as_ref().is_some_and(|domain| domain.len() > 0) {
-                found[taken] = u32::try_from(self.turn).ok();
+            let len = self.domains[self.turn].as_ref().map_or(0, Domain::len);
+            if len > 0
+                && let Ok(domain) = u32::try_from(self.turn)
+            {
+                found[taken] = Some(domain);
                 taken += 1;
+                if len > self.len(self.largest) {
+                    self.largest = domain;
+                }
             }
+        }
+        let largest = self.largest;
+        if self.len(largest) > 0 && !found.contains(&Some(largest)) {
+            found[CANDIDATES] = Some(largest);
         }
         found.into_iter().flatten()
     }
+
+    /// All domains that have entries.
+    pub(super) fn all(&self) -> impl Iterator<Item = u32> + use<> {
+        let filled = |(at, domain): (usize, &Option<Domain>)| {
+            domain.as_ref().filter(|domain| domain.len() > 0).and_then(|_| u32::try_from(at).ok())
+        };
+        self.domains.iter().enumerate().filter_map(filled).collect::<Vec<_>>().into_iter()
+    }
+}
+
+/// The number of a domain's owner.
+fn number(domains: &[Option<Domain>], domain: u32) -> u32 {
+    let owner =
+        domains.get(domain as usize).and_then(Option::as_ref).and_then(|domain| domain.owner.as_ref());
+    owner.map_or(u32::MAX, |owner| owner.number())
 }

@@ -6,19 +6,20 @@ use std::any::Any;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::arena::{CHUNK, Entry};
+use super::claim::{Claim, Offer, Standing};
 use super::options::{Key, Value};
 use super::removal::Removals;
-use super::shard::{LockedShard, Shard};
+use super::shard::{LockedShard, Shard, Wanted};
 use super::store::{SLICE, Store};
 use super::take::Origin;
-use super::{Detached, Engine, RegionId, RegionOps, Spare};
+use super::{Detached, Engine, RegionId, RegionOps, Spare, Thoroughness};
 use crate::clock::Moment;
 use crate::epoch;
 use crate::event::RemovalCause;
 use crate::flight::After;
 use crate::policy::SlotId;
 use crate::scope::Node;
-use crate::stats::{Counter, Stats};
+use crate::stats::{Counter, ScopeStats, Stats};
 use crate::sync::Arc;
 
 impl<K: Key, V: Value> RegionOps for Store<K, V> {
@@ -73,6 +74,62 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
             self.drop_past(engine, arena, SLICE);
         }
         found
+    }
+
+    fn offer(&self, engine: &Engine, shard: usize, claim: &Claim<'_>, spare: Spare) -> Option<Offer> {
+        let wanted = self.wanted(engine, shard, spare, false);
+        let mut locked = self.shards.get(shard)?.lock();
+        locked.offer(claim, &wanted, self.shards.len()).map(|(offer, _)| offer)
+    }
+
+    fn evict_for(
+        &self,
+        engine: &Engine,
+        shard: usize,
+        claim: &Claim<'_>,
+        spare: Spare,
+        how: Thoroughness,
+    ) -> Option<Standing> {
+        let arena = self.shards.get(shard)?;
+        let wanted = self.wanted(engine, shard, spare, how != Thoroughness::Few);
+        let pin = self.listening(engine);
+        let mut removals = Removals::new(pin.as_ref());
+        let (found, tired) = {
+            // Nobody else makes others pay meanwhile: who is beyond its reserve now is so until this one has gone.
+            let _turn = engine.take_turn();
+            let mut shard = arena.lock();
+            let offered = shard.offer(claim, &wanted, self.shards.len());
+            removals.note(shard.books().take_fault());
+            let can_pay = |offer: &Offer| how == Thoroughness::EvenOwn || !offer.standing.is_within_reserve();
+            let paid = offered.filter(|(offer, _)| can_pay(offer)).and_then(|(offer, slot)| {
+                let release = |node: &Arc<Node>, weight| {
+                    let counted = node.release(weight);
+                    if counted {
+                        ScopeStats::count_forced(claim.of.stats(), node.stats());
+                    }
+                    counted
+                };
+                let (weight, _) =
+                    self.take_and(engine, &mut shard, slot, RemovalCause::Evicted, &mut removals, release)?;
+                shard.stamp();
+                self.shrink_by(engine, weight);
+                Some(offer.standing)
+            });
+            (paid, shard.is_tired())
+        };
+        self.finish(engine, removals);
+        drop(pin);
+        if tired {
+            epoch::advance();
+            self.drop_past(engine, arena, SLICE);
+        }
+        found
+    }
+
+    fn bring_home(&self, engine: &Engine, shard: usize) {
+        let Some(arena) = self.shards.get(shard) else { return };
+        let structure = engine.structure();
+        while !arena.lock().go_on_homing(structure, 1) {}
     }
 
     fn expire(&self, engine: &Engine, shard: usize, now: Moment) -> (u64, Option<Moment>) {
@@ -223,6 +280,11 @@ impl<K: Key, V: Value> AnyRegion for Store<K, V> {
 }
 
 impl<K: Key, V: Value> Store<K, V> {
+    fn wanted(&self, engine: &Engine, shard: usize, spare: Spare, is_thorough: bool) -> Wanted {
+        let spare = spare.in_shard(self.id, shard);
+        Wanted { spare, generation: engine.generation(), structure: engine.structure(), is_thorough }
+    }
+
     /// Takes what is due in a shard, about so many at most; how many those were.
     pub(super) fn take_due<'p>(
         &self,

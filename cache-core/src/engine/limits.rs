@@ -5,6 +5,7 @@
 
 use std::num::NonZeroU64;
 
+use crate::scope::Unit;
 use crate::sync::{AtomicU64, Ordering};
 
 /// No bound of weight is above this.
@@ -51,7 +52,22 @@ impl Limits {
     /// Whether so many entries of so much weight are too much.
     #[inline]
     pub fn exceeded_by(&self, entries: u64, weight: u64) -> bool {
+        self.exceeded_in(entries, weight).is_some()
+    }
+
+    /// What so many entries of so much weight are too much of.
+    #[inline]
+    pub(crate) fn exceeded_in(&self, entries: u64, weight: u64) -> Option<Unit> {
         let above = |held: u64, most: Option<u64>| most.is_some_and(|most| held > most);
-        above(entries, self.max_entries()) || above(weight, self.max_weight())
+        if above(entries, self.max_entries()) {
+            Some(Unit::Entries)
+        } else {
+            above(weight, self.max_weight()).then_some(Unit::Weight)
+        }
+    }
+
+    /// Both bounds, by unit.
+    pub(crate) fn both(&self) -> [Option<u64>; 2] {
+        [self.max_entries(), self.max_weight()]
     }
 }

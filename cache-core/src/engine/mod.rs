@@ -8,6 +8,7 @@
 //! do not count against the bounds. (3) No lock is held while a value is dropped or a listener runs.
 
 mod arena;
+mod claim;
 mod domain;
 mod keeper;
 mod lease;
@@ -45,6 +46,8 @@ pub use store::Store;
 
 use std::any::Any;
 
+use claim::{Claim, Offer, Standing};
+
 use crate::clock::Moment;
 use crate::stats::Stats;
 use crate::sync::Arc;
@@ -62,6 +65,17 @@ pub struct Detached {
     pub weight: u64,
 }
 
+/// How far one goes to find somebody who pays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Thoroughness {
+    /// A few domains are asked.
+    Few,
+    /// All domains, and whoever is beyond its reserve pays.
+    All,
+    /// All domains, and the claimant pays even within its own reserve.
+    EvenOwn,
+}
+
 /// What spans regions asks of each of them. Reached from write paths and maintenance only.
 pub(crate) trait RegionOps: Any + Send + Sync {
     fn id(&self) -> RegionId;
@@ -77,6 +91,19 @@ pub(crate) trait RegionOps: Any + Send + Sync {
     fn shown_age(&self, shard: usize, generation: u8) -> Option<u8>;
     /// Evicts the entry of a shard that should go next; whether there was one.
     fn evict_from(&self, engine: &Engine, shard: usize, spare: Spare) -> bool;
+    /// What a few domains of a shard, or all, offer to a claim.
+    fn offer(&self, engine: &Engine, shard: usize, claim: &Claim<'_>, spare: Spare) -> Option<Offer>;
+    /// Evicts whom a few domains of a shard, or all, offer to a claim; how that one stood, if there was one.
+    fn evict_for(
+        &self,
+        engine: &Engine,
+        shard: usize,
+        claim: &Claim<'_>,
+        spare: Spare,
+        how: Thoroughness,
+    ) -> Option<Standing>;
+    /// Brings all entries of a shard into the domains they belong to, a slice a lock.
+    fn bring_home(&self, engine: &Engine, shard: usize);
     /// Removes what is due in a shard; how many, and the deadline that comes next.
     fn expire(&self, engine: &Engine, shard: usize, now: Moment) -> (u64, Option<Moment>);
     /// Removes entries of evicted scopes among the slots `from..` of a shard; where to go on, or `None` at its end.

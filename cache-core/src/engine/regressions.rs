@@ -258,7 +258,7 @@ fn lowered_bound_takes_what_is_coldest() {
     for key in 0..16_000 {
         store.insert(&engine, &global(&engine), key, key, Write::default()).expect("it is stored");
     }
-    engine.set_limits(NonZeroU64::new(8_000), None);
+    engine.set_limits(NonZeroU64::new(8_000), None).unwrap();
     let root = engine.registry().root();
     let newest = (12_000..16_000).filter(|key| store.get(&engine, Some(&root), key, Look::Peek).is_some());
     let newest = newest.count();
@@ -275,7 +275,7 @@ impl Clock for Arc<Hook> {
     fn now(&self) -> Duration {
         let engine = self.engine.lock().take();
         if let Some(engine) = engine {
-            engine.set_limits(None, NonZeroU64::new(50));
+            engine.set_limits(None, NonZeroU64::new(50)).expect("nothing is reserved");
         }
         Duration::ZERO
     }

@@ -2,15 +2,21 @@
 //!
 //! Expired entries go first. Then the newcomer's shard and a few regions sampled by their size offer their next
 //! victim, and the coldest goes (age counted in generations of the cache). Shards show how old their next victim was when it was
-//! last looked for: a newcomer whose own is as old pays at once, under the lock it holds, without asking the others. (1) The newcomer pays for itself only if the
-//! bounds are too low for it alone: they were lowered during its write. (2) The loop ends at the bounds, or when
-//! nothing is left. (3) No lock is held between steps.
-//! Cost: none but its own lock for a newcomer that pays at once; up to four more for one that does not.
+//! last looked for: a newcomer whose own is as old pays at once, under the lock it holds, without asking the others. Where scopes
+//! have budgets, a few shards are asked what their domains offer to the claim (`claim.rs`); a newcomer beyond its reserve pays
+//! at once, but for every eighth, which asks others, so that shares even out. (1) The newcomer pays for itself only if
+//! the bounds are too low for it alone: they were lowered during its write, or all else is reserved. (2) The loop ends at the
+//! bounds, or when nothing is left. (3) No lock is held between steps. (4) Where a few that were asked cannot pay, all are asked.
+//! Cost: none but its own lock for a newcomer that pays at once; up to five more for one that does not, and a look at every
+//! domain where those few cannot pay.
 
-use super::{Engine, RegionId, RegionOps};
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::claim::{Claim, LastPayer};
+use super::{Engine, RegionId, RegionOps, Thoroughness};
 use crate::clock::Moment;
 use crate::policy::SlotId;
-use crate::scope::Node;
+use crate::scope::{Node, Unit};
 use crate::sync::Arc;
 
 /// Slots that an insert looks at on its way while entries of evicted scopes wait to be swept.
@@ -18,6 +24,9 @@ const SWEEP_STEP: usize = 64;
 
 /// Regions asked for a victim beside the newcomer's.
 const SAMPLES: usize = 2;
+
+/// Every how many newcomers beyond their reserve ask whether others are further beyond theirs.
+const ASKED: u64 = 8;
 
 /// An entry that was just written and does not have to pay for its own place.
 #[derive(Debug, Clone, Copy)]
@@ -43,37 +52,112 @@ impl Engine {
     pub(crate) fn is_full_for(&self, node: &Node, weight: u64) -> bool {
         let root = node.root();
         self.limits().exceeded_by(root.entries().saturating_add(1), root.weight().saturating_add(weight))
+            || (self.has_budgets() && node.first_over([1, weight]).is_some())
     }
 
     /// After a write to a node: whether [`make_room`](Self::make_room) has something to do.
     #[inline]
     pub(crate) fn is_over_at(&self, node: &Node) -> bool {
         let root = node.root();
-        self.has_dead() || self.limits().exceeded_by(root.entries(), root.weight())
+        self.has_dead()
+            || self.limits().exceeded_by(root.entries(), root.weight())
+            || (self.has_budgets() && node.first_over([0, 0]).is_some())
     }
 
-    /// Evicts until the cache is within its bounds again.
-    pub(crate) fn make_room(&self, spare: Spare) {
+    /// What a newcomer to a scope needs room for: in the lowest scope of its path that is full.
+    fn claim_with<'a>(&self, of: &'a Node, more: [u64; 2]) -> Option<Claim<'a>> {
+        if let Some((within, unit)) = of.first_over(more) {
+            return Some(Claim { of, within, unit });
+        }
+        let within = of.root();
+        let [entries, weight] = Unit::BOTH.map(|unit| within.held(unit).saturating_add(more[unit as usize]));
+        self.limits().exceeded_in(entries, weight).map(|unit| Claim { of, within, unit })
+    }
+
+    /// Where there are budgets: whether a newcomer to a scope pays at once, out of the domain it comes to. Not within its reserve,
+    /// nor where whoever paid last was further beyond its own; and now and then others are asked.
+    pub(crate) fn pays_itself(&self, node: &Arc<Node>, weight: u64) -> bool {
+        let Some(claim) = self.claim_with(node, [1, weight]) else { return false };
+        if node.payer().is_some_and(|payer| payer.id() == claim.within.id()) {
+            return true;
+        }
+        let Some(own) = claim.standing(node.payer().map(|payer| &**payer), claim.within.entries()) else {
+            return false;
+        };
+        let note = self.note_of(claim.within);
+        let last = LastPayer::unpack(note.load(Relaxed));
+        if own.is_within_reserve()
+            || own.class() < last.class
+            || scramble(self.next_draw()).is_multiple_of(ASKED)
+        {
+            return false;
+        }
+        if own.class() > last.class {
+            note.store(LastPayer { class: own.class(), ..last }.pack(), Relaxed);
+        }
+        true
+    }
+
+    /// Evicts until the cache is within its bounds again, and so are the scopes on the path of a newcomer.
+    pub(crate) fn make_room(&self, spare: Spare, of: Option<&Arc<Node>>) {
         if self.has_dead() && self.is_physically_full() {
             self.sweep_step(SWEEP_STEP);
         }
-        while self.is_over() {
+        loop {
+            let root = self.registry().root();
+            // What an evicted scope held is no longer in anybody's way.
+            let of = of.filter(|node| node.is_live()).unwrap_or(&root);
+            let Some(claim) = self.claim_with(of, [0, 0]) else { break };
             // Whoever expired in our stead has made room as well.
-            if self.expire_due() > 0 || !self.is_over() {
+            if self.expire_due() > 0 {
                 continue;
             }
-            if self.evict_one(spare) {
+            let evicts = |spare| {
+                if self.has_budgets() { self.evict_for(spare, &claim) } else { self.evict_one(spare) }
+            };
+            if evicts(spare) || self.claim_with(of, [0, 0]).is_none() || evicts(Spare::NOBODY) {
                 continue;
             }
-            if !self.is_over() || !self.evict_one(Spare::NOBODY) {
-                break;
-            }
+            break;
         }
     }
 
-    fn is_over(&self) -> bool {
-        let (entries, weight) = self.registry().total();
-        self.limits().exceeded_by(entries, weight)
+    /// Evicts one that may pay for a claim.
+    fn evict_for(&self, spare: Spare, claim: &Claim<'_>) -> bool {
+        let regions = self.regions().present();
+        let own = regions.iter().position(|region| region.id() == spare.region).map(|at| (at, spare.shard));
+        let note = self.note_of(claim.within);
+        let LastPayer { region: at, shard, .. } = LastPayer::unpack(note.load(Relaxed));
+        let known = regions.get(at).filter(|region| shard < region.shards()).map(|_| (at, shard));
+        let asked = self.places(&regions).into_iter().chain([own, known]).flatten();
+        let offers = asked.filter_map(|(at, shard)| {
+            regions[at].offer(self, shard, claim, spare).map(|offer| (offer, (at, shard)))
+        });
+        let evicts = |(region, shard): (usize, usize), how| {
+            let paid = regions[region].evict_for(self, shard, claim, spare, how);
+            if let Some(standing) = paid {
+                note.store(LastPayer { region, shard, class: standing.class() }.pack(), Relaxed);
+            }
+            paid.is_some()
+        };
+        if let Some((_, place)) = offers.max_by_key(|(offer, _)| *offer)
+            && evicts(place, Thoroughness::Few)
+        {
+            return true;
+        }
+        let all = || {
+            regions
+                .iter()
+                .enumerate()
+                .flat_map(|(at, region)| (0..region.shards()).map(move |shard| (at, shard)))
+        };
+        if all().any(|place| evicts(place, Thoroughness::All)) {
+            return true;
+        }
+        // Some may be in domains where they do not belong any more, and so are not offered.
+        all().for_each(|(at, shard)| regions[at].bring_home(self, shard));
+        all().any(|place| evicts(place, Thoroughness::All))
+            || all().any(|place| evicts(place, Thoroughness::EvenOwn))
     }
 
     /// Dead entries count towards this bound only. Asks every region, while there are dead entries.
@@ -125,6 +209,11 @@ impl Engine {
 
     /// One shard each of a few regions, chosen with a chance that grows with their size; none where the choice is this one.
     fn samples(&self, regions: &[Arc<dyn RegionOps>], own: RegionId) -> [Option<(usize, usize)>; SAMPLES] {
+        self.places(regions).map(|place| place.filter(|&(at, _)| regions[at].id() != own))
+    }
+
+    /// One shard each of a few regions, chosen with a chance that grows with their size.
+    fn places(&self, regions: &[Arc<dyn RegionOps>]) -> [Option<(usize, usize)>; SAMPLES] {
         let total: u64 = regions.iter().map(|region| region.entries()).sum();
         std::array::from_fn(|_| {
             let draw = scramble(self.next_draw());
@@ -137,7 +226,7 @@ impl Engine {
                 None => true,
             })?;
             let shard = (draw >> 40) as usize % regions[at].shards();
-            (regions[at].id() != own).then_some((at, shard))
+            Some((at, shard))
         })
     }
 }

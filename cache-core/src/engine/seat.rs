@@ -16,7 +16,7 @@ use crate::clock::Moment;
 use crate::event::RemovalCause;
 use crate::policy::SlotId;
 use crate::scope::{Charge, Node};
-use crate::stats::Event;
+use crate::stats::{Event, ScopeStats};
 use crate::sync::Arc;
 
 /// The age of the next to go in a newcomer's own shard from which on that one pays for it, at once. `None` if there is room, or
@@ -27,8 +27,8 @@ pub(super) type Pays = Option<u8>;
 pub(super) enum Seat {
     /// By itself.
     Own,
-    /// It has the place of one that left, of the same scope and weight.
-    Left,
+    /// It has the place of one that left this domain, of the same scope and weight.
+    Left(u32),
     /// Not: its scope is dead, and the charge is to be released.
     Dead,
 }
@@ -53,11 +53,11 @@ impl<K: Key, V: Value> Store<K, V> {
         shard: &mut LockedShard<'p, K, V>,
         node: &Arc<Node>,
         weight: u64,
-        counted: bool,
+        left: Option<u32>,
         removals: &mut Removals<'p, K, V>,
     ) {
-        if counted {
-            removals.let_go(shard.vacate(node));
+        if let Some(domain) = left {
+            removals.let_go(shard.vacate(domain, node));
         }
         if !node.release(weight) {
             engine.forget_dead();
@@ -81,7 +81,9 @@ impl<K: Key, V: Value> Store<K, V> {
         if !node.is_live() {
             return None;
         }
-        let next = shard.next_to_go(node, weight)?;
+        let structure = engine.structure();
+        let domain = if structure == 0 && !self.is_separate() { 0 } else { shard.domain_for(node)? };
+        let next = shard.next_to_go(domain, structure, node, weight)?;
         if !engine.is_alone() && !self.is_old(engine, shard, next, age) {
             return None;
         }
@@ -92,8 +94,8 @@ impl<K: Key, V: Value> Store<K, V> {
         if let Some(pin) = removals.pin() {
             removals.tell_live(pin, shard, next.slot, node, weight);
         }
-        shard.displace(next.slot, next.hash);
-        Some(Seat::Left)
+        shard.displace(domain, next.slot, next.hash);
+        Some(Seat::Left(domain))
     }
 
     /// Whether the next to go is as old as those of other regions are; shows its age to them.
@@ -122,6 +124,9 @@ impl<K: Key, V: Value> Store<K, V> {
         let mut charge = Charge::Dead;
         let exchange = |leaving: &Arc<Node>, left| {
             let (charged, counted) = node.exchange(leaving, [weight, left]);
+            if counted && node.id() != leaving.id() {
+                ScopeStats::count_forced(node.stats(), leaving.stats());
+            }
             charge = charged;
             counted
         };
@@ -162,25 +167,37 @@ impl<K: Key, V: Value> Store<K, V> {
 
     /// Who pays for a newcomer; `None` if something has to expire first, so that it displaces nothing that lives.
     #[inline]
-    pub(super) fn who_pays(&self, engine: &Engine, node: &Node, terms: Terms) -> Option<Pays> {
+    pub(super) fn who_pays(&self, engine: &Engine, node: &Arc<Node>, terms: Terms) -> Option<Pays> {
         let is_full = engine.is_full_for(node, terms.weight);
-        if (is_full || self.options.max_per_scope.is_some()) && engine.is_something_due(terms.now) {
+        if (is_full || self.is_separate()) && engine.is_something_due(terms.now) {
             return None;
         }
-        Some(if is_full { self.who_pays_when_full(engine) } else { None })
+        Some(if is_full { self.who_pays_when_full(engine, node, terms.weight) } else { None })
     }
 
     #[inline]
-    pub(super) fn who_pays_when_full(&self, engine: &Engine) -> Pays {
-        if self.options.max_per_scope.is_some() { None } else { engine.age_to_pay(self.id) }
+    pub(super) fn who_pays_when_full(&self, engine: &Engine, node: &Arc<Node>, weight: u64) -> Pays {
+        if engine.has_budgets() {
+            engine.pays_itself(node, weight).then_some(0)
+        } else if self.is_separate() {
+            None
+        } else {
+            engine.age_to_pay(self.id)
+        }
+    }
+
+    /// Whether each scope has a domain of its own.
+    fn is_separate(&self) -> bool {
+        self.options.max_per_scope.is_some()
     }
 
     /// Before the lock: where the cache is full, or scopes have limits, what has expired goes first, so that it displaces
     /// nothing that lives. Answers who pays after that.
-    pub(super) fn expire_before(&self, engine: &Engine, node: &Node, terms: Terms) -> Pays {
+    pub(super) fn expire_before(&self, engine: &Engine, node: &Arc<Node>, terms: Terms) -> Pays {
         self.who_pays(engine, node, terms).unwrap_or_else(|| {
             engine.expire_due();
-            if engine.is_full_for(node, terms.weight) { self.who_pays_when_full(engine) } else { None }
+            let is_full = engine.is_full_for(node, terms.weight);
+            if is_full { self.who_pays_when_full(engine, node, terms.weight) } else { None }
         })
     }
 }

@@ -5,9 +5,10 @@
 //! only once two differ. Cost: O(1) expected a call.
 
 use super::Engine;
-use super::arena::{self, Arena, CHUNK, Header, Locked, View, Whereabouts};
+use super::arena::{self, Arena, CHUNK, Entry, Header, Locked, View, Whereabouts};
+use super::claim::{Claim, Offer};
 use super::domain::Domains;
-use super::space::Spaces;
+use super::space::{Spaces, owner};
 use crate::clock::{Deadline, Moment};
 use crate::flight::{Flights, Setup};
 use crate::policy::{Fault, HeatSource, Policy, SlotId, grow};
@@ -32,6 +33,7 @@ pub(super) struct Books<K, V> {
     last: Vec<Deadline>,
     /// Writes since the generation was last raised by this shard.
     writes: u64,
+    homing: Homing,
     /// The loads that run for keys of this shard.
     pub(super) flights: Flights<Arc<Node>, K, V>,
 }
@@ -41,7 +43,7 @@ impl<K, V: Send + Sync + 'static> Books<K, V> {
     pub(super) fn new(policy: Policy, setup: Arc<Setup>, separate: bool) -> Self {
         let mut domains = Domains::new(policy);
         if !separate {
-            domains.open(false);
+            domains.open(None);
         }
         let flights = Flights::new(setup);
         Self {
@@ -50,6 +52,7 @@ impl<K, V: Send + Sync + 'static> Books<K, V> {
             weights: Weights::default(),
             last: Vec::new(),
             writes: 0,
+            homing: Homing::default(),
             flights,
         }
     }
@@ -90,6 +93,16 @@ impl<K, V: Send + Sync + 'static> Books<K, V> {
     }
 }
 
+/// How far entries have been brought into the domains that they belong to.
+#[derive(Debug, Default)]
+struct Homing {
+    /// The structure of budgets for which all are.
+    done: u64,
+    /// That for which it is under way, and the chunks that were looked at.
+    under_way: u64,
+    chunks: usize,
+}
+
 /// What an entry is made of, before it has a slot.
 pub(super) struct Draft<K, V> {
     pub(super) key: K,
@@ -106,6 +119,20 @@ pub(super) struct Terms {
     pub(super) last: Deadline,
     /// The moment of the write, if a deadline was made from it.
     pub(super) now: Option<Moment>,
+}
+
+/// Entries that are brought home at one look for a victim.
+const HOMED_ON_THE_WAY: usize = 64;
+
+/// How an offer is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    /// Who does not pay.
+    pub(super) spare: Option<SlotId>,
+    pub(super) generation: u8,
+    pub(super) structure: u64,
+    /// All domains are asked, not only a few.
+    pub(super) is_thorough: bool,
 }
 
 /// Who goes next.
@@ -132,8 +159,8 @@ impl Terms {
 }
 
 impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
-    /// Puts a draft in, whose key must be absent. `counted` says that its scope has been told of it: it takes the place of one
-    /// that was [displaced](Self::displace). `due` is its deadline. What the slot held before goes to `leaves`. `None`, and the draft stays, if
+    /// Puts a draft in, whose key must be absent. `seat` is the domain where its scope has been told of it: it takes the place of one
+    /// that was [displaced](Self::displace) there. `structure` is that of budgets, `due` is its deadline. What the slot held before goes to `leaves`. `None`, and the draft stays, if
     /// readers keep too much memory from being used again.
     #[inline]
     #[allow(clippy::too_many_arguments, reason = "what a write knows when it has the lock")]
@@ -144,14 +171,14 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         age: u8,
         due: Moment,
         draft: &mut Option<Draft<K, V>>,
-        counted: bool,
+        (seat, structure): (Option<u32>, u64),
         leaves: impl FnMut((K, V)),
     ) -> Option<SlotId> {
         let Terms { weight, deadline, .. } = draft.as_ref()?.terms;
         let header = Header::new(node.number(), hash, deadline, age);
         let slot = self.insert(header, due, || draft.take().map(|draft| (draft.key, draft.value)), leaves)?;
         let Books { spaces, domains, weights, .. } = self.books();
-        let domain = if counted { 0 } else { spaces.enter(node, || domains.open(true)) };
+        let domain = seat.unwrap_or_else(|| spaces.enter(node, structure, |owner| domains.place(owner)));
         weights.set(slot, weight);
         domains.insert(domain, slot, hash, weight);
         Some(slot)
@@ -190,10 +217,12 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         header.set_heat(heat.saturating_add(1).min(heat_limit));
         let to =
             self.replace(from, header, due, || draft.take().map(|draft| (draft.key, draft.value)), leaves)?;
-        let Books { spaces, domains, weights, .. } = self.books();
+        let Books { domains, weights, .. } = self.books();
         let old_weight = weights.of(from);
         weights.set(to, weight);
-        domains.shift(spaces.domain_of(scope), [from, to], hash, weight);
+        if let Some(domain) = domains.of(from) {
+            domains.shift(domain, [from, to], hash, weight);
+        }
         Some((to, old_weight))
     }
 
@@ -226,31 +255,51 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         let (scope, hash) = (header.scope(), header.hash());
         self.prefetch(hash);
         let Books { spaces, domains, weights, .. } = self.books();
-        domains.remove(spaces.domain_of(scope), slot);
+        if let Some(domain) = domains.of(slot) {
+            domains.remove(domain, slot);
+        }
         let weight = weights.of(slot);
         let answer = spaces.leave(scope, |node| settle(node, weight));
         self.retire(slot);
         answer
     }
 
-    /// Takes an entry out for a newcomer of the same scope and weight, whose place in the books of its scope it leaves to it.
-    /// All entries are in one domain.
+    /// Takes an entry out of a domain for a newcomer of the same scope and weight, whose place in the books of its scope it leaves
+    /// to it.
     #[inline]
-    pub(super) fn displace(&mut self, slot: SlotId, hash: u32) {
-        self.books().domains.remove(0, slot);
+    pub(super) fn displace(&mut self, domain: u32, slot: SlotId, hash: u32) {
+        let domains = &mut self.books().domains;
+        if domains.owner(domain).is_none() {
+            domains.remove(domain, slot);
+        } else {
+            domains.take_out(domain, slot);
+        }
         self.retire_of(slot, hash);
     }
 
-    /// A place that was left to a newcomer stays empty.
-    pub(super) fn vacate(&mut self, node: &Arc<Node>) -> Option<Arc<Node>> {
+    /// A place in a domain that was left to a newcomer stays empty.
+    pub(super) fn vacate(&mut self, domain: u32, node: &Arc<Node>) -> Option<Arc<Node>> {
+        self.books().domains.close_if_empty(domain);
         self.books().spaces.leave(node.number(), |_| ()).and_then(|((), node)| node)
     }
 
-    /// The next to go, where all entries are in one domain.
+    /// The domain that a newcomer to a scope will be in, if it has entries.
+    pub(super) fn domain_for(&mut self, node: &Arc<Node>) -> Option<u32> {
+        let Books { spaces, domains, .. } = self.books();
+        domains.of_owner(owner(node, spaces.are_separate()))
+    }
+
+    /// The next to go of a domain.
     #[inline]
-    pub(super) fn next_to_go(&mut self, node: &Node, weight: u64) -> Option<Next> {
-        let (view, Books { spaces, domains, weights, .. }) = self.parts();
-        let slot = domains.victim(0, view, spaces, None)?;
+    pub(super) fn next_to_go(
+        &mut self,
+        domain: u32,
+        structure: u64,
+        node: &Node,
+        weight: u64,
+    ) -> Option<Next> {
+        let slot = self.victim_of(domain, structure, None)?;
+        let (view, Books { weights, .. }) = self.parts();
         let header = view.entry(slot)?.header();
         let is_same = header.scope() == node.number() && weights.of(slot) == weight;
         let next = Next { slot, hash: header.hash(), used: header.age(), is_same };
@@ -261,8 +310,8 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
     /// The next to go, if it is of this scope and weight: where it is, and its hash.
     #[inline(always)]
     pub(super) fn next_alike(&mut self, node: &Node, weight: u64) -> Option<(Whereabouts, u32)> {
-        let (view, Books { spaces, domains, weights, .. }) = self.parts();
-        let entry = view.entry(domains.victim(0, view, spaces, None)?)?;
+        let (view, Books { domains, weights, .. }) = self.parts();
+        let entry = view.entry(domains.victim(0, view, None)?)?;
         let (at, header) = (entry.whereabouts(), entry.header());
         (header.scope() == node.number() && weights.of(at.slot()) == weight).then(|| (at, header.hash()))
     }
@@ -321,23 +370,22 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
 
     /// Tells the policy of a hit.
     pub(super) fn touch(&mut self, slot: SlotId) {
-        let Some(scope) = self.view().entry(slot).map(|entry| entry.header().scope()) else { return };
-        let Books { spaces, domains, .. } = self.books();
-        domains.touch(spaces.domain_of(scope), &[slot]);
+        let domains = &mut self.books().domains;
+        if let Some(domain) = domains.of(slot) {
+            domains.touch(domain, &[slot]);
+        }
     }
 
-    /// Whether the scope of a slot holds more than a limit.
+    /// Whether the domain of a slot holds more than a limit.
     pub(super) fn is_over(&mut self, slot: SlotId, limit: u64) -> bool {
-        let Some(scope) = self.view().entry(slot).map(|entry| entry.header().scope()) else { return false };
-        let Books { spaces, domains, .. } = self.books();
-        domains.len(spaces.domain_of(scope)) > limit
+        let domains = &self.books().domains;
+        domains.of(slot).is_some_and(|domain| domains.len(domain) > limit)
     }
 
     /// The next to go in the domain of a slot, the slot itself excepted.
     pub(super) fn victim_beside(&mut self, spare: SlotId) -> Option<SlotId> {
-        let (view, Books { spaces, domains, .. }) = self.parts();
-        let domain = spaces.domain_of(view.entry(spare)?.header().scope());
-        domains.victim(domain, view, spaces, Some(spare))
+        let (view, Books { domains, .. }) = self.parts();
+        domains.victim(domains.of(spare)?, view, Some(spare))
     }
 
     /// The coldest next victim of a few domains, `spare` excepted, and its age in generations, which is shown to others.
@@ -351,15 +399,96 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         let (view, Books { spaces, domains, .. }) = self.parts();
         let age_of = |slot| view.entry(slot).map(|entry| generation.wrapping_sub(entry.header().age()));
         if !spaces.are_separate() {
-            let slot = domains.victim(0, view, spaces, spare)?;
+            let slot = domains.victim(0, view, spare)?;
             return Some((slot, age_of(slot)?));
         }
-        let offers = domains.candidates(3).filter_map(|domain| {
-            let slot = domains.victim(domain, view, spaces, spare)?;
+        let offers = domains.candidates().filter_map(|domain| {
+            let slot = domains.victim(domain, view, spare)?;
             Some((slot, age_of(slot)?))
         });
         // Of equally old ones the first: turns are taken.
         offers.min_by_key(|&(_, age)| u8::MAX - age)
+    }
+
+    /// The next to go of a domain. Entries that belong to another one by now are brought there on the way.
+    #[inline]
+    pub(super) fn victim_of(&mut self, domain: u32, structure: u64, spare: Option<SlotId>) -> Option<SlotId> {
+        for _ in 0..HOMED_ON_THE_WAY {
+            let (view, Books { domains, homing, .. }) = self.parts();
+            let slot = domains.victim(domain, view, spare)?;
+            if homing.done == structure || !self.bring_home(slot, structure) {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// Brings an entry into the domain it belongs to; whether it was in another.
+    fn bring_home(&mut self, slot: SlotId, structure: u64) -> bool {
+        let (view, Books { domains, spaces, weights, .. }) = self.parts();
+        let Some(header) = view.entry(slot).map(Entry::header) else { return false };
+        let home = spaces.home_of(header.scope(), structure, |owner| domains.place(owner));
+        let (Some(home), Some(present)) = (home, domains.of(slot)) else { return false };
+        domains.rehome([present, home], slot, header.hash(), weights.of(slot));
+        home != present
+    }
+
+    /// Brings entries among the next so many chunks of slots into the domains they belong to; whether all are there now.
+    pub(super) fn go_on_homing(&mut self, structure: u64, chunks: usize) -> bool {
+        let homing = &mut self.books().homing;
+        if homing.done == structure {
+            return true;
+        }
+        if homing.under_way != structure {
+            (homing.under_way, homing.chunks) = (structure, 0);
+        }
+        let from = homing.chunks;
+        let end = self.view().span() / CHUNK;
+        let to = end.min(from.saturating_add(chunks));
+        for chunk in from..to {
+            for slot in self.view().live_in(chunk) {
+                self.bring_home(slot, structure);
+            }
+        }
+        let homing = &mut self.books().homing;
+        homing.chunks = to;
+        if to == end {
+            homing.done = structure;
+        }
+        to == end
+    }
+
+    /// The best offer of a few domains, or of all, to a claim, and who would go. `shards` says how many shards there are like this
+    /// one.
+    pub(super) fn offer(
+        &mut self,
+        claim: &Claim<'_>,
+        wanted: &Wanted,
+        shards: usize,
+    ) -> Option<(Offer, SlotId)> {
+        let Wanted { spare, generation, structure, is_thorough } = *wanted;
+        let domains = &mut self.books().domains;
+        let few = (!is_thorough).then(|| domains.candidates());
+        let all = is_thorough.then(|| domains.all());
+        let mut best: Option<(Offer, SlotId)> = None;
+        for domain in few.into_iter().flatten().chain(all.into_iter().flatten()) {
+            let domains = &self.books().domains;
+            let held = domains.len(domain).saturating_mul(shards as u64);
+            let Some(standing) = claim.standing(domains.owner(domain).map(|owner| &**owner), held) else {
+                continue;
+            };
+            if best.is_some_and(|(offer, _)| offer.standing > standing) {
+                continue;
+            }
+            let Some(slot) = self.victim_of(domain, structure, spare) else { continue };
+            let age =
+                self.view().entry(slot).map_or(0, |entry| generation.wrapping_sub(entry.header().age()));
+            let offer = Offer { standing, age };
+            if best.is_none_or(|(known, _)| offer > known) {
+                best = Some((offer, slot));
+            }
+        }
+        best
     }
 
     /// The first chunk that a scan from this slot on visits, and the one behind its end.

@@ -2,7 +2,7 @@
 //!
 //! (1) A number in an entry's header is the number of the node that is kept here under it; a node's number goes to
 //! another node only after the node was dropped, so while an entry lives its number means one scope and no other.
-//! (2) A node leaves with the last entry of its scope. Cost: one hash look-up of four bytes; 24 bytes a scope.
+//! (2) A node leaves with the last entry of its scope. Cost: one hash look-up of four bytes; 32 bytes a scope.
 
 use hashbrown::HashTable;
 
@@ -14,13 +14,34 @@ struct Space {
     node: Arc<Node>,
     entries: u32,
     domain: u32,
+    /// The structure of budgets that the domain is right for.
+    structure: u64,
+}
+
+impl Space {
+    fn settle(
+        &mut self,
+        structure: u64,
+        separate: bool,
+        place: impl FnOnce(Option<&Arc<Node>>) -> u32,
+    ) -> u32 {
+        if self.structure != structure {
+            (self.domain, self.structure) = (place(owner(&self.node, separate)), structure);
+        }
+        self.domain
+    }
+}
+
+/// In whose domain the entries of a scope are.
+pub(super) fn owner(node: &Arc<Node>, separate: bool) -> Option<&Arc<Node>> {
+    if separate { Some(node) } else { node.payer() }
 }
 
 /// The scopes of a shard.
 #[derive(Default)]
 pub(super) struct Spaces {
     spaces: HashTable<Space>,
-    /// Whether each scope has a domain of its own; if not, all have domain 0.
+    /// Whether each scope has a domain of its own; if not, all below a budget have one, and all others domain 0.
     separate: bool,
     /// Scopes that the present sweep found dead.
     dead: Dead,
@@ -30,7 +51,7 @@ pub(super) struct Spaces {
 type Dead = std::collections::HashSet<u32, ahash::RandomState>;
 
 /// Spreads a small number over the bits that the table uses (multiplicative hashing, Knuth, TAOCP 3, 6.4).
-fn spread(number: u32) -> u64 {
+pub(super) fn spread(number: u32) -> u64 {
     u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
@@ -39,18 +60,36 @@ impl Spaces {
         Self { spaces: HashTable::new(), separate, dead: Dead::default() }
     }
 
-    /// An entry of a scope comes in; answers its domain, which `open` makes for the first.
+    /// An entry of a scope comes in; answers its domain. `place` tells the domain of an owner's entries; that of none are in domain
+    /// 0. Where budgets have another `structure` than when it was last asked, it is asked again.
     #[inline(never)]
-    pub(super) fn enter(&mut self, node: &Arc<Node>, open: impl FnOnce() -> u32) -> u32 {
-        let number = node.number();
+    pub(super) fn enter(
+        &mut self,
+        node: &Arc<Node>,
+        structure: u64,
+        place: impl FnOnce(Option<&Arc<Node>>) -> u32,
+    ) -> u32 {
+        let (number, separate) = (node.number(), self.separate);
         if let Some(space) = self.spaces.find_mut(spread(number), |space| space.node.number() == number) {
             space.entries += 1;
-            return space.domain;
+            return space.settle(structure, separate, place);
         }
-        let domain = if self.separate { open() } else { 0 };
-        let space = Space { node: Arc::clone(node), entries: 1, domain };
+        let domain = place(owner(node, separate));
+        let space = Space { node: Arc::clone(node), entries: 1, domain, structure };
         self.spaces.insert_unique(spread(number), space, |space| spread(space.node.number()));
         domain
+    }
+
+    /// The domain that the entries with a number are to be in. `place` as for [`enter`](Self::enter).
+    pub(super) fn home_of(
+        &mut self,
+        number: u32,
+        structure: u64,
+        place: impl FnOnce(Option<&Arc<Node>>) -> u32,
+    ) -> Option<u32> {
+        let separate = self.separate;
+        let space = self.spaces.find_mut(spread(number), |space| space.node.number() == number)?;
+        Some(space.settle(structure, separate, place))
     }
 
     /// Whether each scope has a domain of its own.
@@ -61,15 +100,6 @@ impl Spaces {
     /// The node of a number.
     pub(super) fn node(&self, number: u32) -> Option<&Arc<Node>> {
         self.spaces.find(spread(number), |space| space.node.number() == number).map(|space| &space.node)
-    }
-
-    /// The domain of the entries with a number.
-    pub(super) fn domain_of(&self, number: u32) -> u32 {
-        if !self.separate {
-            return 0;
-        }
-        let space = self.spaces.find(spread(number), |space| space.node.number() == number);
-        space.map_or(u32::MAX, |space| space.domain)
     }
 
     /// Places to look through for dead scopes.

@@ -7,10 +7,10 @@
 //! list narrows it; the window is 2 % to 80 % of the members, 10 % at first. (4) The members there are when a victim is
 //! asked for count as the capacity. (5) What is remembered of victims is written when they leave.
 //! (6) At its first eviction a domain counts the members it has, 4,096 of them at most. (7) What depends on the members
-//! there are is worked out again only when they have become more or fewer. (8) Of a domain with `SAMPLED` members only every fourth run
-//! of victims is remembered, and each that comes back moves the window four times as far.
-//! Cost: no report of hits; per insert with eviction 1.3 list moves, 4 buckets of the history, 2 of the ghosts.
-//! History 6 bytes per member and 3 KiB more, but no more than 24 per member; ghosts 0.8 per member, 0.2 where they are sampled; and links.
+//! there are is worked out again only when they have become more or fewer. (8) Of a domain with `SAMPLED` members only
+//! every fourth run of victims is remembered, and each that comes back moves the window four times as far.
+//! Cost: no report of hits; per insert with eviction 1.3 list moves, 4 buckets of the history, 2 of the ghosts. History 6
+//! bytes per member and 3 KiB more, but no more than 24 per member; ghosts 0.8 per member, 0.2 where they are sampled; links.
 //! After W-TinyLFU (see `duel.rs`); Einziger, Eytan, Friedman, Manes, "Adaptive Software Cache Management",
 //! Middleware 2018 (windows that adapt); Megiddo, Modha, "ARC", FAST 2003 (ghosts that tell which way).
 

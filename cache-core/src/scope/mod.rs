@@ -2,13 +2,14 @@
 //!
 //! `tree` says which levels there are, `id` and `path` where an operation is to happen, `registry` which scopes live,
 //! `word` whether that changed, `node` what each of them counts, `ledger` how a count stays exact while a scope is detached,
-//! and `anchor` how a handle survives the eviction of its scope.
+//! `anchor` how a handle survives the eviction of its scope, and `budget` how much a scope may hold.
 //!
 //! (1) A place resolves to exactly the level that was asked for, or to an error; nothing falls back to the root.
 //! (2) Ids are whole segments; no text of an id can reach another path. (3) Node ids are never reused.
 //! (4) Detaching a scope costs the same whatever it holds. (5) Look-ups create nothing.
 
 pub mod anchor;
+pub mod budget;
 pub mod id;
 pub mod ledger;
 pub mod node;
@@ -25,6 +26,7 @@ mod explored;
 
 pub use crate::stats::{ScopeCounts, ScopeStats};
 pub use anchor::Anchor;
+pub use budget::{Account, Amount, Budget, Budgets, Granted, IntoAmount, Unit};
 pub use id::{IdText, Ids, MAX_ID_BYTES, ScopeId, ScopeIds};
 pub use node::{Charge, Detached, Node};
 pub use path::{ExactPath, Locate, PathIds, ScopePath, exact};

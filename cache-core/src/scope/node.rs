@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use super::budget::{Account, Unit};
 use super::id::IdText;
 use super::ledger::Ledger;
 use super::number::Numbers;
@@ -16,7 +17,7 @@ use super::path::ScopePath;
 use super::text::Brief;
 use super::tree::{LevelId, ScopeTree};
 use crate::stats::{ScopeStats, Tag};
-use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, OnceLock, Ordering};
 
 /// What all nodes of a registry share.
 #[derive(Debug)]
@@ -85,6 +86,8 @@ pub struct Node {
     /// Its dead bit is the node's.
     entries: Ledger,
     weight: Ledger,
+    /// Where there is a budget at or below its path.
+    account: OnceLock<Arc<Account>>,
     verified: AtomicU64,
     /// The registry's word moved after this dead node had been replaced.
     announced: AtomicBool,
@@ -125,6 +128,7 @@ impl Node {
             path_hash,
             entries: Ledger::new(),
             weight: Ledger::new(),
+            account: OnceLock::new(),
             // No registry counts that far, so a new node is trusted only after a walk.
             verified: AtomicU64::new(u64::MAX),
             announced: AtomicBool::new(false),
@@ -235,6 +239,57 @@ impl Node {
     /// The weight charged here and below.
     pub fn weight(&self) -> u64 {
         u64::try_from(self.weight.count()).unwrap_or(0)
+    }
+
+    /// Entries or weight charged here and below.
+    pub fn held(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Entries => self.entries(),
+            Unit::Weight => self.weight(),
+        }
+    }
+
+    /// What the path may hold, if there is a budget at or below it.
+    #[inline]
+    pub fn account(&self) -> Option<&Arc<Account>> {
+        self.account.get()
+    }
+
+    /// Gives the node the account of its path, unless it has it.
+    pub(super) fn attach(&self, account: &Arc<Account>) {
+        // Whoever was faster gave it the same.
+        _ = self.account.set(Arc::clone(account));
+    }
+
+    /// Whether the entries of this scope are ordered among themselves.
+    fn has_budget(&self) -> bool {
+        self.account().is_some_and(|account| account.has_terms())
+    }
+
+    /// The lowest scope of the path that has a budget: in whose domain the entries of this one are.
+    pub(crate) fn payer(self: &Arc<Self>) -> Option<&Arc<Node>> {
+        std::iter::successors(Some(self), |node| node.parent()).find(|node| node.has_budget())
+    }
+
+    /// Whether so much more of a unit is above the capacity of the scope.
+    fn is_over_with(&self, unit: Unit, more: u64) -> bool {
+        let most = self.account().map_or(u64::MAX, |account| account.capacity(unit));
+        most != u64::MAX && self.held(unit).saturating_add(more) > most
+    }
+
+    /// The lowest scope of the path that would be above its capacity with so many entries and so much weight more, and in which
+    /// unit. The root, whose capacity is the cache's, is left out.
+    pub(crate) fn first_over(&self, more: [u64; 2]) -> Option<(&Node, Unit)> {
+        let over =
+            |node: &Node| Unit::BOTH.into_iter().find(|&unit| node.is_over_with(unit, more[unit as usize]));
+        self.chain().find_map(|node| over(node).map(|unit| (node, unit)))
+    }
+
+    /// By how much the scope holds more than its reserve; `None` if it is within it.
+    pub(crate) fn beyond_reserve(&self, unit: Unit) -> Option<u64> {
+        let reserve = self.account().map_or(0, |account| account.reserve(unit));
+        let held = self.held(unit);
+        if reserve > 0 && held <= reserve { None } else { Some(held - reserve.min(held)) }
     }
 
     /// Whether neither this node nor one above it was detached.

@@ -14,9 +14,10 @@
 
 use ahash::RandomState;
 
+use super::budget::{Account, Budget, Budgets};
 use super::id::IdText;
 use super::node::{Detached, Node, Seed, Shared};
-use super::path::Locate;
+use super::path::{Locate, ScopePath};
 use super::tree::{LevelId, ScopeTree};
 use super::word::Word;
 use crate::epoch::{self, Pin, Slot};
@@ -56,6 +57,7 @@ pub struct Registry {
     root_id: AtomicU64,
     next_id: AtomicU64,
     word: Arc<Word>,
+    budgets: Budgets,
     collector: Mutex<collect::Cursor>,
 }
 
@@ -70,7 +72,7 @@ impl Registry {
         let tracked = tracked.collect();
         // Schedules can be replayed only if nothing else is random.
         let state = if cfg!(shuttle) { RandomState::with_seeds(1, 2, 3, 4) } else { RandomState::new() };
-        let nowhere = Node::nowhere(&tree);
+        let (nowhere, budgets) = (Node::nowhere(&tree), Budgets::new(&tree));
         let shared = Arc::new(Shared::new(tree));
         let root = Seed {
             id: 0,
@@ -92,6 +94,7 @@ impl Registry {
             root_id: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
             word: Arc::new(Word::new()),
+            budgets,
             collector: Mutex::new(collect::Cursor::default()),
         }
     }
@@ -127,7 +130,13 @@ impl Registry {
         &self.nowhere
     }
 
-    /// Where that is read.
+    /// What scopes may hold.
+    #[inline]
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    /// Where the word is read.
     pub fn words(&self) -> &Arc<Word> {
         &self.word
     }
@@ -302,10 +311,13 @@ impl Registry {
         if dead.is_announced() {
             return;
         }
-        let fresh = self.successor(dead);
+        let (changes, fresh) = (self.budgets.changes(), self.successor(dead));
         if let Some(key) = self.index.key_of(dead) {
             // The dead node, or a successor that was not needed, goes here, outside the lock.
-            drop(self.index.replace(&key, dead.id(), fresh));
+            drop(self.index.replace(&key, dead.id(), Arc::clone(&fresh)));
+            if self.budgets.changes() != changes {
+                self.attach(&fresh);
+            }
         } else {
             let present = self.root();
             if present.id() == dead.id() {
@@ -319,12 +331,75 @@ impl Registry {
     }
 
     fn create(&self, parent: Arc<Node>, level: LevelId, text: IdText<'_>) -> Arc<Node> {
-        let above = parent.id();
+        let (above, changes) = (parent.id(), self.budgets.changes());
         let stats = ScopeStats::new(Some(Arc::clone(parent.stats())), self.tracked[level.index()]);
+        let account = self.budgets.account_for(parent.account(), level, text.as_str());
         let fresh = self.make(parent, level, text.into_owned(), Arc::new(stats));
+        if let Some(account) = account {
+            fresh.attach(&account);
+        }
         // Where another thread was faster, `fresh` goes here, outside the lock.
         let id = fresh.id_text();
-        self.index.insert(&self.index.key(above, level, (id, id.brief())), &fresh)
+        let node = self.index.insert(&self.index.key(above, level, (id, id.brief())), &fresh);
+        if self.budgets.changes() != changes {
+            self.attach(&node);
+        }
+        node
+    }
+
+    /// Gives a node that exists, and those above it, the accounts of their paths.
+    fn attach(&self, node: &Arc<Node>) {
+        let (Some(parent), Some(level)) = (node.parent(), node.level()) else { return };
+        self.attach(parent);
+        if node.account().is_none()
+            && let Some(account) = self.budgets.account_for(parent.account(), level, node.text())
+        {
+            node.attach(&account);
+            self.budgets.reorder();
+        }
+    }
+
+    /// The present node of an account's path, if there is one.
+    pub(crate) fn node_of(&self, account: &Account) -> Option<Arc<Node>> {
+        let above = match account.parent() {
+            Some(parent) => self.node_of(parent)?,
+            None => self.root(),
+        };
+        let id = IdText::borrowed(account.text());
+        self.index.hold(&self.index.key(above.id(), account.level(), (&id, id.brief())))
+    }
+
+    /// Sets the budget of a path by name, or lets it have its level's again. Answers its account.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidBudget`](crate::error::ErrorKind::InvalidBudget); then nothing has changed.
+    pub fn set_budget(&self, path: &ScopePath, budget: Option<Budget>) -> Result<Option<Arc<Account>>> {
+        let (mut accounts, mut changed) = self.budgets.set(path, budget)?;
+        // Nodes that are made from now on have theirs, or look again.
+        let mut node = self.root();
+        for ((level, text), account) in path.levels().zip(&accounts) {
+            let id = IdText::borrowed(text);
+            let Some(found) = self.index.hold(&self.index.key(node.id(), level, (&id, id.brief()))) else {
+                break;
+            };
+            changed |= found.account().is_none();
+            found.attach(account);
+            node = found;
+        }
+        if changed {
+            self.budgets.reorder();
+        }
+        Ok(accounts.pop())
+    }
+
+    /// Gives each scope of a level a budget, or takes it away. Looks at every node there is, a slice at a time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidBudget`](crate::error::ErrorKind::InvalidBudget); then nothing has changed.
+    pub fn set_budget_of_level(&self, level: LevelId, budget: Option<Budget>) -> Result<()> {
+        self.budgets.set_level(level, budget)?;
+        self.index.for_each(|node| self.attach(node));
+        Ok(())
     }
 
     fn make(
@@ -347,7 +422,11 @@ impl Registry {
     fn successor(&self, node: &Node) -> Arc<Node> {
         let stats = Arc::clone(node.stats());
         if let (Some(parent), Some(level)) = (node.parent(), node.level()) {
-            return self.make(Arc::clone(parent), level, node.id_text().clone(), stats);
+            let fresh = self.make(Arc::clone(parent), level, node.id_text().clone(), stats);
+            if let Some(account) = node.account() {
+                fresh.attach(account);
+            }
+            return fresh;
         }
         let seed = Seed {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),

@@ -9,6 +9,9 @@
 mod collections;
 mod owned;
 mod plain;
+mod text;
+
+pub use text::parse_bytes;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ mod chains;
 mod changes;
 mod queues;
 
-use strata_cache::{Error, ErrorKind, LoadError, LoadLimit, scope};
+use strata_cache::{Error, ErrorKind, Ids, LoadError, LoadLimit, scope};
 use tokio::sync::oneshot;
 
 use super::*;
@@ -168,10 +168,14 @@ fn limits_that_cannot_be_kept_are_refused_with_all_other_faults() {
         .load_limit("org", zero)
         .load_limit("usr", ONE)
         .load_limit("global", zero)
+        .load_limit_at(scope!(org = "acme"), zero)
+        .load_limit_at(scope!(user = 1), ONE)
         .build()
         .expect_err("nothing of it is good");
     let text = faults.to_string();
-    for part in ["faults: 4", "capacity", "level: org", "usr", "level: global", "at least one load"] {
+    for part in
+        ["faults: 6", "capacity", "level: org", "usr", "level: global", "scope: org:acme", "given: user"]
+    {
         assert!(text.contains(part), "{part} in {text}");
     }
     let kind = |result: Result<(), Error>| result.map_err(|error| error.kind());
@@ -179,6 +183,8 @@ fn limits_that_cannot_be_kept_are_refused_with_all_other_faults() {
     let foreign = other.scope(scope!(org = 1)).expect("a good place");
     assert_eq!(kind(cache.set_load_limit(scope!(org = 1), Some(zero))), Err(ErrorKind::InvalidConfig));
     assert_eq!(kind(cache.set_load_limit(scope!(user = 1), Some(ONE))), Err(ErrorKind::InvalidPath));
+    let surplus = Ids::new().with("org_id", 1).with("user_id", 2);
+    assert_eq!(kind(cache.set_load_limit(("org", &surplus), Some(ONE))), Err(ErrorKind::InvalidPath));
     assert_eq!(kind(cache.set_load_limit(&foreign, Some(ONE))), Err(ErrorKind::Foreign));
     assert_eq!(cache.load_limit(scope!(org = 1)).expect("a good place"), Some(ONE), "nothing has changed");
 }

@@ -143,7 +143,7 @@ impl World {
     }
 
     fn resize(&self, capacity: u64) {
-        self.engine.set_limits(NonZeroU64::new(capacity), None);
+        self.engine.set_limits(NonZeroU64::new(capacity), None).unwrap();
     }
 
     /// Nothing runs any more: (2), and then (3).

@@ -43,21 +43,22 @@ pub(super) enum Fate {
 }
 
 /// What is left to be done when a write has let go of its pin, which would keep what goes from being dropped.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Rest {
     /// The epoch has to be raised.
     tired: bool,
-    /// The cache is too full.
+    /// The cache is too full, or a scope on the path of this one, where scopes have budgets.
     over: bool,
+    of: Option<Arc<Node>>,
     hash: u64,
     /// The newcomer, which does not pay for its own place.
     slot: SlotId,
 }
 
 impl Rest {
-    pub(super) fn new(fate: Fate, hash: u64, tired: bool, over: bool) -> Self {
+    pub(super) fn new(fate: Fate, hash: u64, tired: bool, (over, of): (bool, Option<Arc<Node>>)) -> Self {
         let slot = if let Fate::Linked(slot) = fate { slot } else { Spare::NOBODY.slot };
-        Self { tired, over, hash, slot }
+        Self { tired, over, of, hash, slot }
     }
 }
 
@@ -227,16 +228,21 @@ impl<K: Key, V: Value> Store<K, V> {
         if shard.is_at_a_step() && self.options.max_per_scope.is_none() {
             self.tell_expected(engine, shard);
         }
-        let counted = matches!(seat, Seat::Left);
-        let linked = shard.link(node, short(hash), age, due, draft, counted, |old| removals.drop_later(old));
-        if !counted {
+        let left = if let Seat::Left(domain) = seat { Some(domain) } else { None };
+        let structure = engine.structure();
+        let linked =
+            shard.link(node, short(hash), age, due, draft, (left, structure), |old| removals.drop_later(old));
+        if structure != 0 {
+            shard.go_on_homing(structure, 1);
+        }
+        if left.is_none() {
             self.count(node, Event::Insert);
         } else if !tally::try_count(self.tag, node.tag(), [Event::Evicted, Event::Insert]) {
             self.count(node, Event::Evicted);
             self.count(node, Event::Insert);
         }
         let Some(slot) = linked else {
-            self.link_none(engine, shard, node, weight, counted, removals);
+            self.link_none(engine, shard, node, weight, left, removals);
             return Fate::Gone;
         };
         if self.options.idle.is_some() {
@@ -305,23 +311,24 @@ impl<K: Key, V: Value> Store<K, V> {
         Fate::Linked(fresh)
     }
 
-    /// After the lock: tells and drops what left. Answers whether the cache is too full now.
+    /// After the lock: tells and drops what left. Answers whether the cache is too full now, or a scope on a path.
     #[inline]
     pub(super) fn settle(
         &self,
         engine: &Engine,
-        node: &Node,
+        node: &Arc<Node>,
         fate: Fate,
         draft: &mut Option<Draft<K, V>>,
         mut removals: Removals<'_, K, V>,
-    ) -> bool {
+    ) -> (bool, Option<Arc<Node>>) {
         if matches!(fate, Fate::Gone)
             && let Some(Draft { key, value, .. }) = draft.take()
         {
             removals.drop_later((key, value));
         }
         self.finish(engine, removals);
-        matches!(fate, Fate::Linked(_)) && engine.is_over_at(node)
+        let over = matches!(fate, Fate::Linked(_)) && engine.is_over_at(node);
+        (over, (over && engine.has_budgets()).then(|| Arc::clone(node)))
     }
 
     /// After the pin of a write: keeps the bounds of the cache, at the cost of anybody but the newcomer.
@@ -331,7 +338,7 @@ impl<K: Key, V: Value> Store<K, V> {
         }
         if rest.over {
             let spare = Spare { region: self.id, shard: self.shard_index(rest.hash), slot: rest.slot };
-            engine.make_room(spare);
+            engine.make_room(spare, rest.of.as_ref());
         }
     }
 

@@ -105,7 +105,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let (root, limits) = (node.root(), engine.limits());
         let (entries, held) = (root.entries(), root.weight());
         let is_full = limits.exceeded_by(entries.saturating_add(1), held.saturating_add(weight));
-        if !is_full || !engine.is_alone() || engine.is_something_due(now) {
+        if !is_full || !engine.is_alone() || engine.has_budgets() || engine.is_something_due(now) {
             return Err(pair);
         }
         let Some(leaving) = shard.next_alike(node, weight) else { return Err(pair) };
@@ -131,6 +131,6 @@ impl<K: Key, V: Value> Store<K, V> {
             guarded("drop", || drop(dropped));
         }
         let over = engine.has_dead() || limits.exceeded_by(entries, held);
-        Ok((tired || over).then_some(Rest { tired, over, hash, slot }))
+        Ok((tired || over).then_some(Rest { tired, over, of: None, hash, slot }))
     }
 }

@@ -73,6 +73,12 @@ impl ScopePath {
         path.iter().zip(self.ids.iter()).map(|(&level, id)| (self.tree.name(level), &**id))
     }
 
+    /// Levels and ids, from the first level down; nothing for the root scope.
+    pub(in crate::scope) fn levels(&self) -> impl ExactSizeIterator<Item = (LevelId, &str)> {
+        let path = self.level.map_or(&[][..], |level| self.tree.path(level));
+        path.iter().zip(self.ids.iter()).map(|(&level, id)| (level, &**id))
+    }
+
     /// Whether this is the other path or below it. Whole segments are compared.
     pub fn is_within(&self, other: &Self) -> bool {
         let mut parts = self.parts();

@@ -27,6 +27,16 @@ const FEWEST: usize = if cfg!(shuttle) { 2 } else { 8 };
 /// Tables up to this many places are not worth shrinking.
 const SMALL: usize = 64;
 
+/// Places that a walk looks at under one lock.
+const WALK: usize = 256;
+
+/// How far a walk is in a shard: of which table how many places.
+#[derive(Default)]
+struct Walked {
+    table: usize,
+    places: usize,
+}
+
 /// What a node is found by.
 #[derive(Clone, Copy)]
 pub(super) struct Key<'a> {
@@ -248,6 +258,29 @@ impl Index {
             shard.shrink(&pin);
         }
         (end - begin, (!is_over).then_some(end))
+    }
+
+    /// Calls for each node there is, held and without a lock; for those that are made or go meanwhile perhaps.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(&Arc<Node>)) {
+        for shard in 0..SHARDS {
+            let mut walked = Walked::default();
+            while let Some(held) = self.hold_next(shard, &mut walked) {
+                held.iter().for_each(&mut visit);
+            }
+        }
+    }
+
+    /// Takes a hold of the nodes in the next places of a shard. Begins again where the table is another one.
+    fn hold_next(&self, shard: usize, walked: &mut Walked) -> Option<Vec<Arc<Node>>> {
+        let pin = epoch::pin();
+        let _books = self.books[shard].read();
+        let table = self.tables[shard].load(&pin)?;
+        let address = std::ptr::from_ref(&*table).addr();
+        let from = if walked.table == address { walked.places } else { 0 };
+        let places = table.places.get(from..).filter(|places| !places.is_empty())?;
+        let places = &places[..places.len().min(WALK)];
+        *walked = Walked { table: address, places: from + places.len() };
+        Some(places.iter().filter_map(|place| place.node.load(&pin).map(|node| Arc::clone(&node))).collect())
     }
 
     fn lock(&self, shard: usize) -> Locked<'_> {
