@@ -8,12 +8,13 @@ use strata_cache_core::clock::{Clock, TimeSource};
 use strata_cache_core::engine::{Engine, EngineConfig, Limits, Listener, Maintenance, Removal};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::expiry::{IntoTtl, Ttl};
-use strata_cache_core::flight::LeaseTimes;
+use strata_cache_core::flight::{LeaseTimes, LoadLimit};
 use strata_cache_core::policy::Policy;
 use strata_cache_core::scope::{Budget, Locate, ScopeTree, TrackedLevels};
 
 use crate::budget::Planned;
 use crate::cache::Cache;
+use crate::load_limit::Limited;
 use crate::setting::{IntoBytes, IntoPolicy, invalid, positive};
 
 /// Entries held by a cache that was given no bound.
@@ -33,6 +34,7 @@ pub struct CacheBuilder {
     clock: Option<Arc<dyn Clock>>,
     maintenance: Maintenance,
     lease_times: LeaseTimes,
+    load_limits: Limited,
     tracked: Option<Vec<String>>,
     listener: Option<Listener>,
     max_key_bytes: Option<usize>,
@@ -95,6 +97,50 @@ impl CacheBuilder {
     /// Default: 1 s.
     pub fn load_patience(mut self, patience: Duration) -> Self {
         self.lease_times.patience = patience;
+        self
+    }
+
+    /// How many loads each scope of a level, with everything below it, may run at once; `"global"` is the whole cache. The
+    /// last word on a level counts. Default: no limit. [`load_limit_at`](Self::load_limit_at) is for single scopes.
+    ///
+    /// Loads beyond the limit wait, and the children of the scope take turns: a tenant with a thousand loads to come delays
+    /// another's next load by one. When as many wait as may, `get_or_load` ends in [`ErrorKind::Overloaded`]; a cached
+    /// function, which could not say so, waits. Hits, and calls that wait for a running load, need no permit. A load inside
+    /// of another one never waits: it needs no permit that the outer one has, and runs over the limit if there is none.
+    ///
+    /// ```
+    /// use strata_cache::{Cache, LoadLimit, scope};
+    ///
+    /// # fn main() -> Result<(), strata_cache::Error> {
+    /// let cache = Cache::builder()
+    ///     .load_limit("global", LoadLimit::at_most(64))
+    ///     .load_limit("org", LoadLimit::at_most(8).queue(200))
+    ///     .build()?;
+    /// assert_eq!(cache.load_limit(scope!(org = "acme"))?, Some(LoadLimit::at_most(8).queue(200)));
+    /// assert!(Cache::builder().load_limit("org", LoadLimit::at_most(0)).build().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn load_limit(mut self, level: &str, limit: LoadLimit) -> Self {
+        self.load_limits.levels.push((level.to_owned(), limit));
+        self
+    }
+
+    /// How many loads one scope, with everything below it, may run at once, in place of what its level says. At run time
+    /// [`Cache::set_load_limit`] changes it.
+    ///
+    /// ```
+    /// use strata_cache::{Cache, LoadLimit, scope};
+    ///
+    /// # fn main() -> Result<(), strata_cache::Error> {
+    /// let cache = Cache::builder().load_limit_at(scope!(org = "acme"), LoadLimit::at_most(2)).build()?;
+    /// assert_eq!(cache.load_limit(scope!(org = "acme"))?, Some(LoadLimit::at_most(2)));
+    /// assert_eq!(cache.load_limit(scope!(org = "other"))?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn load_limit_at(mut self, place: impl Locate + Send + Sync + 'static, limit: LoadLimit) -> Self {
+        self.load_limits.paths.push((Box::new(place), limit));
         self
     }
 
@@ -165,6 +211,7 @@ impl CacheBuilder {
                 faults.push(invalid(name, "a time above zero is needed"));
             }
         }
+        let (load_limits, limited) = self.load_limits.read(&tree, |fault| faults.push(fault));
         if self.max_key_bytes == Some(0) {
             faults.push(invalid("max_key_bytes", "a length above zero is needed"));
         }
@@ -184,8 +231,12 @@ impl CacheBuilder {
             time: self.clock.map_or_else(TimeSource::system, TimeSource::Custom),
             maintenance: self.maintenance,
             lease_times: self.lease_times,
+            load_limits,
             listener: self.listener,
         });
+        for (path, limit) in &limited {
+            engine.load_limits().set(path, Some(*limit));
+        }
         let mut faults = Vec::new();
         self.budgets.set_in(engine.registry(), |fault| faults.push(fault));
         if let Some(error) = joined(faults) {

@@ -24,6 +24,7 @@ mod context;
 mod default;
 mod driver;
 mod handle;
+mod load_limit;
 mod operation;
 mod place;
 mod plan;
@@ -50,6 +51,7 @@ pub use strata_cache_core::engine::{Key, Maintenance, Removal, RemovedFrom, Valu
 pub use strata_cache_core::error::{Error, ErrorKind, Result};
 pub use strata_cache_core::event::RemovalCause;
 pub use strata_cache_core::expiry::{IntoTtl, Ttl};
+pub use strata_cache_core::flight::LoadLimit;
 pub use strata_cache_core::policy::{self, Policy};
 pub use strata_cache_core::scope::{
     Amount, Budget, Granted, IdText, Ids, IntoAmount, ScopeId, ScopeIds, ScopePath, ScopeTree,

@@ -44,6 +44,8 @@ pub enum ErrorKind {
     Stalled,
     /// The loads that a call waited for failed, for those who ran them.
     LeaderFailed,
+    /// A load was not begun: of its scope as many run as may, and as many wait as may.
+    Overloaded,
 }
 
 impl ErrorKind {
@@ -65,6 +67,7 @@ impl ErrorKind {
             Self::AlreadyInstalled => "already installed",
             Self::Stalled => "load stalled",
             Self::LeaderFailed => "leader failed",
+            Self::Overloaded => "overloaded",
         }
     }
 }
@@ -133,7 +136,7 @@ impl Error {
 
     /// Whether the same call may succeed later without a change.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Stalled | ErrorKind::LeaderFailed)
+        matches!(self.0.kind, ErrorKind::Stalled | ErrorKind::LeaderFailed | ErrorKind::Overloaded)
     }
 
     /// The named facts, in the order they were added.

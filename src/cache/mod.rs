@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use strata_cache_core::engine::{Engine, RegionKey, Store, StoreOptions};
 use strata_cache_core::error::{Error, ErrorKind, Result};
+use strata_cache_core::flight::LoadLimit;
 use strata_cache_core::scope::{Budget, ScopePath, ScopeTree};
 use strata_cache_core::stats::Stats;
 
@@ -252,6 +253,59 @@ impl Cache {
         let weight = positive(bytes.into_bytes()?, "capacity_bytes")?;
         let entries = self.engine().limits().max_entries().and_then(std::num::NonZeroU64::new);
         self.engine().set_limits(entries, Some(weight))
+    }
+
+    /// Limits the loads of one scope, with everything below it; `None` goes back to what its level says. See
+    /// [`CacheBuilder::load_limit`].
+    ///
+    /// It holds for loads that ask from now on: what runs runs on, and counts if it began under any limit of this cache. A
+    /// lower limit lets nothing begin until enough have ended; a higher one wakes those who wait. The limit is the path's:
+    /// it stays when the scope is evicted.
+    ///
+    /// ```
+    /// use strata_cache::{Cache, LoadLimit, scope};
+    ///
+    /// # fn main() -> Result<(), strata_cache::Error> {
+    /// let cache = Cache::builder().load_limit("org", LoadLimit::at_most(8)).build()?;
+    /// cache.set_load_limit(scope!(org = "acme"), Some(LoadLimit::at_most(2)))?;
+    /// cache.evict_by_scope(scope!(org = "acme")).wait()?;
+    /// assert_eq!(cache.load_limit(scope!(org = "acme"))?, Some(LoadLimit::at_most(2)));
+    ///
+    /// cache.set_load_limit(scope!(org = "acme"), None)?;
+    /// assert_eq!(cache.load_limit(scope!(org = "acme"))?, Some(LoadLimit::at_most(8)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If `place` names no scope of this cache, or has ids for levels beside or below the asked one;
+    /// [`ErrorKind::InvalidConfig`] for a limit of zero.
+    pub fn set_load_limit(&self, place: impl ToScope, limit: Option<LoadLimit>) -> Result<()> {
+        place.check_destructive(self, "set_load_limit")?;
+        let path = place.path(self, "set_load_limit")?;
+        let limit = limit.map(|limit| limit.check("set_load_limit")).transpose()?;
+        self.engine().load_limits().set(&path, limit);
+        tracing::info!(target: "strata_cache", scope = %path, ?limit, "load limit changed");
+        Ok(())
+    }
+
+    /// The load limit of one scope: its own, or what its level says. It is not the only one that its loads keep: those of
+    /// the scopes above it hold as well.
+    ///
+    /// ```
+    /// use strata_cache::{Cache, scope};
+    ///
+    /// # fn main() -> Result<(), strata_cache::Error> {
+    /// let cache = Cache::builder().build()?;
+    /// assert_eq!(cache.load_limit(scope!(global))?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If `place` names no scope of this cache.
+    pub fn load_limit(&self, place: impl ToScope) -> Result<Option<LoadLimit>> {
+        Ok(self.engine().load_limits().get(&place.path(self, "load_limit")?))
     }
 
     /// Does everything that maintenance owes, now: for caches built with `Maintenance::Manual`.

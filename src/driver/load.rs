@@ -4,6 +4,9 @@
 //! (2) The loader runs without any lock, once per lease, inside its call chain, and polled with the lease's waker,
 //! so that a leader that is woken and not polled is noticed. (3) Dropped midway, the loader is dropped first, then
 //! the lease hands over. A panic of the loader ends the lease before it goes on. (4) Every lookup is counted, and traced, once.
+//! (5) A loader begins in `begin`, with the permits of its scope's load limits.
+
+mod begin;
 
 use std::any::Any;
 use std::future::Future;
@@ -13,7 +16,9 @@ use std::task::{Context, Poll, ready};
 
 use strata_cache_core::engine::{Engine, Joined, Key, Lease, Place, Store, Value, Waited, Waiting, Write};
 use strata_cache_core::error::Error;
-use strata_cache_core::flight::{Chain, PlaceWaiter, Placed, Solo, SoloPermit, SoloWaiter};
+use strata_cache_core::flight::{
+    Chain, LoadPermit, PermitWaiter, PlaceWaiter, Placed, Pulse, SoloPermit, SoloWaiter,
+};
 use strata_cache_core::scope::{Node, ScopePath};
 use strata_cache_core::stats::Counter;
 
@@ -91,10 +96,13 @@ enum Stage<K: Key, V: Value, F> {
     Asking,
     Waiting(Waiting<K, V>, Arc<Node>),
     WaitingForPlace(PlaceWaiter, Arc<Node>),
+    // A load limit. The waiter before the lease, so that who comes next finds the queue without it.
+    WaitingToLead(PermitWaiter, Lease<K, V>),
     // The loader before the lease: what is dropped midway stops before somebody else leads.
     Leading(Pin<Box<F>>, Lease<K, V>),
-    WaitingForPermit(SoloWaiter),
-    Alone(Pin<Box<F>>, Option<SoloPermit>),
+    WaitingForPermit(SoloWaiter, Arc<Node>),
+    WaitingAlone(PermitWaiter, SoloPermit),
+    Alone(Pin<Box<F>>, Option<SoloPermit>, Option<LoadPermit>),
     Done,
 }
 
@@ -113,7 +121,7 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
                 self.count(&node, true);
                 return Ok(Next::Act(self.plan.step(Reply::Hit), Some(value)));
             }
-            Joined::Lead(lease) => return Ok(Next::Act(self.lead(lease), None)),
+            Joined::Lead(lease) => return Ok(self.lead(lease)),
             Joined::Wait(waiting) => {
                 self.terms.store.counters().count(Counter::CoalescedWaits);
                 self.stage = Stage::Waiting(waiting, Arc::clone(&node));
@@ -136,39 +144,6 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
             self.count(node, false);
         }
         act
-    }
-
-    fn lead(&mut self, lease: Lease<K, V>) -> Act {
-        self.count(lease.node(), false);
-        self.trace("load");
-        match self.loader.start() {
-            Some(run) => self.stage = Stage::Leading(Box::pin(run), lease),
-            None => drop(lease), // Not reached: a call leads once. The lease goes to somebody who can.
-        }
-        self.plan.step(Reply::Lead)
-    }
-
-    fn run_alone(&mut self, permit: Option<SoloPermit>) {
-        match &permit {
-            Some(_) => self.terms.store.counters().count(Counter::Loads),
-            None => self.terms.store.counters().count(Counter::Bypassed),
-        }
-        if let Some(run) = self.loader.start() {
-            self.stage = Stage::Alone(Box::pin(run), permit);
-        }
-    }
-
-    /// Asks for a permit to run alone.
-    fn ask_alone(&mut self) -> Result<(), Error> {
-        let node = self.terms.place.create(self.terms.engine.registry())?;
-        self.count(&node, false);
-        match self.terms.store.solo(&self.terms.engine, &node, &self.terms.key) {
-            Solo::Granted(permit) => self.run_alone(Some(permit)),
-            Solo::Wait(waiter) => self.stage = Stage::WaitingForPermit(waiter),
-            // The key was given; without one the run is as good as one inside its own load.
-            Solo::Recursion | Solo::NeedsKey => self.run_alone(None),
-        }
-        Ok(())
     }
 
     fn count(&self, node: &Node, hit: bool) {
@@ -219,8 +194,8 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
         match act {
             Act::Serve => return Ok(value.map(Answer::Value)),
             Act::Join => self.stage = Stage::Asking,
-            Act::RunUncached => self.run_alone(None),
-            Act::RunAlone => self.ask_alone()?,
+            Act::RunUncached => self.run_uncached(),
+            Act::RunAlone => return self.ask_alone(),
             Act::ReportLeaderFailed => return Ok(Some(Answer::LeaderFailed)),
             Act::ReportStalled => return Ok(Some(Answer::Stalled)),
             // The stage is set already.
@@ -253,9 +228,23 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                     let act = this.decide(reply, &node);
                     this.perform(Next::Act(act, None))
                 }
-                Stage::WaitingForPermit(waiter) => {
+                Stage::WaitingForPermit(waiter, node) => {
                     let permit = ready!(Pin::new(waiter).poll(context));
-                    this.run_alone(Some(permit));
+                    let node = Arc::clone(node);
+                    Ok(this.limit_alone(permit, &node))
+                }
+                Stage::WaitingToLead(waiter, lease) => {
+                    let permit = ready!(poll_in_lease(Pin::new(waiter), lease.pulse().as_ref(), context));
+                    if let Stage::WaitingToLead(_, lease) = std::mem::replace(&mut this.stage, Stage::Done) {
+                        this.run_leading(lease, Some(permit));
+                    }
+                    Ok(None)
+                }
+                Stage::WaitingAlone(waiter, _) => {
+                    let permit = ready!(Pin::new(waiter).poll(context));
+                    if let Stage::WaitingAlone(_, alone) = std::mem::replace(&mut this.stage, Stage::Done) {
+                        this.run_alone(alone, Some(permit));
+                    }
                     Ok(None)
                 }
                 Stage::Leading(..) => {
@@ -267,15 +256,18 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                     drop(future);
                     return Poll::Ready(this.land(lease, output));
                 }
-                Stage::Alone(future, permit) => {
+                Stage::Alone(future, permit, _) => {
                     let id = permit.as_ref().map(SoloPermit::id);
                     let inside = id.map(Chain::enter);
                     let output = ready!(future.as_mut().poll(context));
                     drop(inside);
-                    let Stage::Alone(future, permit) = std::mem::replace(&mut this.stage, Stage::Done) else {
+                    let Stage::Alone(future, permit, limited) =
+                        std::mem::replace(&mut this.stage, Stage::Done)
+                    else {
                         return Poll::Pending; // Not reached, as above.
                     };
                     drop(future);
+                    drop(limited);
                     return Poll::Ready(this.finish_alone(permit.as_ref(), output));
                 }
                 Stage::Done => return Poll::Pending,
@@ -286,7 +278,7 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                     this.stage = Stage::Done;
                     return Poll::Ready(answer);
                 }
-                Err(_) if this.terms.when_leaders_fail == WhenLeadersFail::RunAlone => this.run_alone(None),
+                Err(_) if this.terms.when_leaders_fail == WhenLeadersFail::RunAlone => this.run_uncached(),
                 Err(error) => {
                     this.stage = Stage::Done;
                     return Poll::Ready(Answer::Refused(error));
@@ -314,7 +306,12 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
                     None => Reply::FailedOtherwise,
                 },
             },
-            Waited::Lead(lease) => return Next::Act(self.lead(lease), None),
+            Waited::Refused(error) if self.plan.may_be_refused() => {
+                self.count(node, false);
+                return Next::Answer(Answer::Refused(error));
+            }
+            Waited::Lead(lease) => return self.lead(lease),
+            Waited::Refused(_) => Reply::Again,
             Waited::Rejoin => Reply::Again,
             Waited::Stuck => Reply::Stuck,
         };
@@ -326,17 +323,22 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
         let mut guard = EndOnPanic { stage: &mut self.stage, armed: true };
         let Stage::Leading(future, lease) = &mut *guard.stage else { return Poll::Pending };
         let _inside = lease.id().map(Chain::enter);
-        let polled = match lease.pulse() {
-            Some(pulse) => {
-                let _polling = pulse.polling(context.waker());
-                let waker = pulse.waker();
-                future.as_mut().poll(&mut Context::from_waker(&waker))
-            }
-            None => future.as_mut().poll(context),
-        };
+        let polled = poll_in_lease(future.as_mut(), lease.pulse().as_ref(), context);
         guard.armed = false;
         polled
     }
+}
+
+/// Polls with the lease's waker, so that a leader that is woken and not polled is noticed.
+fn poll_in_lease<F: Future>(
+    future: Pin<&mut F>,
+    pulse: Option<&Arc<Pulse>>,
+    context: &mut Context<'_>,
+) -> Poll<F::Output> {
+    let Some(pulse) = pulse else { return future.poll(context) };
+    let _polling = pulse.polling(context.waker());
+    let waker = pulse.waker();
+    future.poll(&mut Context::from_waker(&waker))
 }
 
 /// Drops the stage while the thread unwinds, so that its lease sees the panic and not a cancellation.

@@ -20,7 +20,8 @@ pub enum LoadError<E> {
     /// The loads this call waited for failed, for those who ran them, three times. With `share_errors` it would have got
     /// the error instead.
     LeaderFailed,
-    /// The cache could not ask: what is wrong with place, key or options, or loads that have stalled.
+    /// The cache could not ask: what is wrong with place, key or options, loads that have stalled, or a load limit with as
+    /// many waiting as may ([`ErrorKind::Overloaded`], to be tried again later).
     Cache(Error),
 }
 

@@ -96,6 +96,11 @@ impl LoadPlan {
         }
     }
 
+    /// Whether the caller has words for a load that is refused its permit. Who has none waits, however many do.
+    pub(crate) fn may_be_refused(&self) -> bool {
+        self.when_leaders_fail == WhenLeadersFail::Report
+    }
+
     fn last_resort(&self, report: Act) -> Act {
         match self.when_leaders_fail {
             WhenLeadersFail::Report => report,

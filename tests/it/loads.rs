@@ -5,6 +5,7 @@
 mod cached;
 mod cycles;
 mod failures;
+mod limits;
 mod stalls;
 mod stampede;
 mod withdrawn;

@@ -108,7 +108,7 @@ pub(crate) const RULES: &[CrateRule] = &[
             &["plan"],
             &["driver"],
             &["operation"],
-            &["budget", "builder", "cache", "region", "handle", "place", "context"],
+            &["budget", "load_limit", "builder", "cache", "region", "handle", "place", "context"],
             &["default", "private"],
             &["guide"],
         ],

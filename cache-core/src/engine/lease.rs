@@ -5,6 +5,10 @@
 //! (2) A lease that is dropped, or fails with what cannot be shared, hands over to one of those who wait; after the third
 //! failure in a row all of them are told.
 //! (3) Whoever lands serves those who waited, published or not. (4) Values are cloned outside of locks.
+//! (5) A lease asks for the permits of its scope's load limits before its loader runs, and gives them back when that has
+//! ended; if it is refused, so is everybody who waits for it. A load counts from when its loader runs.
+
+mod limit;
 
 use std::any::Any;
 use std::future::Future;
@@ -18,10 +22,11 @@ use super::shard::Draft;
 use super::store::Store;
 use super::write::{Fate, Rest};
 use crate::epoch;
+use crate::error::Error;
 use crate::flight::{
     After, Ask, Failure, Flights, Outcome, PlaceWaiter, Pulse, Reaper, Solo, TakeOver, Ticket, Waiter,
 };
-use crate::flight::{FlightId, Joined as Join};
+use crate::flight::{FlightId, Joined as Join, LoadPermit};
 use crate::scope::Node;
 use crate::stats::Counter;
 use crate::sync::Arc;
@@ -52,6 +57,8 @@ pub enum Waited<K: Key, V: Value> {
     Value(V),
     /// It failed; all who waited are told together.
     Failed(Failure),
+    /// It was not begun: as many wait for its scope as may.
+    Refused(Error),
     /// The leader gave up or stalled: run the loader.
     Lead(Lease<K, V>),
     /// Ask again.
@@ -80,6 +87,9 @@ pub struct Lease<K: Key, V: Value> {
     engine: Arc<Engine>,
     node: Arc<Node>,
     ticket: Option<Ticket<V>>,
+    has_begun: bool,
+    /// It ends with the loader, before somebody else is told to lead.
+    permit: Option<LoadPermit>,
 }
 
 /// A wait for somebody else's load: a future that tasks poll and threads park on alike.
@@ -118,14 +128,16 @@ impl<K: Key, V: Value> Store<K, V> {
                 }
                 Join::Lead(ticket) => {
                     engine.note_scope();
-                    Joined::Lead(Lease::begin(self, engine, node, ticket))
+                    Joined::Lead(Lease::new(self, engine, node, ticket))
                 }
                 Join::Wait(waiter) => {
+                    engine.load_limits().admit(waiter.awaits());
                     engine.wake_maintenance();
                     let (store, engine) = (Arc::clone(self), Arc::clone(engine));
                     Joined::Wait(Waiting { store, engine, node, waiter })
                 }
                 Join::Place(place) => {
+                    engine.load_limits().admit(place.awaits());
                     engine.wake_maintenance();
                     Joined::Place(place)
                 }
@@ -148,7 +160,8 @@ impl<K: Key, V: Value> Store<K, V> {
             shard.books().flights.solo(ask, eq, &mut after)
         };
         drop(after);
-        if matches!(solo, Solo::Wait(_)) {
+        if let Solo::Wait(waiter) = &solo {
+            engine.load_limits().admit(waiter.awaits());
             engine.wake_maintenance();
         }
         solo
@@ -184,9 +197,9 @@ impl<K: Key, V: Value> Reaper for Store<K, V> {
 }
 
 impl<K: Key, V: Value> Lease<K, V> {
-    fn begin(store: &Arc<Store<K, V>>, engine: &Arc<Engine>, node: Arc<Node>, ticket: Ticket<V>) -> Self {
-        store.counters().count(Counter::Loads);
-        Self { store: Arc::clone(store), engine: Arc::clone(engine), node, ticket: Some(ticket) }
+    fn new(store: &Arc<Store<K, V>>, engine: &Arc<Engine>, node: Arc<Node>, ticket: Ticket<V>) -> Self {
+        let (store, engine) = (Arc::clone(store), Arc::clone(engine));
+        Self { store, engine, node, ticket: Some(ticket), has_begun: false, permit: None }
     }
 
     /// The name of the load, for the call chain.
@@ -207,6 +220,7 @@ impl<K: Key, V: Value> Lease<K, V> {
     /// Delivers the loaded value: to the cache if (1) holds, and to everybody who waited.
     pub fn land(mut self, key: K, value: &V, write: Write) -> Landing {
         let Some(mut ticket) = self.ticket.take() else { return Landing::RefusedStalled };
+        let permit = self.permit.take();
         let (store, engine, node) = (&self.store, &self.engine, &self.node);
         let shared = Arc::new(value.clone());
         let terms = store.terms(engine, &key, value, write).ok();
@@ -234,6 +248,8 @@ impl<K: Key, V: Value> Lease<K, V> {
             (landing, fate, shard.is_tired())
         };
         drop(after);
+        // The loader has ended, and its value is there for whoever asks next.
+        drop(permit);
         store.count_landing(landing);
         node.stats().count_load();
         ticket.complete(shared);
@@ -253,8 +269,15 @@ impl<K: Key, V: Value> Lease<K, V> {
     }
 
     fn end_in_failure(&mut self, shared: Option<Arc<dyn Any + Send + Sync>>, panicked: bool) {
+        if self.ticket.is_some() {
+            self.count_failure();
+        }
+        self.end(shared, panicked);
+    }
+
+    fn end(&mut self, shared: Option<Arc<dyn Any + Send + Sync>>, panicked: bool) {
+        drop(self.permit.take());
         let Some(mut ticket) = self.ticket.take() else { return };
-        self.count_failure();
         let now = self.engine.now();
         let passed_on = self.store.flights(ticket.hash(), |flights, after| {
             if shared.is_none() && flights.fail_over(&mut ticket, now, after) {
@@ -269,8 +292,10 @@ impl<K: Key, V: Value> Lease<K, V> {
     }
 
     fn count_failure(&self) {
-        self.store.counters().count(Counter::LoadFailures);
-        self.node.stats().count_load_failure();
+        if self.has_begun {
+            self.store.counters().count(Counter::LoadFailures);
+            self.node.stats().count_load_failure();
+        }
     }
 }
 
@@ -279,6 +304,7 @@ impl<K: Key, V: Value> Drop for Lease<K, V> {
         if std::thread::panicking() {
             self.end_in_failure(None, true);
         } else if let Some(mut ticket) = self.ticket.take() {
+            drop(self.permit.take());
             let now = self.engine.now();
             let hash = ticket.hash();
             self.store.flights(hash, |flights, after| flights.hand_over(&mut ticket, now, after));
@@ -293,12 +319,15 @@ impl<K: Key, V: Value> Future for Waiting<K, V> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited<K, V>> {
         let this = self.get_mut();
         let lead =
-            |ticket| Waited::Lead(Lease::begin(&this.store, &this.engine, Arc::clone(&this.node), ticket));
+            |ticket| Waited::Lead(Lease::new(&this.store, &this.engine, Arc::clone(&this.node), ticket));
         loop {
             let Poll::Ready(outcome) = Pin::new(&mut this.waiter).poll(cx) else { return Poll::Pending };
             return Poll::Ready(match outcome {
                 Outcome::Value(value) => Waited::Value(V::clone(&value)),
-                Outcome::Failed(failure) => Waited::Failed(failure),
+                Outcome::Failed(failure) => match failure.refusal() {
+                    Some(error) => Waited::Refused(error),
+                    None => Waited::Failed(failure),
+                },
                 Outcome::Rejoin => Waited::Rejoin,
                 Outcome::Stuck => Waited::Stuck,
                 Outcome::Lead(ticket) => lead(ticket),

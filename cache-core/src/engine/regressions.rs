@@ -13,7 +13,7 @@ use crate::clock::TimeSource;
 use crate::clock::{Clock, TestClock};
 use crate::event::RemovalCause;
 use crate::expiry::Ttl;
-use crate::flight::LeaseTimes;
+use crate::flight::{Defaults, LeaseTimes};
 use crate::policy::Policy;
 use crate::scope;
 use crate::scope::ScopePath;
@@ -30,6 +30,7 @@ fn config(maintenance: Maintenance, time: TimeSource) -> EngineConfig {
         time,
         maintenance,
         lease_times: LeaseTimes::default(),
+        load_limits: Defaults::default(),
         listener: None,
     }
 }

@@ -15,7 +15,7 @@ use crate::clock::{Deadline, Moment, REREAD, TimeSource};
 use crate::epoch;
 use crate::error::Result;
 use crate::expiry::Ttl;
-use crate::flight::{LeaseTimes, Reaper, Setup, Watch};
+use crate::flight::{Defaults, LeaseTimes, LoadLimits, Reaper, Setup, Watch};
 use crate::policy::Policy;
 use crate::scope::{Budget, LevelId, Node, Registry, ScopePath, ScopeTree, TrackedLevels};
 use crate::stats::Stats;
@@ -46,6 +46,8 @@ pub struct EngineConfig {
     pub maintenance: Maintenance,
     /// When a leader counts as stalled.
     pub lease_times: LeaseTimes,
+    /// How many loads a scope of each level may run at once.
+    pub load_limits: Defaults,
     /// Told of each removal.
     pub listener: Option<Listener>,
 }
@@ -59,6 +61,7 @@ pub struct Engine {
     ttl: Ttl,
     time: TimeSource,
     lease_times: LeaseTimes,
+    load_limits: Arc<LoadLimits>,
     listener: Option<Listener>,
     hasher: ahash::RandomState,
     watch: Arc<Watch>,
@@ -80,9 +83,11 @@ pub struct Engine {
 impl Engine {
     /// Makes an engine. Its maintenance thread, if any, starts with the first deadline or eviction of a scope.
     pub fn new(config: EngineConfig) -> Arc<Self> {
-        let EngineConfig { tree, tracked, limits, policy, ttl, time, maintenance, lease_times, listener } =
-            config;
+        let EngineConfig { tree, tracked, limits, policy, ttl, time, maintenance, lease_times, .. } = config;
+        let EngineConfig { load_limits, listener, .. } = config;
         epoch::prepare();
+        let watch = Watch::new();
+        let load_limits = LoadLimits::new(load_limits, lease_times, time.clone(), Arc::clone(&watch));
         let registry = Registry::new(tree, tracked);
         // There is nothing yet that these could be too small for.
         _ = registry.budgets().set_bounds(limits.both());
@@ -94,9 +99,10 @@ impl Engine {
             ttl,
             time,
             lease_times,
+            load_limits,
             listener,
             hasher: ahash::RandomState::new(),
-            watch: Watch::new(),
+            watch,
             upkeep: maintenance::Upkeep::new(maintenance, this.clone()),
             generation: Arc::new(CachePadded::new(AtomicU32::new(0))),
             populated: AtomicI64::new(0),
@@ -135,6 +141,12 @@ impl Engine {
     /// When leaders of this cache count as stalled.
     pub fn lease_times(&self) -> LeaseTimes {
         self.lease_times
+    }
+
+    /// How many loads of a scope may run at once.
+    #[inline]
+    pub fn load_limits(&self) -> &Arc<LoadLimits> {
+        &self.load_limits
     }
 
     pub(crate) fn ttl(&self) -> Ttl {
@@ -409,6 +421,7 @@ impl Engine {
         for region in self.regions.all().iter() {
             region.report(&mut stats);
         }
+        stats.queued = self.load_limits.waiting();
         stats.scopes = self.registry.len() as u64;
         stats.regions = self.regions.len() as u64;
         stats

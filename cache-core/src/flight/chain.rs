@@ -7,6 +7,7 @@
 //! (3) The edges go when the wait ends. A caller with an empty chain never touches the graph.
 //! (4) Waiting for one of several (a place, a solo run) counts as waiting for all of them: careful, never too
 //!     bold.
+//! (5) The graph also counts who is waited for by such callers, so that a load that waits for a permit can be told.
 //!
 //! Not seen: a loader that hands its wait to another task or thread. That one ends by the lease (60 s).
 //! Seen though harmless: a task that a sync loader's own executor polls on its thread runs uncached.
@@ -36,7 +37,12 @@ thread_local! {
 
 static GRAPH: Mutex<Option<Graph>> = const_mutex(None);
 
-type Graph = HashMap<FlightId, Vec<FlightId>>;
+/// Who waits for whom, and how many wait for each.
+#[derive(Default)]
+struct Graph {
+    edges: HashMap<FlightId, Vec<FlightId>>,
+    awaited: HashMap<FlightId, usize>,
+}
 
 /// The loads that the calling thread is inside of, the innermost last.
 #[derive(Debug)]
@@ -105,10 +111,23 @@ impl Edges {
             return Err(Circle);
         }
         for id in &from {
-            graph.entry(*id).or_default().extend_from_slice(to);
+            graph.edges.entry(*id).or_default().extend_from_slice(to);
+        }
+        for id in to {
+            *graph.awaited.entry(*id).or_default() += 1;
         }
         Ok(Some(Self { from, to: to.to_vec() }))
     }
+
+    /// What is waited for.
+    pub(super) fn to(&self) -> &[FlightId] {
+        &self.to
+    }
+}
+
+/// Whether somebody inside of a load waits for this one.
+pub(super) fn is_awaited(id: FlightId) -> bool {
+    GRAPH.lock().as_ref().is_some_and(|graph| graph.awaited.contains_key(&id))
 }
 
 impl Drop for Edges {
@@ -116,7 +135,7 @@ impl Drop for Edges {
         let mut guard = GRAPH.lock();
         let Some(graph) = guard.as_mut() else { return };
         for from in &self.from {
-            let Some(targets) = graph.get_mut(from) else {
+            let Some(targets) = graph.edges.get_mut(from) else {
                 continue;
             };
             for to in &self.to {
@@ -125,10 +144,18 @@ impl Drop for Edges {
                 }
             }
             if targets.is_empty() {
-                graph.remove(from);
+                graph.edges.remove(from);
             }
         }
-        if graph.is_empty() {
+        for to in &self.to {
+            if let Some(count) = graph.awaited.get_mut(to) {
+                *count -= 1;
+                if *count == 0 {
+                    graph.awaited.remove(to);
+                }
+            }
+        }
+        if graph.edges.is_empty() {
             *guard = None;
         }
     }
@@ -143,7 +170,7 @@ fn reaches(graph: &Graph, start: &[FlightId], goal: &[FlightId]) -> bool {
             return true;
         }
         if seen.insert(id)
-            && let Some(targets) = graph.get(&id)
+            && let Some(targets) = graph.edges.get(&id)
         {
             open.extend_from_slice(targets);
         }
@@ -154,5 +181,5 @@ fn reaches(graph: &Graph, start: &[FlightId], goal: &[FlightId]) -> bool {
 /// How many ids of these wait for something.
 #[cfg(all(test, not(shuttle)))]
 pub(super) fn waiting_among(ids: &[FlightId]) -> usize {
-    GRAPH.lock().as_ref().map_or(0, |graph| ids.iter().filter(|id| graph.contains_key(id)).count())
+    GRAPH.lock().as_ref().map_or(0, |graph| ids.iter().filter(|id| graph.edges.contains_key(id)).count())
 }

@@ -3,14 +3,15 @@
 //! What is where: [`Flights`] is a shard's table of running loads, used under the shard's lock. A [`Ticket`]
 //! is the lease of one run of the loader, a [`Waiter`] a future that is answered when the load ends.
 //! [`Pulse`] tells a stalled lease from a busy one, [`Watch`] looks for such, [`Chain`] knows which loads
-//! this thread is inside of.
+//! this thread is inside of. [`LoadLimits`] lets only so many loads of a scope run at once.
 //!
 //! A caller [joins](Flights::join). It leads: it runs the loader inside of [`Chain::enter`], then ends the
 //! ticket under the shard's lock ([`Flights::end`], publishing before if [`Flights::is_current`]) and closes it
 //! outside ([`Ticket::complete`], [`Ticket::fail`]); or, cancelled, it [hands over](Flights::hand_over). Or it
 //! waits, and does what the [`Outcome`] says.
 //!
-//! (1) Lock order: shard, then flight (or line, or solos), then pulse, watch list, wait graph. Never back.
+//! (1) Lock order: shard, then flight (or line, or solos), then pulse, watch list, load limits, wait graph. Never
+//!     back.
 //! (2) Nothing but the caller's `eq` runs under a lock: wakers are called and cloned, keys, values and wakers
 //!     dropped outside. What a call under the shard's lock leaves to do is put into an [`After`], which the
 //!     caller makes *before* it takes the lock, so that it is dropped after it.
@@ -29,6 +30,7 @@
 mod after;
 mod chain;
 mod join;
+mod limit;
 mod place;
 mod queue;
 mod record;
@@ -49,6 +51,7 @@ use std::time::Duration;
 pub use after::After;
 pub use chain::{Chain, ChainGuard};
 pub use join::{Ask, Joined, TakeOver};
+pub use limit::{Defaults, LoadLimit, LoadLimits, LoadPermit, Permission, PermitWaiter, Run, WhenFull};
 pub use place::{PlaceWaiter, Placed};
 pub use solo::{Solo, SoloPermit, SoloWaiter};
 pub use stall::{Polling, Pulse, Watch};

@@ -10,11 +10,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::Setup;
 use super::after::Wakes;
 use super::chain::Edges;
 use super::queue::Queue;
 use super::stall::{Pulse, Stalling, soon};
+use super::{FlightId, Setup};
 use crate::clock::Moment;
 use crate::sync::{Arc, Mutex, Weak};
 
@@ -88,6 +88,13 @@ pub struct PlaceWaiter {
     slot: u32,
     edges: Option<Edges>,
     done: bool,
+}
+
+impl PlaceWaiter {
+    /// The loads that its caller, inside of another one, is known to wait for.
+    pub fn awaits(&self) -> &[FlightId] {
+        self.edges.as_ref().map_or(&[], Edges::to)
+    }
 }
 
 impl Future for PlaceWaiter {

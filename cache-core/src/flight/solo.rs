@@ -178,6 +178,13 @@ pub struct SoloWaiter {
     done: bool,
 }
 
+impl SoloWaiter {
+    /// The loads that its caller, inside of another one, is known to wait for.
+    pub fn awaits(&self) -> &[FlightId] {
+        self.edges.as_ref().map_or(&[], Edges::to)
+    }
+}
+
 impl Future for SoloWaiter {
     type Output = SoloPermit;
 

@@ -6,6 +6,7 @@
 //! (3) The leader's own waker is called outside of the pulse's lock, and kept until another one takes its
 //!     place.
 //! (4) What has waiters is on the watch list once; it leaves the list when a look finds no waiter.
+//! (5) While a lease waits for its load limit its time does not run; that it was woken and not polled still counts.
 //! Cost: a wake-up reads the clock once; a look is O(watched).
 
 use std::task::{Wake, Waker};
@@ -22,13 +23,14 @@ use crate::sync::{Arc, AtomicBool, Mutex, Ordering, Weak};
 #[derive(Debug)]
 pub struct Pulse {
     setup: Arc<Setup>,
-    until: Moment,
     retired: AtomicBool,
     state: Mutex<Beat>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Beat {
+    /// When the lease's time is over.
+    until: Moment,
     leader: Option<Arc<Waker>>,
     polling: bool,
     woken: Option<Moment>,
@@ -37,7 +39,18 @@ struct Beat {
 impl Pulse {
     pub(super) fn new(setup: Arc<Setup>, now: Moment) -> Arc<Self> {
         let until = later(now, setup.times.lease);
-        Arc::new(Self { setup, until, retired: AtomicBool::new(false), state: Mutex::new(Beat::default()) })
+        let beat = Beat { until, leader: None, polling: false, woken: None };
+        Arc::new(Self { setup, retired: AtomicBool::new(false), state: Mutex::new(beat) })
+    }
+
+    /// The loader may not run yet: the lease's time stands still.
+    pub fn hold(&self) {
+        self.state.lock().until = Moment::NEVER;
+    }
+
+    /// The loader runs from now on, and with it the lease's time.
+    pub fn run(&self, now: Moment) {
+        self.state.lock().until = later(now, self.setup.times.lease);
     }
 
     /// The waker to poll the loader with: it forwards to the leader's and notes when.
@@ -64,17 +77,18 @@ impl Pulse {
 
     /// Whether a waiter may take the lease over.
     pub fn is_stalled(&self, now: Moment) -> bool {
-        if now >= self.until {
+        let beat = self.state.lock();
+        if now >= beat.until {
             return true;
         }
-        let beat = self.state.lock();
         !beat.polling && beat.woken.is_some_and(|woken| now.since(woken) >= self.setup.times.patience)
     }
 
     /// When to look next: in a patience, or at the end of its time if that comes first.
     pub(super) fn next_look(&self, now: Moment) -> Moment {
         let soon = soon(now, self.setup.times);
-        if self.until > now { self.until.min(soon) } else { soon }
+        let until = self.state.lock().until;
+        if until > now { until.min(soon) } else { soon }
     }
 
     /// Notes that the lease is over although nobody ended it in the table.

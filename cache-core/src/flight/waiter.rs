@@ -87,6 +87,11 @@ impl<V> Waiter<V> {
         self.flight.hash
     }
 
+    /// The loads that its caller, inside of another one, is known to wait for.
+    pub fn awaits(&self) -> &[FlightId] {
+        self.edges.as_ref().map_or(&[], Edges::to)
+    }
+
     pub(super) fn with_edges(mut self, edges: Option<Edges>) -> Self {
         self.edges = edges;
         self

@@ -35,5 +35,5 @@ pub use path::{Names, count, owned_text, plain};
 pub use registry::{Registry, TrackedLevels};
 #[doc(hidden)]
 pub use text::Brief;
-pub use tree::{LevelId, ScopeTree, ScopeTreeBuilder};
+pub use tree::{GLOBAL, LevelId, ScopeTree, ScopeTreeBuilder};
 pub use word::Word;

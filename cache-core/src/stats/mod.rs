@@ -50,6 +50,10 @@ pub enum Counter {
     RefusedStalled,
     /// A load that was not published because its weight was zero or above the capacity.
     RefusedWeight,
+    /// A load that was not begun because as many as may waited for a permit of its scope.
+    Overloaded,
+    /// A load that ran over its scope's load limit: inside of another load, or for the sake of one.
+    OverLimit,
     /// An entry whose time was over.
     Expired,
     /// An entry that went to keep a capacity or limit.
@@ -129,6 +133,8 @@ impl Counters {
         into.refused_detached += self.sum(Counter::RefusedDetached);
         into.refused_stalled += self.sum(Counter::RefusedStalled);
         into.refused_weight += self.sum(Counter::RefusedWeight);
+        into.overloaded += self.sum(Counter::Overloaded);
+        into.over_limit += self.sum(Counter::OverLimit);
         into.expired += self.sum(Counter::Expired);
         into.evicted += self.sum(Counter::Evicted);
         into.invalidated += self.sum(Counter::Invalidated);
@@ -183,6 +189,10 @@ pub struct Stats {
     pub refused_stalled: u64,
     /// Loads not published: weight of zero, or above the capacity.
     pub refused_weight: u64,
+    /// Loads not begun: as many as may waited for a permit of their scope. They are not among [`loads`](Self::loads).
+    pub overloaded: u64,
+    /// Loads run over their scope's load limit: inside of another load, or because somebody inside of one waited for them.
+    pub over_limit: u64,
     /// Entries that went because their time was over.
     pub expired: u64,
     /// Entries that went to keep a capacity or limit.
@@ -197,8 +207,10 @@ pub struct Stats {
     pub entries: u64,
     /// Their total weight, in the unit of the weigher (bytes, unless said otherwise).
     pub weight: u64,
-    /// Loads running now, detached ones included.
+    /// Loads running now, detached ones and those that wait for a permit included.
     pub flights: u64,
+    /// Loads that wait for a permit of their scope now; of the whole cache, not of one region.
+    pub queued: u64,
     /// Scopes that the cache keeps something for, the root not counted.
     pub scopes: u64,
     /// Regions open now.

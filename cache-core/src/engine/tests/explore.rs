@@ -12,7 +12,7 @@ use crate::clock::{TestClock, TimeSource};
 use crate::engine::*;
 use crate::event::RemovalCause;
 use crate::expiry::Ttl;
-use crate::flight::{LeaseTimes, Placed};
+use crate::flight::{Defaults, LeaseTimes, Placed};
 use crate::policy::Policy;
 use crate::scope;
 use crate::scope::{Node, ScopePath, ScopeTree, TrackedLevels};
@@ -75,6 +75,7 @@ impl World {
             time: TimeSource::Custom(std::sync::Arc::new(clock.clone())),
             maintenance: Maintenance::Manual,
             lease_times: LeaseTimes::default(),
+            load_limits: Defaults::default(),
             listener: None,
         });
         let options = || StoreOptions {
@@ -152,7 +153,9 @@ impl World {
                     Waited::Value(value) => (Err(value), true),
                     Waited::Lead(lease) => (Ok(lease), true),
                     Waited::Failed(_) | Waited::Rejoin => continue,
-                    Waited::Stuck => panic!("nothing stalls for good here"),
+                    Waited::Refused(_) | Waited::Stuck => {
+                        panic!("nothing is limited or stalls for good here")
+                    }
                 },
                 Joined::Place(place) => match block_on(place) {
                     Placed::Free => continue,

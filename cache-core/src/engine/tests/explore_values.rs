@@ -14,7 +14,7 @@ use crate::engine::*;
 use crate::epoch;
 use crate::event::RemovalCause;
 use crate::expiry::Ttl;
-use crate::flight::LeaseTimes;
+use crate::flight::{Defaults, LeaseTimes};
 use crate::policy::Policy;
 use crate::scope;
 use crate::scope::{Node, ScopePath, ScopeTree, TrackedLevels};
@@ -86,6 +86,7 @@ impl World {
             time: TimeSource::Custom(std::sync::Arc::new(clock.clone())),
             maintenance: Maintenance::Manual,
             lease_times: LeaseTimes::default(),
+            load_limits: Defaults::default(),
             listener: None,
         });
         let options = || StoreOptions {

@@ -7,7 +7,7 @@ use crate::engine::*;
 use crate::epoch;
 use crate::event::RemovalCause;
 use crate::expiry::Ttl;
-use crate::flight::LeaseTimes;
+use crate::flight::{Defaults, LeaseTimes};
 use crate::policy::Policy;
 use crate::scope::{ScopePath, ScopeTree, TrackedLevels};
 
@@ -21,6 +21,7 @@ fn world<V: Value>() -> (Arc<Engine>, Arc<Store<u64, V>>, ScopePath) {
         time: TimeSource::Custom(std::sync::Arc::new(TestClock::new())),
         maintenance: Maintenance::Manual,
         lease_times: LeaseTimes::default(),
+        load_limits: Defaults::default(),
         listener: None,
     });
     let options = || StoreOptions {

@@ -1,0 +1,83 @@
+//! How a loader comes to run: under a lease, alone beside one, or uncached; the first two with the permits of its scope's
+//! load limits.
+//!
+//! (1) Nothing of the loader is made before its permits are there. (2) A call that could not say why it brings no value
+//! waits in a full queue; others are refused. (3) A solo run has its key's permit first, so that of one key only as many
+//! wait for those of its scope.
+
+use strata_cache_core::engine::{Key, Lease, Place, Value};
+use strata_cache_core::error::Error;
+use strata_cache_core::flight::{LoadPermit, Permission, Run, Solo, SoloPermit, WhenFull};
+use strata_cache_core::scope::Node;
+use strata_cache_core::stats::Counter;
+
+use super::{Answer, Load, Loader, Next, Stage};
+use crate::plan::Reply;
+
+impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
+    /// The lease is this call's: asks for the permits of the load.
+    pub(super) fn lead(&mut self, lease: Lease<K, V>) -> Next<V, L::Error> {
+        self.count(lease.node(), false);
+        let act = self.plan.step(Reply::Lead);
+        let when_full = if self.plan.may_be_refused() { WhenFull::Refuse } else { WhenFull::Wait };
+        match lease.ask(when_full) {
+            Permission::Granted(permit) => self.run_leading(lease, permit),
+            Permission::Wait(waiter) => self.stage = Stage::WaitingToLead(waiter, lease),
+            Permission::Refused(error) => {
+                lease.refuse(&error);
+                self.trace("load refused");
+                return Next::Answer(Answer::Refused(error));
+            }
+        }
+        Next::Act(act, None)
+    }
+
+    pub(super) fn run_leading(&mut self, mut lease: Lease<K, V>, permit: Option<LoadPermit>) {
+        self.trace("load");
+        match self.loader.start() {
+            Some(run) => {
+                lease.begin(permit);
+                self.stage = Stage::Leading(Box::pin(run), lease);
+            }
+            None => drop(lease), // Not reached: a call leads once. The lease goes to somebody who can.
+        }
+    }
+
+    pub(super) fn run_uncached(&mut self) {
+        self.terms.store.counters().count(Counter::Bypassed);
+        if let Some(run) = self.loader.start() {
+            self.stage = Stage::Alone(Box::pin(run), None, None);
+        }
+    }
+
+    pub(super) fn run_alone(&mut self, alone: SoloPermit, permit: Option<LoadPermit>) {
+        self.terms.store.count_load(permit.as_ref());
+        if let Some(run) = self.loader.start() {
+            self.stage = Stage::Alone(Box::pin(run), Some(alone), permit);
+        }
+    }
+
+    /// Asks for the permits of a run alone.
+    pub(super) fn limit_alone(&mut self, alone: SoloPermit, node: &Node) -> Option<Answer<V, L::Error>> {
+        // It has no words for a refusal, or it would not run alone.
+        match self.terms.engine.ask_for_load((alone.id(), Run::Solo), node, WhenFull::Wait) {
+            Permission::Granted(permit) => self.run_alone(alone, permit),
+            Permission::Wait(waiter) => self.stage = Stage::WaitingAlone(waiter, alone),
+            Permission::Refused(error) => return Some(Answer::Refused(error)),
+        }
+        None
+    }
+
+    /// Asks for a permit to run alone.
+    pub(super) fn ask_alone(&mut self) -> Result<Option<Answer<V, L::Error>>, Error> {
+        let node = self.terms.place.create(self.terms.engine.registry())?;
+        self.count(&node, false);
+        match self.terms.store.solo(&self.terms.engine, &node, &self.terms.key) {
+            Solo::Granted(permit) => return Ok(self.limit_alone(permit, &node)),
+            Solo::Wait(waiter) => self.stage = Stage::WaitingForPermit(waiter, node),
+            // The key was given; without one the run is as good as one inside its own load.
+            Solo::Recursion | Solo::NeedsKey => self.run_uncached(),
+        }
+        Ok(None)
+    }
+}
