@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use strata_cache_core::engine::{Engine, RegionKey, Store, StoreOptions};
 use strata_cache_core::error::{Error, ErrorKind, Result};
-use strata_cache_core::scope::{ScopePath, ScopeTree};
+use strata_cache_core::scope::{Node, ScopePath, ScopeTree};
 use strata_cache_core::stats::Stats;
 
 use crate::builder::CacheBuilder;
@@ -178,13 +178,25 @@ impl Cache {
         self.engine().stats_of_region(name)
     }
 
-    /// What one scope, with everything below it, has done and holds. Zeros for a scope the cache keeps nothing for.
+    /// What one scope, with everything below it, has done and holds. Zeros for a scope the cache keeps nothing for; of a
+    /// scope whose level is not tracked, entries and weight alone.
     ///
     /// # Errors
     /// If `place` names no scope of this cache.
     pub fn stats_of(&self, place: impl ToScope) -> Result<ScopeReport> {
         self.engine().maintain();
-        Ok(place.find_node(self, "stats_of")?.map(|node| ScopeReport::of(&node)).unwrap_or_default())
+        Ok(place.find_node(self, "stats_of")?.map(|node| self.report(&node)).unwrap_or_default())
+    }
+
+    /// Does not do first what maintenance is owed.
+    fn report(&self, node: &Node) -> ScopeReport {
+        let report = ScopeReport::of(node);
+        if node.parent().is_some() {
+            return report;
+        }
+        // The root scope's are those of all regions, which count them anyway.
+        let Stats { hits, stale_hits, misses, .. } = self.engine().stats();
+        ScopeReport { hits: hits + stale_hits, misses, ..report }
     }
 
     /// Changes how many entries the cache may hold, and evicts down to it.

@@ -11,6 +11,7 @@
 pub mod anchor;
 pub mod id;
 pub mod ledger;
+mod name;
 pub mod node;
 mod number;
 pub mod path;

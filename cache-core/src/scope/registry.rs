@@ -29,7 +29,8 @@ mod index;
 
 use index::Index;
 
-/// Which levels count look-ups; loads and removals are counted at all of them.
+/// Which levels have counters of their own, beside the root scope, which counts everything but look-ups. What happens in scopes of
+/// other levels counts for the nearest scope above that has some.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum TrackedLevels {
     /// The levels directly under the root scope.
@@ -303,7 +304,8 @@ impl Registry {
             return;
         }
         let fresh = self.successor(dead);
-        if let Some(key) = self.index.key_of(dead) {
+        if let Some((above, level, id)) = dead.key() {
+            let key = self.index.key(above, level, (&id, id.brief()));
             // The dead node, or a successor that was not needed, goes here, outside the lock.
             drop(self.index.replace(&key, dead.id(), fresh));
         } else {
@@ -320,20 +322,17 @@ impl Registry {
 
     fn create(&self, parent: Arc<Node>, level: LevelId, text: IdText<'_>) -> Arc<Node> {
         let above = parent.id();
-        let stats = ScopeStats::new(Some(Arc::clone(parent.stats())), self.tracked[level.index()]);
-        let fresh = self.make(parent, level, text.into_owned(), Arc::new(stats));
+        let mut stats = Arc::clone(parent.stats());
+        if self.tracked[level.index()] {
+            stats = Arc::new(ScopeStats::new(Some(stats), true));
+        }
+        let key = self.index.key(above, level, (&text, text.brief()));
+        let fresh = self.make(parent, level, text.reborrow(), stats);
         // Where another thread was faster, `fresh` goes here, outside the lock.
-        let id = fresh.id_text();
-        self.index.insert(&self.index.key(above, level, (id, id.brief())), &fresh)
+        self.index.insert(&key, &fresh)
     }
 
-    fn make(
-        &self,
-        parent: Arc<Node>,
-        level: LevelId,
-        text: IdText<'static>,
-        stats: Arc<ScopeStats>,
-    ) -> Arc<Node> {
+    fn make(&self, parent: Arc<Node>, level: LevelId, text: IdText<'_>, stats: Arc<ScopeStats>) -> Arc<Node> {
         let seed = Seed {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             level: Some(level),
@@ -346,8 +345,8 @@ impl Registry {
 
     fn successor(&self, node: &Node) -> Arc<Node> {
         let stats = Arc::clone(node.stats());
-        if let (Some(parent), Some(level)) = (node.parent(), node.level()) {
-            return self.make(Arc::clone(parent), level, node.id_text().clone(), stats);
+        if let (Some(parent), Some((_, level, text))) = (node.parent(), node.key()) {
+            return self.make(Arc::clone(parent), level, text, stats);
         }
         let seed = Seed {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),

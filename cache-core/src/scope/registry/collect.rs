@@ -118,8 +118,8 @@ impl Registry {
     }
 
     fn take_idle(&self, node: Arc<Node>) -> Option<Arc<Node>> {
-        let text = node.id_text().clone();
-        let (above, level) = node.key().map(|(above, level, _)| (above, level))?;
+        let (above, level, text) =
+            node.key().map(|(above, level, text)| (above, level, text.into_owned()))?;
         let (id, is_bare) = (node.id(), node.is_bare());
         // From here the index alone may hold it.
         drop(node);

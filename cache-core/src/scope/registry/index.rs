@@ -149,11 +149,6 @@ impl Index {
         Key { above, level, id, brief, hash }
     }
 
-    /// The key of a node; none for a root, which is not in the index.
-    pub(super) fn key_of<'a>(&self, node: &'a Node) -> Option<Key<'a>> {
-        node.key().map(|(above, level, id)| self.key(above, level, (id, id.brief())))
-    }
-
     #[inline]
     fn shard(hash: u64) -> usize {
         // The table uses the lowest bits.
