@@ -12,7 +12,7 @@
 
 use ahash::RandomState;
 
-use crate::epoch::{self, Held, Pin, Slot};
+use crate::epoch::{self, Held, Leaving, Pin, Slot};
 use crate::scope::id::IdText;
 use crate::scope::node::Node;
 use crate::scope::text::{Brief, Seeds};
@@ -203,7 +203,7 @@ impl Index {
     }
 
     /// Takes the node of this id out if nothing but the index holds it.
-    pub(super) fn take_idle(&self, key: &Key<'_>, id: u64) -> Option<Arc<Node>> {
+    pub(super) fn take_idle(&self, key: &Key<'_>, id: u64) -> Option<Leaving<Node>> {
         let pin = epoch::pin();
         let mut shard = self.lock(Self::shard(key.hash));
         let table = shard.slot.load(&pin)?;
@@ -222,7 +222,7 @@ impl Index {
         shard: usize,
         from: usize,
         most: usize,
-        idle: &mut Vec<Arc<Node>>,
+        idle: &mut Vec<Leaving<Node>>,
         mut stays: impl FnMut(&Node),
     ) -> (usize, Option<usize>) {
         let pin = epoch::pin();
@@ -239,10 +239,15 @@ impl Index {
             }
         }
         let is_over = end == places.len();
-        if is_over {
-            shard.shrink(&pin);
-        }
         (end - begin, (!is_over).then_some(end))
+    }
+
+    /// Makes tables smaller that have become too large for what is in them, and moves small ones if that is asked for.
+    pub(super) fn shrink(&self, and_move: bool) {
+        for shard in 0..SHARDS {
+            let pin = epoch::pin();
+            self.lock(shard).shrink(&pin, and_move);
+        }
     }
 
     fn lock(&self, shard: usize) -> Locked<'_> {
@@ -281,9 +286,9 @@ impl<'i> Locked<'i> {
     }
 
     /// Readers who have found the node keep it until they have passed.
-    fn take_out(&mut self, place: &Place) -> Option<Arc<Node>> {
+    fn take_out(&mut self, place: &Place) -> Option<Leaving<Node>> {
         self.books.nodes -= 1;
-        place.node.swap(None)
+        place.node.take_out()
     }
 
     /// Makes sure that one more node leaves a quarter of the words 0.
@@ -295,10 +300,16 @@ impl<'i> Locked<'i> {
     }
 
     /// Gives memory back where most places are empty, and time where many words stand for nodes that are gone.
-    fn shrink(&mut self, pin: &Pin) {
+    fn shrink(&mut self, pin: &Pin, and_move: bool) {
         let places = self.table(pin).map_or(0, |table| table.places.len());
         let Books { nodes, words } = *self.books;
-        if places > SMALL && (nodes < places / 8 || words - nodes > places / 4) {
+        if nodes == 0 && places > 0 {
+            *self.books = Books::default();
+            self.slot.swap(None);
+            return;
+        }
+        let is_moved = and_move && (1..=SMALL).contains(&places);
+        if is_moved || places > SMALL && (nodes < places / 8 || words - nodes > places / 4) {
             self.rebuild(pin, (nodes + 1) * 2);
         }
     }
