@@ -31,6 +31,8 @@ pub enum ErrorKind {
     InvalidWeight,
     /// A key longer than the configured limit.
     InvalidKey,
+    /// A level whose scopes do not count what was asked for.
+    NotTracked,
     /// The entry or region holds values of another type.
     TypeMismatch,
     /// No scope could be resolved where one was needed.
@@ -56,6 +58,7 @@ impl ErrorKind {
             Self::InvalidTtl => "invalid ttl",
             Self::InvalidWeight => "invalid weight",
             Self::InvalidKey => "invalid key",
+            Self::NotTracked => "level not tracked",
             Self::TypeMismatch => "type mismatch",
             Self::NoScope => "no scope",
             Self::AlreadyInstalled => "already installed",

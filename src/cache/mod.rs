@@ -5,6 +5,7 @@
 //! until they are awaited or waited for. (3) In a cache of memory alone every operation but a load is ready at once.
 
 mod keys;
+mod top;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use crate::operation::{Done, Evicted, Operation};
 use crate::place::ToScope;
 use crate::region::{Region, RegionBuilder};
 use crate::setting::{IntoBytes, positive};
+
+pub use top::{Rank, TopScope};
 
 /// What the programmatic region holds: any value, behind one pointer.
 pub(crate) type Payload = Arc<dyn Any + Send + Sync>;

@@ -361,6 +361,18 @@ impl Node {
         self.chain().for_each(f);
     }
 
+    /// How its ids compare with those of a path of its level, from the first level down.
+    pub fn cmp_ids(&self, path: &ScopePath) -> std::cmp::Ordering {
+        self.cmp_with(path.ids())
+    }
+
+    fn cmp_with(&self, ids: &[Box<str>]) -> std::cmp::Ordering {
+        let (Some(parent), Some((own, above))) = (&self.parent, ids.split_last()) else {
+            return std::cmp::Ordering::Equal;
+        };
+        parent.cmp_with(above).then_with(|| self.text().cmp(own))
+    }
+
     /// The path, for errors, handles and people.
     pub fn path(&self) -> ScopePath {
         let mut ids: Vec<Box<str>> =

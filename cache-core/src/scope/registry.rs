@@ -26,6 +26,7 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 mod collect;
 mod index;
+mod walk;
 
 use index::Index;
 

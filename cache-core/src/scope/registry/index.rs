@@ -64,9 +64,15 @@ pub(super) struct Table {
     places: Box<[Place]>,
 }
 
-struct Place {
+pub(super) struct Place {
     word: AtomicU64,
     node: Slot<Node>,
+}
+
+impl Place {
+    pub(super) fn node<'p>(&'p self, pin: &'p Pin) -> Option<Held<'p, Node>> {
+        self.node.load(pin)
+    }
 }
 
 impl Table {
@@ -112,6 +118,11 @@ impl Table {
         }
     }
 
+    /// All places, so many at a time.
+    pub(super) fn slices(&self, places: usize) -> impl Iterator<Item = &[Place]> {
+        self.places.chunks(places)
+    }
+
     /// The node of a key.
     #[inline(always)]
     pub(super) fn find<'t>(&'t self, pin: &'t Pin, key: &Key<'_>) -> Option<Held<'t, Node>> {
@@ -147,6 +158,10 @@ impl Index {
     ) -> Key<'a> {
         let hash = self.seeds.hash(above, level.index(), brief, || id.as_bytes());
         Key { above, level, id, brief, hash }
+    }
+
+    pub(super) fn tables(&self) -> &[Slot<Table>] {
+        &*self.tables
     }
 
     #[inline]
