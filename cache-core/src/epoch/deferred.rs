@@ -55,8 +55,9 @@ pub(crate) fn defer<T: Send + 'static>(garbage: T) {
     LINE.count.store(pieces.len(), Ordering::Relaxed);
 }
 
-/// Pieces that somebody drops who has other things to do.
+/// Pieces that somebody drops who has other things to do: so many, or a part of a long line, which so cannot grow for ever.
 const SOME: usize = 16;
+const PART: usize = 64;
 
 /// Drops the garbage that is past; costs one load if there is none. To be called where no lock is held.
 #[inline]
@@ -66,11 +67,12 @@ pub(crate) fn collect() {
     }
 }
 
-/// As [`collect`], but no more than a few pieces.
+/// As [`collect`], but of few pieces.
 #[inline]
 pub(super) fn collect_some() {
-    if LINE.count.load(Ordering::Relaxed) != 0 {
-        drop_what_is_past(SOME);
+    let count = LINE.count.load(Ordering::Relaxed);
+    if count != 0 {
+        drop_what_is_past(SOME.max(count / PART));
     }
 }
 

@@ -129,8 +129,7 @@ impl<T: Send + Sync + 'static> Leaving<T> {
     }
 
     /// What leaves, for tests.
-    #[cfg(test)]
-    #[cfg(not(any(shuttle, loom)))]
+    #[cfg(all(test, not(shuttle)))]
     pub(crate) fn value(&self) -> &T {
         self.value.as_ref().expect("it was not handed out")
     }

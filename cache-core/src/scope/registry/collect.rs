@@ -69,6 +69,9 @@ impl Registry {
         }
         if let Some(mut cursor) = self.collector.try_lock() {
             cursor.removed += removed;
+            if cursor.leaving.is_empty() {
+                cursor.leaving = Vec::new();
+            }
             if turn.ended {
                 let is_much = std::mem::take(&mut cursor.removed) >= LEAVING;
                 drop(cursor);
@@ -91,6 +94,10 @@ impl Registry {
     /// Takes idle nodes out of the index. Whether the turn is over; else many are leaving.
     fn look_for_idle(&self, cursor: &mut Cursor, turn: &mut Turn) -> bool {
         while turn.budget > 0 {
+            if cursor.leaving.capacity() == 0 {
+                // At once, by (7).
+                cursor.leaving.reserve(LEAVING);
+            }
             if cursor.leaving.len() >= LEAVING {
                 return false;
             }
@@ -143,8 +150,12 @@ impl Registry {
     /// Drops the nodes that readers have passed, and takes out those above that they alone kept; answers how many.
     fn let_go(&self, cursor: &mut Cursor) -> usize {
         let mut removed = 0;
-        let mut leaving = std::mem::take(&mut cursor.leaving);
+        if cursor.leaving.is_empty() {
+            return 0;
+        }
         // (7)
+        let stay = Vec::with_capacity(cursor.leaving.len().max(LEAVING));
+        let mut leaving = std::mem::replace(&mut cursor.leaving, stay);
         leaving.sort_unstable_by_key(Leaving::address);
         for node in leaving {
             let node = match node.passed() {
