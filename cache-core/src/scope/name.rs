@@ -29,10 +29,8 @@ impl Name {
     #[inline(always)]
     pub(super) fn is(&self, brief: Brief, id: &IdText<'_>) -> bool {
         match self {
-            // By (1) nobody asks for more.
-            Self::Short { len, bytes } => {
-                Brief::new(usize::from(*len), bytes.words()).is_same(brief, || true)
-            }
+            // By (1) that is all.
+            Self::Short { len, bytes } => brief.is_all(usize::from(*len), bytes.words()),
             Self::Long(text) => {
                 Brief::of(text.as_bytes()).is_same(brief, || text.as_bytes() == id.as_bytes())
             }
