@@ -209,6 +209,10 @@ impl fmt::Debug for Scope {
 ///
 /// A scope that the cache keeps nothing for is forgotten with its counters: one without an entry, at or below it, and
 /// without a handle that was used since the scope was last evicted. What it counted stays in the scopes above.
+///
+/// Entries and weight are known of every scope. All else is counted by scopes of tracked levels (the first level of each tree,
+/// unless [`track_lookups`](crate::CacheBuilder::track_lookups) says otherwise) and by the root scope; in a report of another
+/// scope it is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ScopeReport {
@@ -216,9 +220,9 @@ pub struct ScopeReport {
     pub entries: u64,
     /// Their weight.
     pub weight: u64,
-    /// Lookups that were served; counted at tracked levels only, the first by default.
+    /// Lookups that were served.
     pub hits: u64,
-    /// Lookups that were not; counted at tracked levels only.
+    /// Lookups that were not.
     pub misses: u64,
     /// Loads that ended well.
     pub loads: u64,
@@ -234,14 +238,21 @@ pub struct ScopeReport {
     pub removed: u64,
     /// Values overwritten by newer ones.
     pub replaced: u64,
+    /// Entries outside this scope that were evicted for the sake of its inserts.
+    pub evictions_caused: u64,
+    /// Entries of this scope that were evicted for the sake of inserts outside it.
+    pub evictions_paid: u64,
 }
 
 impl ScopeReport {
+    /// What threads keep has been settled.
     pub(crate) fn of(node: &Node) -> Self {
-        let counts = node.stats().counts();
+        let counts = node.own_stats().map(|stats| stats.settled()).unwrap_or_default();
         Self {
             entries: node.entries(),
             weight: node.weight(),
+            evictions_caused: counts.evictions_caused,
+            evictions_paid: counts.evictions_paid,
             hits: counts.hits,
             misses: counts.misses,
             loads: counts.loads,

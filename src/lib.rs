@@ -36,7 +36,7 @@ mod trace;
 
 pub use budget::ScopeBudget;
 pub use builder::CacheBuilder;
-pub use cache::Cache;
+pub use cache::{Cache, Rank, TopScope};
 pub use context::{InScope, Scoped, ambient_scope};
 pub use default::{default_cache, install};
 pub use handle::{Scope, ScopeReport};

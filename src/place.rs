@@ -107,7 +107,7 @@ macro_rules! located {
 
             fn count_absent(&self, cache: &Cache, operation: &'static str) -> Result<()> {
                 cache.engine().registry().nearest(self, operation).map(|node| {
-                    tally::count(None, node.stats().of_lookups(), Event::Miss);
+                    tally::count(None, Some(node.stats()), Event::Miss);
                 })
             }
 

@@ -34,6 +34,8 @@ pub enum ErrorKind {
     InvalidBudget,
     /// A key longer than the configured limit.
     InvalidKey,
+    /// A level whose scopes do not count what was asked for.
+    NotTracked,
     /// The entry or region holds values of another type.
     TypeMismatch,
     /// No scope could be resolved where one was needed.
@@ -62,6 +64,7 @@ impl ErrorKind {
             Self::InvalidWeight => "invalid weight",
             Self::InvalidBudget => "invalid budget",
             Self::InvalidKey => "invalid key",
+            Self::NotTracked => "level not tracked",
             Self::TypeMismatch => "type mismatch",
             Self::NoScope => "no scope",
             Self::AlreadyInstalled => "already installed",

@@ -5,6 +5,7 @@
 //! until they are awaited or waited for. (3) In a cache of memory alone every operation but a load is ready at once.
 
 mod keys;
+mod top;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use strata_cache_core::engine::{Engine, RegionKey, Store, StoreOptions};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::flight::LoadLimit;
-use strata_cache_core::scope::{Budget, ScopePath, ScopeTree};
+use strata_cache_core::scope::{Budget, Node, ScopePath, ScopeTree};
 use strata_cache_core::stats::Stats;
 
 use crate::budget::ScopeBudget;
@@ -22,6 +23,8 @@ use crate::operation::{Done, Evicted, Operation};
 use crate::place::ToScope;
 use crate::region::{Region, RegionBuilder};
 use crate::setting::{IntoBytes, positive};
+
+pub use top::{Rank, TopScope};
 
 /// What the programmatic region holds: any value, behind one pointer.
 pub(crate) type Payload = Arc<dyn Any + Send + Sync>;
@@ -180,13 +183,25 @@ impl Cache {
         self.engine().stats_of_region(name)
     }
 
-    /// What one scope, with everything below it, has done and holds. Zeros for a scope the cache keeps nothing for.
+    /// What one scope, with everything below it, has done and holds. Zeros for a scope the cache keeps nothing for; of a
+    /// scope whose level is not tracked, entries and weight alone.
     ///
     /// # Errors
     /// If `place` names no scope of this cache.
     pub fn stats_of(&self, place: impl ToScope) -> Result<ScopeReport> {
         self.engine().maintain();
-        Ok(place.find_node(self, "stats_of")?.map(|node| ScopeReport::of(&node)).unwrap_or_default())
+        Ok(place.find_node(self, "stats_of")?.map(|node| self.report(&node)).unwrap_or_default())
+    }
+
+    /// Does not do first what maintenance is owed.
+    fn report(&self, node: &Node) -> ScopeReport {
+        let report = ScopeReport::of(node);
+        if node.parent().is_some() {
+            return report;
+        }
+        // The root scope's are those of all regions, which count them anyway.
+        let Stats { hits, stale_hits, misses, .. } = self.engine().stats();
+        ScopeReport { hits: hits + stale_hits, misses, ..report }
     }
 
     /// The budget of a scope, to be looked at, set or taken back.

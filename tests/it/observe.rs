@@ -410,7 +410,8 @@ fn lookups(cache: &Cache, scope: &Scope) -> (u64, u64) {
 
 #[test]
 fn scope_counts_what_happens_in_it_and_below() -> Outcome {
-    let (cache, clock) = small(100)?;
+    let (builder, clock) = still();
+    let cache = builder.capacity(100).track_lookups(["org", "user"]).build()?;
     let org = cache.scope(scope!(org = "acme"))?;
     let (ann, bob) =
         (cache.scope(scope!(org = "acme", user = "ann"))?, cache.scope(scope!(org = "acme", user = "bob"))?);
@@ -484,8 +485,26 @@ fn lookups_count_at_tracked_levels_only_the_first_by_default() -> Outcome {
         look(&session)?;
         let counted = [&org, &user, &session].map(|scope| lookups(&cache, scope));
         assert_eq!(counted, expected, "{levels:?}");
+        assert_eq!(lookups(&cache, &cache.scope(scope!(global))?), (2, 4), "the root scope counts all");
         assert_eq!((cache.stats().hits, cache.stats().misses), (2, 4), "the total counts all");
     }
+    Ok(())
+}
+
+#[test]
+fn scope_of_an_untracked_level_reports_what_it_holds_and_its_organisation_the_rest() -> Outcome {
+    let (cache, _) = small(100)?;
+    let user = cache.scope(scope!(org = 1, user = 1))?;
+    user.set("k", 1).weight(3).wait()?;
+    user.set("removed", 1).weight(3).wait()?;
+    user.remove("removed").wait()?;
+    user.get_or_load_with("loaded", || Ok::<_, ()>(1u64)).weight(5).wait().expect("loads");
+    let report = user.stats()?;
+    assert_eq!((report.entries, report.weight), (2, 8));
+    assert_eq!((report.hits, report.misses, report.loads, report.removed), (0, 0, 0, 0));
+    let report = cache.stats_of(scope!(org = 1))?;
+    assert_eq!((report.entries, report.weight), (2, 8));
+    assert_eq!((report.hits, report.misses, report.loads, report.removed), (0, 1, 1, 1));
     Ok(())
 }
 

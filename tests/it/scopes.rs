@@ -613,7 +613,8 @@ fn lookups_create_no_scope() -> Outcome {
 
 #[test]
 fn handle_keeps_no_more_than_its_own_path() -> Outcome {
-    let (cache, _) = small(100)?;
+    let (builder, _) = still();
+    let cache = builder.capacity(100).track_lookups(["user"]).build()?;
     let user = cache.scope(scope!(org = 1, user = 2))?;
     user.set("k", ()).wait()?;
     cache.set(scope!(org = 3), "k", ()).wait()?;

@@ -157,7 +157,7 @@ impl<K: Key, V: Value> Store<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let count = |event| tally::try_count_look(self.tag, node.tag_of_lookups(), event);
+        let count = |event| tally::try_count_look(self.tag, node.tag(), event);
         match self.glance_entry(pin, node, key, sight) {
             Glance::Found(entry) => count(Event::Hit).map(|count| (Some(entry.value()), count)),
             Glance::Absent => count(Event::Miss).map(|count| (None, count)),
@@ -172,7 +172,7 @@ impl<K: Key, V: Value> Store<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let Glance::Found(entry) = self.glance_entry(pin, node, key, Sight::Home) else { return None };
-        let count = tally::try_count_look(self.tag, node.tag_of_lookups(), Event::Hit)?;
+        let count = tally::try_count_look(self.tag, node.tag(), Event::Hit)?;
         Some((entry.value(), count))
     }
 
@@ -394,7 +394,7 @@ impl<K: Key, V: Value> Store<K, V> {
     #[inline]
     pub fn count_lookup(&self, node: Option<&Node>, hit: bool) -> u32 {
         let event = if hit { Event::Hit } else { Event::Miss };
-        tally::count_up(Some(&self.counters), node.and_then(|node| node.stats().of_lookups()), event)
+        tally::count_up(Some(&self.counters), node.map(Node::stats), event)
     }
 
     /// Tells a shard how many entries are to come.

@@ -55,11 +55,24 @@ pub(crate) fn defer<T: Send + 'static>(garbage: T) {
     LINE.count.store(pieces.len(), Ordering::Relaxed);
 }
 
+/// Pieces that somebody drops who has other things to do: so many, or a part of a long line, which so cannot grow for ever.
+const SOME: usize = 16;
+const PART: usize = 64;
+
 /// Drops the garbage that is past; costs one load if there is none. To be called where no lock is held.
 #[inline]
 pub(crate) fn collect() {
     if LINE.count.load(Ordering::Relaxed) != 0 {
-        drop_what_is_past();
+        drop_what_is_past(usize::MAX);
+    }
+}
+
+/// As [`collect`], but of few pieces.
+#[inline]
+pub(super) fn collect_some() {
+    let count = LINE.count.load(Ordering::Relaxed);
+    if count != 0 {
+        drop_what_is_past(SOME.max(count / PART));
     }
 }
 
@@ -69,13 +82,13 @@ pub(crate) fn is_clean() -> bool {
 }
 
 #[cold]
-fn drop_what_is_past() {
+fn drop_what_is_past(most: usize) {
     if local::is_pinned() {
         return;
     }
     let Some(_collects) = Collects::begin() else { return };
     local::advance();
-    while let Some(garbage) = next() {
+    for garbage in std::iter::from_fn(next).take(most) {
         if catch_unwind(AssertUnwindSafe(|| drop(garbage))).is_err() {
             tracing::error!(target: "strata_cache", "user code panicked while old memory was dropped");
         }

@@ -40,6 +40,7 @@ mod slot;
 #[cfg(all(test, not(any(shuttle, loom))))]
 mod tests;
 
+use deferred::collect_some;
 use deferred::is_clean;
 #[cfg(all(test, not(any(shuttle, loom))))]
 pub(crate) use deferred::pieces;
@@ -47,23 +48,35 @@ pub(crate) use deferred::{collect, defer};
 pub(crate) use domain::Stamp;
 pub use local::{Glimpse, Pin, glimpse, permit_glimpses, pin};
 pub(crate) use local::{is_past, prepare, stamp};
+pub(crate) use slot::Leaving;
 pub use slot::{FullSlot, Held, Slot};
 
-/// Drops deferred garbage, and waits a little for readers who are about to pass. Whether none is left.
+/// Drops deferred garbage, and waits a little for readers who are about to pass. Whether none is left, and whoever could have found
+/// what was taken out of reach before has passed.
 pub(crate) fn settle() -> bool {
     const TRIES: usize = if cfg!(any(shuttle, loom)) { 2 } else { 64 };
+    let now = stamp();
     (0..TRIES).any(|_| {
-        advance();
-        is_clean() || {
+        local::advance();
+        collect();
+        is_clean() && is_past(now) || {
             crate::sync::thread::yield_now();
             false
         }
     })
 }
 
-/// Raises the epoch, finds out which stamps are past, and drops deferred garbage that is. Waits for nobody. Call it outside
-/// of locks: it reads a line that another core writes for every thread.
+/// [Settles](settle), if there is garbage.
+pub(crate) fn settle_garbage() {
+    if !is_clean() {
+        settle();
+    }
+}
+
+/// Raises the epoch, finds out which stamps are past, and drops a few pieces of deferred garbage that is: whoever has other
+/// things to do does not pay for all that others left. Waits for nobody. Call it outside of locks: it reads a line that another core
+/// writes for every thread.
 pub(crate) fn advance() {
     local::advance();
-    collect();
+    collect_some();
 }

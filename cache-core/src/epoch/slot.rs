@@ -1,7 +1,8 @@
 //! An `Arc` that can be exchanged while others read through it without counting.
 //!
 //! (1) The pointer came from an `Arc`, one count of which the slot holds. (2) What was exchanged keeps that count until no pin
-//! can have seen the pointer. (3) What a load hands out borrows the pin, and holds no count. Cost: a load is one load.
+//! can have seen the pointer: deferred garbage keeps it, or who took it out, as `Leaving`. (3) What a load hands out borrows the pin,
+//! and holds no count. Cost: a load is one load.
 
 #![allow(unsafe_code, reason = "counts that readers do not take; the rules are above")]
 
@@ -9,7 +10,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
-use super::{Pin, defer};
+use super::{Pin, Stamp, defer, is_past, stamp};
 use crate::sync::{Arc, AtomicPtr, Ordering};
 
 /// A place for an `Arc`.
@@ -59,6 +60,18 @@ impl<T: Send + Sync + 'static> Slot<T> {
         self.take_over(old)
     }
 
+    /// Takes out what it held, with the slot's count, for somebody who will wait for readers himself.
+    pub(crate) fn take_out(&self) -> Option<Leaving<T>> {
+        let old = self.pointer.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        if old.is_null() {
+            return None;
+        }
+        // SAFETY: the slot's count, by (1); nobody else takes it, for the pointer was swapped out.
+        let value = unsafe { Arc::from_raw(old) };
+        // After the swap, as the rule for stamps wants it.
+        Some(Leaving { value: Some(value), stamp: stamp() })
+    }
+
     /// Takes out what it held. Nobody can look meanwhile, so nothing is deferred.
     pub fn take(&mut self) -> Option<Arc<T>> {
         let pointer = self.pointer.swap(std::ptr::null_mut(), Ordering::Relaxed);
@@ -89,6 +102,44 @@ impl<T: Send + Sync + 'static> Slot<T> {
         let old = unsafe { Arc::from_raw(old) };
         defer(Arc::clone(&old));
         Some(old)
+    }
+}
+
+/// What was taken out of a slot. Readers may still look at it, so it keeps the slot's count until they have passed.
+#[derive(Debug)]
+pub(crate) struct Leaving<T: Send + Sync + 'static> {
+    /// None only while it is dropped, or was handed out.
+    value: Option<Arc<T>>,
+    stamp: Stamp,
+}
+
+impl<T: Send + Sync + 'static> Leaving<T> {
+    /// The count, if nobody is left who could have found the thing in the slot; it is not, before somebody
+    /// [advanced](super::advance).
+    pub(crate) fn passed(mut self) -> Result<Arc<T>, Self> {
+        if !is_past(self.stamp) {
+            return Err(self);
+        }
+        self.value.take().ok_or(self)
+    }
+
+    /// Where it is in memory: to be compared only.
+    pub(crate) fn address(&self) -> usize {
+        self.value.as_ref().map_or(0, |value| Arc::as_ptr(value).addr())
+    }
+
+    /// What leaves, for tests.
+    #[cfg(all(test, not(shuttle)))]
+    pub(crate) fn value(&self) -> &T {
+        self.value.as_ref().expect("it was not handed out")
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for Leaving<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.value.take() {
+            defer(value);
+        }
     }
 }
 

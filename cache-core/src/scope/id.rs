@@ -24,28 +24,28 @@ pub const MAX_ID_BYTES: usize = 1024;
 const INLINE: usize = 40;
 
 /// Bytes that are two words.
-const SHORT: usize = 16;
+pub(super) const SHORT: usize = 16;
 
 /// The text of an id: borrowed, on the stack, or boxed.
 #[derive(Clone)]
 pub struct IdText<'a>(Repr<'a>);
 
 /// Bytes that move as words. Those behind the text are 0.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(align(8))]
-struct Bytes<const MOST: usize>([u8; MOST]);
+pub(super) struct Bytes<const MOST: usize>(pub(super) [u8; MOST]);
 
 impl<const MOST: usize> Bytes<MOST> {
     /// A text of up to so many bytes.
     #[inline]
-    fn of(text: &[u8]) -> Self {
+    pub(super) fn of(text: &[u8]) -> Self {
         let mut bytes = [0; MOST];
         bytes[..text.len()].copy_from_slice(text);
         Self(bytes)
     }
 
     #[inline]
-    fn words(&self) -> [u64; 2] {
+    pub(super) fn words(&self) -> [u64; 2] {
         text::words(&self.0)
     }
 }
@@ -97,6 +97,11 @@ impl<'a> IdText<'a> {
     #[inline]
     pub const fn borrowed(text: &'a str) -> Self {
         Self(Repr::Borrowed(text))
+    }
+
+    /// A short text, of which these are all bytes.
+    pub(super) fn short(len: u8, bytes: Bytes<SHORT>) -> IdText<'static> {
+        IdText(Repr::Short { len, bytes })
     }
 
     /// Formats a value; no allocation up to 40 bytes.

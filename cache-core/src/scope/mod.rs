@@ -12,6 +12,7 @@ pub mod anchor;
 pub mod budget;
 pub mod id;
 pub mod ledger;
+mod name;
 pub mod node;
 mod number;
 pub mod path;

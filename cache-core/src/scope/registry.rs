@@ -27,10 +27,12 @@ use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 mod collect;
 mod index;
+mod walk;
 
 use index::Index;
 
-/// Which levels count look-ups; loads and removals are counted at all of them.
+/// Which levels have counters of their own, beside the root scope, which counts everything but look-ups. What happens in scopes of
+/// other levels counts for the nearest scope above that has some.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum TrackedLevels {
     /// The levels directly under the root scope.
@@ -312,7 +314,8 @@ impl Registry {
             return;
         }
         let (changes, fresh) = (self.budgets.changes(), self.successor(dead));
-        if let Some(key) = self.index.key_of(dead) {
+        if let Some((above, level, id)) = dead.key() {
+            let key = self.index.key(above, level, (&id, id.brief()));
             // The dead node, or a successor that was not needed, goes here, outside the lock.
             drop(self.index.replace(&key, dead.id(), Arc::clone(&fresh)));
             if self.budgets.changes() != changes {
@@ -332,15 +335,18 @@ impl Registry {
 
     fn create(&self, parent: Arc<Node>, level: LevelId, text: IdText<'_>) -> Arc<Node> {
         let (above, changes) = (parent.id(), self.budgets.changes());
-        let stats = ScopeStats::new(Some(Arc::clone(parent.stats())), self.tracked[level.index()]);
+        let mut stats = Arc::clone(parent.stats());
+        if self.tracked[level.index()] {
+            stats = Arc::new(ScopeStats::new(Some(stats), true));
+        }
         let account = self.budgets.account_for(parent.account(), level, text.as_str());
-        let fresh = self.make(parent, level, text.into_owned(), Arc::new(stats));
+        let key = self.index.key(above, level, (&text, text.brief()));
+        let fresh = self.make(parent, level, text.reborrow(), stats);
         if let Some(account) = account {
             fresh.attach(&account);
         }
         // Where another thread was faster, `fresh` goes here, outside the lock.
-        let id = fresh.id_text();
-        let node = self.index.insert(&self.index.key(above, level, (id, id.brief())), &fresh);
+        let node = self.index.insert(&key, &fresh);
         if self.budgets.changes() != changes {
             self.attach(&node);
         }
@@ -348,11 +354,11 @@ impl Registry {
     }
 
     /// Gives a node that exists, and those above it, the accounts of their paths.
-    fn attach(&self, node: &Arc<Node>) {
-        let (Some(parent), Some(level)) = (node.parent(), node.level()) else { return };
+    fn attach(&self, node: &Node) {
+        let (Some(parent), Some((_, level, text))) = (node.parent(), node.key()) else { return };
         self.attach(parent);
         if node.account().is_none()
-            && let Some(account) = self.budgets.account_for(parent.account(), level, node.text())
+            && let Some(account) = self.budgets.account_for(parent.account(), level, text.as_str())
         {
             node.attach(&account);
             self.budgets.reorder();
@@ -402,13 +408,7 @@ impl Registry {
         Ok(())
     }
 
-    fn make(
-        &self,
-        parent: Arc<Node>,
-        level: LevelId,
-        text: IdText<'static>,
-        stats: Arc<ScopeStats>,
-    ) -> Arc<Node> {
+    fn make(&self, parent: Arc<Node>, level: LevelId, text: IdText<'_>, stats: Arc<ScopeStats>) -> Arc<Node> {
         let seed = Seed {
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             level: Some(level),
@@ -421,8 +421,8 @@ impl Registry {
 
     fn successor(&self, node: &Node) -> Arc<Node> {
         let stats = Arc::clone(node.stats());
-        if let (Some(parent), Some(level)) = (node.parent(), node.level()) {
-            let fresh = self.make(Arc::clone(parent), level, node.id_text().clone(), stats);
+        if let (Some(parent), Some((_, level, text))) = (node.parent(), node.key()) {
+            let fresh = self.make(Arc::clone(parent), level, text, stats);
             if let Some(account) = node.account() {
                 fresh.attach(account);
             }

@@ -56,6 +56,12 @@ impl Brief {
         self.length
     }
 
+    /// Whether it is that of a text of up to [`WORDS`] bytes, of this length and with these words. One comparison.
+    #[inline(always)]
+    pub(super) const fn is_all(self, length: usize, [one, other]: [u64; 2]) -> bool {
+        (self.words[0] ^ one) | (self.words[1] ^ other) | (self.length ^ length) as u64 == 0
+    }
+
     /// Whether two texts, of which these are the briefs, are the same bytes. Longer ones are compared by the call.
     #[inline]
     pub(super) fn is_same(self, other: Self, in_full: impl FnOnce() -> bool) -> bool {

@@ -68,6 +68,25 @@ struct Level {
     path: Box<[LevelId]>,
 }
 
+/// A level, or the root scope, which has none, in two bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Height(u16);
+
+impl Height {
+    /// No tree has so many levels.
+    const ROOT: u16 = u16::MAX;
+
+    #[inline]
+    pub(super) fn of(level: Option<LevelId>) -> Self {
+        Self(level.map_or(Self::ROOT, |level| level.0))
+    }
+
+    #[inline]
+    pub(super) fn level(self) -> Option<LevelId> {
+        (self.0 != Self::ROOT).then_some(LevelId(self.0))
+    }
+}
+
 impl ScopeTree {
     /// Starts a tree without levels.
     pub fn builder() -> ScopeTreeBuilder {

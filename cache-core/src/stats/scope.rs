@@ -1,7 +1,9 @@
 //! Counters of one scope, and of those above it.
 //!
-//! (1) Loads, load failures and removals count along the whole path at the moment they happen; look-ups at the
-//! tracked levels of the path. So an ancestor's counters already contain its descendants', and a node that goes takes
+//! Scopes at tracked levels have counters, and the root has; a scope of another level counts for the nearest one above it.
+//! (1) Loads, load failures and removals count along the whole path of counters at the moment they happen; look-ups at all of
+//! them but the root, whose would be on a line that all threads share. So an ancestor's counters already contain its
+//! descendants', and a node that goes takes
 //! nothing along that is not counted above: folding into the parent is dropping. (2) Counters only rise.
 //! (3) They belong to a path while it has a node; a detached node's successor continues them. So what is above them
 //! never changes. (4) An eviction that one scope forced upon another counts as *caused* and as *paid* below where their paths
@@ -92,15 +94,6 @@ impl ScopeStats {
         self.tag
     }
 
-    /// The lowest counters of the path at which look-ups count: as good as its own for them, and shared with more paths.
-    pub fn of_lookups(self: &Arc<Self>) -> Option<&Arc<Self>> {
-        let mut stats = Some(self);
-        while let Some(untracked) = stats.filter(|stats| !stats.is_tracked) {
-            stats = untracked.above.as_ref();
-        }
-        stats
-    }
-
     /// The present values. Settles first what threads keep, so that every call that has returned is in them.
     pub fn counts(&self) -> ScopeCounts {
         tally::settle();
@@ -133,7 +126,6 @@ impl ScopeStats {
 
     /// Counts an entry of one scope, the payer, that went for an insert of another, the causer: *caused* where the causer's
     /// path has scopes that are not on the payer's, *paid* the other way round. Nothing where one path has no such scope.
-    #[allow(dead_code, reason = "eviction will call it once it knows whom it evicts for")]
     pub(crate) fn count_forced(causer: &Self, payer: &Self) {
         causer.for_each_beside(payer, |stats| add(&stats.evictions_caused, 1));
         payer.for_each_beside(causer, |stats| add(&stats.evictions_paid, 1));

@@ -159,11 +159,6 @@ impl Tag {
         if rest >> 26 == 0 { Self(rest << 14 | place << PLACE) } else { Self(Self::SPENT[1]) }
     }
 
-    /// For look-ups in a scope with these counters.
-    pub(crate) fn of_lookups(scope: &Arc<ScopeStats>) -> Self {
-        scope.of_lookups().map_or(Self::NONE, |stats| stats.tag())
-    }
-
     /// The word of a pair.
     #[inline]
     const fn with(self, other: Self) -> Pair {

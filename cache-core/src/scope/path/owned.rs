@@ -52,6 +52,11 @@ impl ScopePath {
         Self { tree: tree.clone(), level, ids: ids.into() }
     }
 
+    /// The ids, from the first level down.
+    pub(in crate::scope) fn ids(&self) -> &[Box<str>] {
+        &self.ids
+    }
+
     /// The tree that the path is of.
     pub fn tree(&self) -> &ScopeTree {
         &self.tree

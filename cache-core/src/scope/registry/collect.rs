@@ -9,11 +9,15 @@
 //! that goes, and by the pass itself when it sees a node that is held by none of those, for such a holder goes silently.
 //! (5) Dead nodes that are still indexed, below a detached one, are idle under the same condition.
 //! (6) Memory that readers have passed, user values among it, is dropped outside of the lock here.
-//! Cost: a shard's lock is held for at most 256 places; removed nodes are dropped outside it.
+//! (7) An allocator gives memory back from its upper end, and keeps the first few pieces that a thread frees for that thread. So
+//! the nodes of a turn are dropped from the lowest address up, and whatever outlives a pass (tables, numbers) is moved after the
+//! pass, when the nodes are gone, or it would lie above them.
+//! Cost: a shard's lock is held for at most 256 places; removed nodes are dropped outside it, by whoever collects. 16 bytes a node
+//! while it leaves, and few leave at a time, so that collecting a million takes no memory to speak of.
 
 use super::Registry;
 use super::index::Index;
-use crate::epoch;
+use crate::epoch::{self, Leaving};
 use crate::scope::node::Node;
 use crate::scope::tree::MAX_DEPTH;
 use crate::sync::{Arc, Ordering};
@@ -21,32 +25,60 @@ use crate::sync::{Arc, Ordering};
 /// The most places looked at under one lock.
 const SLICE: usize = 256;
 
+/// When so many nodes are leaving, no others are looked for until readers have passed.
+const LEAVING: usize = if cfg!(shuttle) { 2 } else { 4096 };
+
 /// Where the present pass goes on.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
     under_way: bool,
     shard: usize,
     place: usize,
+    /// How many nodes went in the present pass.
+    removed: usize,
     /// Taken out of the index; readers may not have passed.
-    leaving: Vec<Arc<Node>>,
+    leaving: Vec<Leaving<Node>>,
+}
+
+/// What one call may look at, and what becomes of its pass.
+struct Turn {
+    budget: usize,
+    /// Whether the present pass is its own.
+    began: bool,
+    /// Whether a pass ended.
+    ended: bool,
 }
 
 impl Registry {
     /// Removes idle nodes, looking at about as many places of the index as the budget says; goes on where the last call
-    /// stopped. With an unlimited budget a call makes one whole pass of its own. Answers how many it removed; none while another thread is at it.
+    /// stopped. With an unlimited budget a call makes one whole pass of its own, unless readers hold it up. Answers how many it
+    /// removed; none while another thread is at it.
     pub fn collect_idle(&self, budget: usize) -> usize {
-        let Some(mut removed) = self.look_for_idle(budget) else {
-            return 0;
-        };
-        // Each time those that left let go of what is above them. Readers are waited for a little, and never for long.
-        let mut have_passed = true;
-        for _ in 0..MAX_DEPTH {
-            if !have_passed || self.collector.try_lock().is_none_or(|cursor| cursor.leaving.is_empty()) {
-                break;
-            }
-            have_passed = epoch::settle();
+        let mut turn = Turn { budget, began: false, ended: false };
+        let (mut removed, mut is_over) = (0, false);
+        // Tables that were outgrown hold what was in them.
+        epoch::settle_garbage();
+        while !is_over {
             let Some(mut cursor) = self.collector.try_lock() else { break };
             removed += self.let_go(&mut cursor);
+            let before = cursor.leaving.len();
+            is_over = before >= LEAVING || self.look_for_idle(&mut cursor, &mut turn);
+            removed += cursor.leaving.len() - before;
+            drop(cursor);
+            removed += self.see_off();
+        }
+        if let Some(mut cursor) = self.collector.try_lock() {
+            cursor.removed += removed;
+            if cursor.leaving.is_empty() {
+                cursor.leaving = Vec::new();
+            }
+            if turn.ended {
+                let is_much = std::mem::take(&mut cursor.removed) >= LEAVING;
+                drop(cursor);
+                self.index.shrink(is_much);
+                self.shared.numbers.shrink();
+                epoch::settle_garbage();
+            }
         }
         removed
     }
@@ -59,31 +91,32 @@ impl Registry {
             || self.shared.stirred.load(Ordering::Acquire)
     }
 
-    /// Takes idle nodes out of the index; answers how many, `None` while another thread is at it.
-    fn look_for_idle(&self, budget: usize) -> Option<usize> {
-        let mut cursor = self.collector.try_lock()?;
-        let mut removed = self.let_go(&mut cursor);
-        let (mut looked, mut began) = (0, false);
-        while looked < budget {
+    /// Takes idle nodes out of the index. Whether the turn is over; else many are leaving.
+    fn look_for_idle(&self, cursor: &mut Cursor, turn: &mut Turn) -> bool {
+        while turn.budget > 0 {
+            if cursor.leaving.capacity() == 0 {
+                // At once, by (7).
+                cursor.leaving.reserve(LEAVING);
+            }
+            if cursor.leaving.len() >= LEAVING {
+                return false;
+            }
             if !cursor.under_way {
                 if !self.shared.stirred.swap(false, Ordering::AcqRel) {
-                    break;
+                    return true;
                 }
-                cursor.under_way = true;
-                began = true;
+                (cursor.under_way, turn.began) = (true, true);
             }
-            let before = cursor.leaving.len();
-            looked += self.slice(&mut cursor, SLICE.min(budget - looked));
-            removed += cursor.leaving.len() - before;
+            turn.budget = turn.budget.saturating_sub(self.slice(cursor, SLICE.min(turn.budget)));
             if cursor.shard == Index::shards() {
-                (cursor.under_way, cursor.shard) = (false, 0);
+                (cursor.under_way, cursor.shard, turn.ended) = (false, 0, true);
                 // One whole pass a call, or nodes that are held would be looked at again and again.
-                if began {
-                    break;
+                if turn.began {
+                    return true;
                 }
             }
         }
-        Some(removed)
+        true
     }
 
     /// Takes idle nodes out of the next places of one shard; answers how many places it looked at, at least one.
@@ -99,15 +132,39 @@ impl Registry {
         looked.max(1)
     }
 
+    /// Has those that leave dropped, and what they alone kept above them leave. Readers are waited for a little, and never for
+    /// long. Answers how many left.
+    fn see_off(&self) -> usize {
+        let (mut removed, mut have_passed) = (0, true);
+        for _ in 0..MAX_DEPTH {
+            if !have_passed || self.collector.try_lock().is_none_or(|cursor| cursor.leaving.is_empty()) {
+                break;
+            }
+            have_passed = epoch::settle();
+            let Some(mut cursor) = self.collector.try_lock() else { break };
+            removed += self.let_go(&mut cursor);
+        }
+        removed
+    }
+
     /// Drops the nodes that readers have passed, and takes out those above that they alone kept; answers how many.
     fn let_go(&self, cursor: &mut Cursor) -> usize {
         let mut removed = 0;
-        for mut node in std::mem::take(&mut cursor.leaving) {
-            // By (2) nobody but the garbage of readers shares it, and nobody will.
-            if Arc::get_mut(&mut node).is_none() {
-                cursor.leaving.push(node);
-                continue;
-            }
+        if cursor.leaving.is_empty() {
+            return 0;
+        }
+        // (7)
+        let stay = Vec::with_capacity(cursor.leaving.len().max(LEAVING));
+        let mut leaving = std::mem::replace(&mut cursor.leaving, stay);
+        leaving.sort_unstable_by_key(Leaving::address);
+        for node in leaving {
+            let node = match node.passed() {
+                Ok(node) => node,
+                Err(leaving) => {
+                    cursor.leaving.push(leaving);
+                    continue;
+                }
+            };
             let above = node.parent().cloned();
             drop(node);
             let idle = above.and_then(|above| self.take_idle(above));
@@ -117,9 +174,9 @@ impl Registry {
         removed
     }
 
-    fn take_idle(&self, node: Arc<Node>) -> Option<Arc<Node>> {
-        let text = node.id_text().clone();
-        let (above, level) = node.key().map(|(above, level, _)| (above, level))?;
+    fn take_idle(&self, node: Arc<Node>) -> Option<Leaving<Node>> {
+        let (above, level, text) =
+            node.key().map(|(above, level, text)| (above, level, text.into_owned()))?;
         let (id, is_bare) = (node.id(), node.is_bare());
         // From here the index alone may hold it.
         drop(node);

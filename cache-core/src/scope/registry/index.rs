@@ -12,7 +12,7 @@
 
 use ahash::RandomState;
 
-use crate::epoch::{self, Held, Pin, Slot};
+use crate::epoch::{self, Held, Leaving, Pin, Slot};
 use crate::scope::id::IdText;
 use crate::scope::node::Node;
 use crate::scope::text::{Brief, Seeds};
@@ -26,16 +26,6 @@ const FEWEST: usize = if cfg!(shuttle) { 2 } else { 8 };
 
 /// Tables up to this many places are not worth shrinking.
 const SMALL: usize = 64;
-
-/// Places that a walk looks at under one lock.
-const WALK: usize = 256;
-
-/// How far a walk is in a shard: of which table how many places.
-#[derive(Default)]
-struct Walked {
-    table: usize,
-    places: usize,
-}
 
 /// What a node is found by.
 #[derive(Clone, Copy)]
@@ -74,9 +64,15 @@ pub(super) struct Table {
     places: Box<[Place]>,
 }
 
-struct Place {
+pub(super) struct Place {
     word: AtomicU64,
     node: Slot<Node>,
+}
+
+impl Place {
+    pub(super) fn node<'p>(&'p self, pin: &'p Pin) -> Option<Held<'p, Node>> {
+        self.node.load(pin)
+    }
 }
 
 impl Table {
@@ -122,6 +118,11 @@ impl Table {
         }
     }
 
+    /// All places, so many at a time.
+    pub(super) fn slices(&self, places: usize) -> impl Iterator<Item = &[Place]> {
+        self.places.chunks(places)
+    }
+
     /// The node of a key.
     #[inline(always)]
     pub(super) fn find<'t>(&'t self, pin: &'t Pin, key: &Key<'_>) -> Option<Held<'t, Node>> {
@@ -159,9 +160,8 @@ impl Index {
         Key { above, level, id, brief, hash }
     }
 
-    /// The key of a node; none for a root, which is not in the index.
-    pub(super) fn key_of<'a>(&self, node: &'a Node) -> Option<Key<'a>> {
-        node.key().map(|(above, level, id)| self.key(above, level, (id, id.brief())))
+    pub(super) fn tables(&self) -> &[Slot<Table>] {
+        &*self.tables
     }
 
     #[inline]
@@ -218,7 +218,7 @@ impl Index {
     }
 
     /// Takes the node of this id out if nothing but the index holds it.
-    pub(super) fn take_idle(&self, key: &Key<'_>, id: u64) -> Option<Arc<Node>> {
+    pub(super) fn take_idle(&self, key: &Key<'_>, id: u64) -> Option<Leaving<Node>> {
         let pin = epoch::pin();
         let mut shard = self.lock(Self::shard(key.hash));
         let table = shard.slot.load(&pin)?;
@@ -237,7 +237,7 @@ impl Index {
         shard: usize,
         from: usize,
         most: usize,
-        idle: &mut Vec<Arc<Node>>,
+        idle: &mut Vec<Leaving<Node>>,
         mut stays: impl FnMut(&Node),
     ) -> (usize, Option<usize>) {
         let pin = epoch::pin();
@@ -254,33 +254,15 @@ impl Index {
             }
         }
         let is_over = end == places.len();
-        if is_over {
-            shard.shrink(&pin);
-        }
         (end - begin, (!is_over).then_some(end))
     }
 
-    /// Calls for each node there is, held and without a lock; for those that are made or go meanwhile perhaps.
-    pub(super) fn for_each(&self, mut visit: impl FnMut(&Arc<Node>)) {
+    /// Makes tables smaller that have become too large for what is in them, and moves small ones if that is asked for.
+    pub(super) fn shrink(&self, and_move: bool) {
         for shard in 0..SHARDS {
-            let mut walked = Walked::default();
-            while let Some(held) = self.hold_next(shard, &mut walked) {
-                held.iter().for_each(&mut visit);
-            }
+            let pin = epoch::pin();
+            self.lock(shard).shrink(&pin, and_move);
         }
-    }
-
-    /// Takes a hold of the nodes in the next places of a shard. Begins again where the table is another one.
-    fn hold_next(&self, shard: usize, walked: &mut Walked) -> Option<Vec<Arc<Node>>> {
-        let pin = epoch::pin();
-        let _books = self.books[shard].read();
-        let table = self.tables[shard].load(&pin)?;
-        let address = std::ptr::from_ref(&*table).addr();
-        let from = if walked.table == address { walked.places } else { 0 };
-        let places = table.places.get(from..).filter(|places| !places.is_empty())?;
-        let places = &places[..places.len().min(WALK)];
-        *walked = Walked { table: address, places: from + places.len() };
-        Some(places.iter().filter_map(|place| place.node.load(&pin).map(|node| Arc::clone(&node))).collect())
     }
 
     fn lock(&self, shard: usize) -> Locked<'_> {
@@ -319,9 +301,9 @@ impl<'i> Locked<'i> {
     }
 
     /// Readers who have found the node keep it until they have passed.
-    fn take_out(&mut self, place: &Place) -> Option<Arc<Node>> {
+    fn take_out(&mut self, place: &Place) -> Option<Leaving<Node>> {
         self.books.nodes -= 1;
-        place.node.swap(None)
+        place.node.take_out()
     }
 
     /// Makes sure that one more node leaves a quarter of the words 0.
@@ -333,10 +315,16 @@ impl<'i> Locked<'i> {
     }
 
     /// Gives memory back where most places are empty, and time where many words stand for nodes that are gone.
-    fn shrink(&mut self, pin: &Pin) {
+    fn shrink(&mut self, pin: &Pin, and_move: bool) {
         let places = self.table(pin).map_or(0, |table| table.places.len());
         let Books { nodes, words } = *self.books;
-        if places > SMALL && (nodes < places / 8 || words - nodes > places / 4) {
+        if nodes == 0 && places > 0 {
+            *self.books = Books::default();
+            self.slot.swap(None);
+            return;
+        }
+        let is_moved = and_move && (1..=SMALL).contains(&places);
+        if is_moved || places > SMALL && (nodes < places / 8 || words - nodes > places / 4) {
             self.rebuild(pin, (nodes + 1) * 2);
         }
     }

@@ -46,19 +46,18 @@ fn quick_count_counts_in_the_cell_of_its_pair_and_nowhere_else() {
 }
 
 #[test]
-fn lookups_of_many_scopes_below_a_tracked_one_share_its_cell() {
-    let (region, org) = (Arc::<Counters>::default(), tracked());
-    let users: Vec<_> = (0..200).map(|_| Arc::new(ScopeStats::new(Some(org.clone()), false))).collect();
-    let count = |user: &Arc<ScopeStats>| count_up(Some(&region), user.of_lookups(), Event::Hit);
-    let counted = std::thread::scope(|scope| {
-        let counted = scope.spawn(|| users.iter().map(count).collect::<Vec<_>>());
-        counted.join().expect("it counts")
-    });
-    // The first takes the cell over, which answers nothing.
-    assert_eq!(counted[1..], (2..=200).collect::<Vec<u32>>());
-    assert_eq!((hits(&region), org.counts().hits), (200, 200));
-    let untracked = Arc::new(ScopeStats::new(None, false));
-    assert!(untracked.of_lookups().is_none() && Arc::ptr_eq(org.of_lookups().unwrap(), &org));
+fn lookups_of_a_pair_share_its_cell_and_its_counters_if_they_count_lookups() {
+    for (org, counted_there) in [(tracked(), 200), (Arc::new(ScopeStats::new(None, false)), 0)] {
+        let region = Arc::<Counters>::default();
+        let count = |_| count_up(Some(&region), Some(&org), Event::Hit);
+        let counted = std::thread::scope(|scope| {
+            let counted = scope.spawn(|| (0..200).map(count).collect::<Vec<_>>());
+            counted.join().expect("it counts")
+        });
+        // The first takes the cell over, which answers nothing.
+        assert_eq!(counted[1..], (2..=200).collect::<Vec<u32>>());
+        assert_eq!((hits(&region), org.counts().hits), (200, counted_there));
+    }
 }
 
 #[test]

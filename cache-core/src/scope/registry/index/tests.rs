@@ -100,7 +100,7 @@ impl World {
                 let taken = self.with(name, |key| self.index.take_idle(key, id.unwrap_or(1)));
                 assert!(taken.is_none() || !self.held.contains_key(&name), "somebody holds it");
                 if let Some(taken) = taken {
-                    assert_eq!(self.model.remove(&name), Some(taken.id()));
+                    assert_eq!(self.model.remove(&name), Some(taken.value().id()));
                 }
             }
             Step::Hold(name) => match self.with(name, |key| self.index.hold(key)) {
@@ -116,7 +116,8 @@ impl World {
                     }
                 }
                 for node in idle {
-                    let name = self.model.iter().find(|(_, id)| **id == node.id()).map(|(name, _)| *name);
+                    let name =
+                        self.model.iter().find(|(_, id)| **id == node.value().id()).map(|(name, _)| *name);
                     let name = name.expect("it was there");
                     assert!(!self.held.contains_key(&name), "somebody holds it");
                     self.model.remove(&name);

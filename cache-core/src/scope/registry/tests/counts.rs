@@ -10,7 +10,9 @@ fn times(n: u64, mut f: impl FnMut()) {
 
 #[test]
 fn counts_of_an_evicted_scope_go_on_with_its_successor() {
-    let registry = Registry::new(ScopeTree::default(), TrackedLevels::First);
+    let tree = ScopeTree::default();
+    let tracked = ["org", "user"].map(|level| tree.level(level).unwrap());
+    let registry = Registry::new(tree, TrackedLevels::Levels(tracked.into()));
     let region = Arc::<Counters>::default();
     let create = |user| registry.find_or_create(&scope!(org = 1, user = user), "test").unwrap();
     let old = create(2);

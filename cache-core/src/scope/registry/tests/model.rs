@@ -89,7 +89,8 @@ fn run(steps: Vec<Step>) {
             Step::Find(path) => {
                 let before = registry.len();
                 let found = find(&registry, place(&tree, &path));
-                assert_eq!(registry.len(), before);
+                // Other tests' threads may drop what this registry left to readers.
+                assert!(registry.len() <= before, "a look creates nothing");
                 if let Some(node) = found {
                     model.see(&path, &node);
                 }
