@@ -86,7 +86,13 @@ macro_rules! scope {
     };
 }
 
-/// The code of the README, compiled and run.
+/// The code of the README and of the guide, compiled and run.
 #[cfg(all(doctest, feature = "macros"))]
-#[doc = include_str!("../README.md")]
-mod readme {}
+mod prose {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+    #[doc = include_str!("../docs/guide/tenants.md")]
+    mod tenants {}
+    #[doc = include_str!("../docs/guide/tuning.md")]
+    mod tuning {}
+}
