@@ -13,6 +13,7 @@ mod data;
 mod database;
 mod facts;
 mod histogram;
+mod noisy;
 mod options;
 mod overtaken;
 mod pen;
@@ -121,6 +122,7 @@ impl Stage {
         overtaken::overtaken(&shop, &self.truth, &self.database)?;
         acts::eviction(&shop, self.truth.world())?;
         audit::audit(&shop, &self.truth, auditor, &self.runtime, self.options.seed)?;
-        audit::books(&shop, &self.truth, &self.database)
+        audit::books(&shop, &self.truth, &self.database)?;
+        noisy::noisy(auditor, self.truth.world())
     }
 }

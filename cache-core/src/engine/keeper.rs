@@ -53,7 +53,7 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
         Some(generation.wrapping_sub(used))
     }
 
-    fn evict_from(&self, engine: &Engine, shard: usize, spare: Spare) -> bool {
+    fn evict_from(&self, engine: &Engine, shard: usize, spare: Spare, of: Option<&Node>) -> bool {
         let spared = spare.in_shard(self.id, shard);
         let Some(arena) = self.shards.get(shard) else { return false };
         let pin = self.listening(engine);
@@ -62,9 +62,8 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
             let mut shard = arena.lock();
             let victim = shard.victim(spared, engine.generation());
             removals.note(shard.books().take_fault());
-            let taken = victim.and_then(|(slot, _)| {
-                self.take(engine, &mut shard, slot, RemovalCause::Evicted, &mut removals)
-            });
+            let taken =
+                victim.and_then(|(slot, _)| self.evict_slot(engine, &mut shard, slot, of, &mut removals));
             (taken.is_some(), shard.is_tired())
         };
         self.finish(engine, removals);
@@ -102,18 +101,8 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
             removals.note(shard.books().take_fault());
             let can_pay = |offer: &Offer| how == Thoroughness::EvenOwn || !offer.standing.is_within_reserve();
             let paid = offered.filter(|(offer, _)| can_pay(offer)).and_then(|(offer, slot)| {
-                let release = |node: &Arc<Node>, weight| {
-                    let counted = node.release(weight);
-                    if counted {
-                        ScopeStats::count_forced(claim.of.stats(), node.stats());
-                    }
-                    counted
-                };
-                let (weight, _) =
-                    self.take_and(engine, &mut shard, slot, RemovalCause::Evicted, &mut removals, release)?;
-                shard.stamp();
-                self.shrink_by(engine, weight);
-                Some(offer.standing)
+                let taken = self.evict_slot(engine, &mut shard, slot, Some(claim.of), &mut removals);
+                taken.map(|()| offer.standing)
             });
             (paid, shard.is_tired())
         };
@@ -283,6 +272,29 @@ impl<K: Key, V: Value> Store<K, V> {
     fn wanted(&self, engine: &Engine, shard: usize, spare: Spare, is_thorough: bool) -> Wanted {
         let spare = spare.in_shard(self.id, shard);
         Wanted { spare, generation: engine.generation(), structure: engine.structure(), is_thorough }
+    }
+
+    /// Evicts a slot, and counts who had to pay for whom.
+    fn evict_slot<'p>(
+        &self,
+        engine: &Engine,
+        shard: &mut LockedShard<'p, K, V>,
+        slot: SlotId,
+        of: Option<&Node>,
+        removals: &mut Removals<'p, K, V>,
+    ) -> Option<()> {
+        let release = |node: &Arc<Node>, weight| {
+            let counted = node.release(weight);
+            if counted && let Some(of) = of {
+                ScopeStats::count_forced(of.stats(), node.stats());
+            }
+            counted
+        };
+        let (weight, _) = self.take_and(engine, shard, slot, RemovalCause::Evicted, removals, release)?;
+        // Whoever takes out what is not in the way of a newcomer wants it dropped soon, and raises the epoch next.
+        shard.stamp();
+        self.shrink_by(engine, weight);
+        Some(())
     }
 
     /// Takes what is due in a shard, about so many at most; how many those were.

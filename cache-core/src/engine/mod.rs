@@ -49,6 +49,7 @@ use std::any::Any;
 use claim::{Claim, Offer, Standing};
 
 use crate::clock::Moment;
+use crate::scope::Node;
 use crate::stats::Stats;
 use crate::sync::Arc;
 
@@ -89,8 +90,8 @@ pub(crate) trait RegionOps: Any + Send + Sync {
     fn coldest(&self, shard: usize, spare: Spare, generation: u8) -> Option<u8>;
     /// The same, as it was when somebody last looked; `None` if nobody has, or there was none.
     fn shown_age(&self, shard: usize, generation: u8) -> Option<u8>;
-    /// Evicts the entry of a shard that should go next; whether there was one.
-    fn evict_from(&self, engine: &Engine, shard: usize, spare: Spare) -> bool;
+    /// Evicts the entry of a shard that should go next, for the sake of a scope, if it is for one; whether there was one.
+    fn evict_from(&self, engine: &Engine, shard: usize, spare: Spare, of: Option<&Node>) -> bool;
     /// What a few domains of a shard, or all, offer to a claim.
     fn offer(&self, engine: &Engine, shard: usize, claim: &Claim<'_>, spare: Spare) -> Option<Offer>;
     /// Evicts whom a few domains of a shard, or all, offer to a claim; how that one stood, if there was one.

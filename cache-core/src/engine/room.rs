@@ -97,7 +97,7 @@ impl Engine {
             self.sweep_step(SWEEP_STEP);
         }
         loop {
-            let root = self.registry().root();
+            let (root, causer) = (self.registry().root(), of.map(|node| &**node));
             // What an evicted scope held is no longer in anybody's way.
             let of = of.filter(|node| node.is_live()).unwrap_or(&root);
             let Some(claim) = self.claim_with(of, [0, 0]) else { break };
@@ -106,7 +106,7 @@ impl Engine {
                 continue;
             }
             let evicts = |spare| {
-                if self.has_budgets() { self.evict_for(spare, &claim) } else { self.evict_one(spare) }
+                if self.has_budgets() { self.evict_for(spare, &claim) } else { self.evict_one(spare, causer) }
             };
             if evicts(spare) || self.claim_with(of, [0, 0]).is_none() || evicts(Spare::NOBODY) {
                 continue;
@@ -162,7 +162,7 @@ impl Engine {
         self.limits().exceeded_by(entries.saturating_add(1), weight.saturating_add(1))
     }
 
-    fn evict_one(&self, spare: Spare) -> bool {
+    fn evict_one(&self, spare: Spare, of: Option<&Node>) -> bool {
         let regions = self.regions().present();
         let own = regions.iter().position(|region| region.id() == spare.region).map(|at| (at, spare.shard));
         let generation = self.generation();
@@ -175,12 +175,14 @@ impl Engine {
             coldest = offers.max_by_key(|(age, _)| *age).map(|(_, place)| place);
         }
         if let Some((at, shard)) = coldest
-            && regions[at].evict_from(self, shard, spare)
+            && regions[at].evict_from(self, shard, spare, of)
         {
             return true;
         }
         // None of the candidates could pay: ask everybody in turn.
-        regions.iter().any(|region| (0..region.shards()).any(|shard| region.evict_from(self, shard, spare)))
+        regions
+            .iter()
+            .any(|region| (0..region.shards()).any(|shard| region.evict_from(self, shard, spare, of)))
     }
 
     /// How old the next to go in a newcomer's own shard has to be to pay for it: as old as what a few other regions showed last.

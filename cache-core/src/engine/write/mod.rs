@@ -47,7 +47,7 @@ pub(super) enum Fate {
 pub(super) struct Rest {
     /// The epoch has to be raised.
     tired: bool,
-    /// The cache is too full, or a scope on the path of this one, where scopes have budgets.
+    /// The cache is too full, or a scope on the path of this one.
     over: bool,
     of: Option<Arc<Node>>,
     hash: u64,
@@ -330,7 +330,7 @@ impl<K: Key, V: Value> Store<K, V> {
         }
         self.finish(engine, removals);
         let over = matches!(fate, Fate::Linked(_)) && engine.is_over_at(node);
-        (over, (over && engine.has_budgets()).then(|| Arc::clone(node)))
+        (over, over.then(|| Arc::clone(node)))
     }
 
     /// After the pin of a write: keeps the bounds of the cache, at the cost of anybody but the newcomer.
