@@ -59,11 +59,28 @@ impl ScopeBudget {
 /// Budgets that a cache is to begin with.
 #[derive(Default)]
 pub(crate) struct Planned {
+    faults: Vec<crate::Error>,
     pub(crate) levels: Vec<(String, Budget)>,
     pub(crate) paths: Vec<(Box<dyn Locate + Send + Sync>, Budget)>,
 }
 
 impl Planned {
+    #[cfg(feature = "config-toml")]
+    pub(crate) fn read(&mut self, text: &str) {
+        use strata_cache_core::scope::budget::toml::{Declaration, parse};
+        match parse(text) {
+            Err(fault) => self.faults.push(fault),
+            Ok(declared) => {
+                for (whose, budget) in declared {
+                    match whose {
+                        Declaration::Level(level) => self.levels.push((level, budget)),
+                        Declaration::Path(path) => self.paths.push((Box::new(path), budget)),
+                    }
+                }
+            }
+        }
+    }
+
     /// Sets them in a registry; what is wrong with them goes to `faults`.
     pub(crate) fn set_in(&self, registry: &Registry, mut fault: impl FnMut(crate::Error)) {
         let tree = registry.tree();
@@ -80,7 +97,13 @@ impl Planned {
     }
 
     /// What would be wrong with them in a cache of these bounds.
-    pub(crate) fn check(&self, tree: &ScopeTree, bounds: [Option<u64>; 2], fault: impl FnMut(crate::Error)) {
+    pub(crate) fn check(
+        &self,
+        tree: &ScopeTree,
+        bounds: [Option<u64>; 2],
+        mut fault: impl FnMut(crate::Error),
+    ) {
+        self.faults.iter().cloned().for_each(&mut fault);
         let trial = Registry::new(tree.clone(), TrackedLevels::None);
         // Nothing is promised yet that these could be too small for.
         _ = trial.budgets().set_bounds(bounds);

@@ -171,6 +171,34 @@ impl CacheBuilder {
         self
     }
 
+    /// Budgets from TOML, in addition to others: a `[[budget]]` table each, with `level` or `path`, and `share`, `max_entries`,
+    /// `max_weight`, `reserve`, `reserve_weight`; amounts as numbers or texts like `"2%"` and `"64MB"`.
+    ///
+    /// ```
+    /// use strata_cache::{Cache, scope};
+    ///
+    /// # fn main() -> Result<(), strata_cache::Error> {
+    /// let budgets = r#"
+    ///     [[budget]]
+    ///     level = "org"
+    ///     share = "2%"
+    ///
+    ///     [[budget]]
+    ///     path = { org = "acme" }
+    ///     max_entries = 10_000
+    ///     reserve = 1_000
+    /// "#;
+    /// let cache = Cache::builder().capacity(100_000).budgets_from_toml(budgets).build()?;
+    /// assert_eq!(cache.budget(scope!(org = "acme"))?.granted().reserved_entries, 1_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "config-toml")]
+    pub fn budgets_from_toml(mut self, text: &str) -> Self {
+        self.budgets.read(text);
+        self
+    }
+
     /// The levels whose scopes count lookups, loads and removals, by name. Default: the first level of each tree. What happens
     /// below them counts for the nearest one above; the root scope counts all. A scope that counts takes about 160 bytes more.
     pub fn track_lookups<'a>(mut self, levels: impl IntoIterator<Item = &'a str>) -> Self {

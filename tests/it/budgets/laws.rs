@@ -91,7 +91,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (20..60u64).prop_map(|capacity| Step::Resize { capacity }),
         1 => Just(Step::Maintain),
     ];
-    proptest::collection::vec(step, 1..120)
+    proptest::collection::vec(step, 1..80)
 }
 
 fn budget(capacity: u64, reserve: u64) -> Budget {
@@ -194,7 +194,7 @@ fn check(policy: &str, steps: &[Step]) -> Result<(), TestCaseError> {
     for step in steps {
         let granted = |place: usize| world.cache.budget(&world.scopes[place]).map(|budget| budget.granted());
         let grants: Vec<_> =
-            (0..PLACES).map(|place| granted(place)).collect::<Result<_, _>>().map_err(fail)?;
+            (0..PLACES).map(granted).collect::<Result<_, _>>().map_err(fail)?;
         let has_room = |place: usize| grants[place].max_entries.is_none_or(|most| before[place] < most);
         let written = world.step(step).map_err(fail)?;
         let after = world.counts().map_err(fail)?;

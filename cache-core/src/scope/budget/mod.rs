@@ -10,6 +10,8 @@ mod amount;
 mod asked;
 mod promises;
 mod table;
+#[cfg(feature = "config-toml")]
+pub mod toml;
 
 pub use account::{Account, Unit};
 pub use amount::{Amount, IntoAmount};
