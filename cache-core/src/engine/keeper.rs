@@ -75,6 +75,10 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
         found
     }
 
+    fn furthest(&self, shard: usize, claim: &Claim<'_>) -> Option<Standing> {
+        self.shards.get(shard)?.lock().furthest(claim, self.shards.len())
+    }
+
     fn offer(&self, engine: &Engine, shard: usize, claim: &Claim<'_>, spare: Spare) -> Option<Offer> {
         let wanted = self.wanted(engine, shard, spare, false);
         let mut locked = self.shards.get(shard)?.lock();

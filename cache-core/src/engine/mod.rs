@@ -92,6 +92,8 @@ pub(crate) trait RegionOps: Any + Send + Sync {
     fn shown_age(&self, shard: usize, generation: u8) -> Option<u8>;
     /// Evicts the entry of a shard that should go next, for the sake of a scope, if it is for one; whether there was one.
     fn evict_from(&self, engine: &Engine, shard: usize, spare: Spare, of: Option<&Node>) -> bool;
+    /// How far whoever is furthest beyond its reserve is, of a few domains of a shard that can pay for a claim.
+    fn furthest(&self, shard: usize, claim: &Claim<'_>) -> Option<Standing>;
     /// What a few domains of a shard, or all, offer to a claim.
     fn offer(&self, engine: &Engine, shard: usize, claim: &Claim<'_>, spare: Spare) -> Option<Offer>;
     /// Evicts whom a few domains of a shard, or all, offer to a claim; how that one stood, if there was one.

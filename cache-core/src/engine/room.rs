@@ -12,7 +12,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::claim::{Claim, LastPayer};
+use super::claim::{Claim, LastPayer, Standing};
 use super::{Engine, RegionId, RegionOps, Thoroughness};
 use crate::clock::Moment;
 use crate::policy::SlotId;
@@ -25,7 +25,7 @@ const SWEEP_STEP: usize = 64;
 /// Regions asked for a victim beside the newcomer's.
 const SAMPLES: usize = 2;
 
-/// Newcomers beyond their reserve, in whose hash these bits are zero, ask whether others are further beyond theirs.
+/// Newcomers beyond their reserve in whose hash these bits are zero look whether others are further beyond theirs.
 const ASKED: u64 = 31;
 
 /// An entry that was just written and does not have to pay for its own place.
@@ -73,8 +73,14 @@ impl Engine {
     }
 
     /// Where there are budgets: whether a newcomer to a scope pays at once, out of the domain it comes to. Not within a reserve,
-    /// nor where whoever paid last was further beyond its own; and now and then others are asked.
-    pub(crate) fn pays_itself(&self, claim: &Claim<'_>, hash: u64) -> bool {
+    /// nor where whoever paid last was further beyond its own. Now and then it has to be asked whether somebody is; then this says no
+    /// where `asks` does, which locks another shard.
+    pub(crate) fn pays_itself(
+        &self,
+        claim: &Claim<'_>,
+        hash: u64,
+        asks: impl FnOnce(Standing) -> bool,
+    ) -> bool {
         let has_terms = |node: &&Node| node.account().is_some_and(|account| account.has_terms());
         if claim.of.chain().find(has_terms).is_some_and(|payer| payer.id() == claim.within.id()) {
             return true;
@@ -82,12 +88,25 @@ impl Engine {
         let own = claim.own_standing();
         let note = self.note_of(claim.within);
         let last = LastPayer::unpack(note.load(Relaxed));
-        if own.is_within_reserve() || own.class() < last.class || hash >> 8 & ASKED == 0 {
+        if own.is_within_reserve() || own.class() < last.class || (hash >> 8 & ASKED == 0 && asks(own)) {
             return false;
         }
         if own.class() > last.class {
             note.store(LastPayer { class: own.class(), ..last }.pack(), Relaxed);
         }
+        true
+    }
+
+    /// Whether a shard that is chosen at random has somebody who is further beyond its reserve; it is noted then.
+    pub(crate) fn has_somebody_further(&self, claim: &Claim<'_>, own: Standing) -> bool {
+        let regions = self.regions().present();
+        let [place, ..] = self.places(&regions);
+        let Some((region, shard)) = place else { return false };
+        let Some(class) = regions[region].furthest(shard, claim).map(Standing::class) else { return false };
+        if class <= own.class() {
+            return false;
+        }
+        self.note_of(claim.within).store(LastPayer { region, shard, class }.pack(), Relaxed);
         true
     }
 

@@ -185,7 +185,7 @@ impl<K: Key, V: Value> Store<K, V> {
     #[inline]
     fn who_pays_for(&self, engine: &Engine, claim: &Claim<'_>, hash: u64) -> Pays {
         if engine.has_budgets() {
-            engine.pays_itself(claim, hash).then_some(0)
+            engine.pays_itself(claim, hash, |own| engine.has_somebody_further(claim, own)).then_some(0)
         } else if self.is_separate() {
             None
         } else {

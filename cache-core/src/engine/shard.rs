@@ -6,7 +6,7 @@
 
 use super::Engine;
 use super::arena::{self, Arena, CHUNK, Entry, Header, Locked, View, Whereabouts};
-use super::claim::{Claim, Offer};
+use super::claim::{Claim, Offer, Standing};
 use super::domain::Domains;
 use super::space::{Spaces, owner};
 use crate::clock::{Deadline, Moment};
@@ -480,6 +480,13 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         to == end
     }
 
+    /// How far whoever is furthest beyond its reserve is, of a few domains that can pay for a claim.
+    pub(super) fn furthest(&mut self, claim: &Claim<'_>, shards: usize) -> Option<Standing> {
+        let domains = &mut self.books().domains;
+        let few = domains.candidates();
+        few.filter_map(|domain| standing(domains, domain, claim, shards)).max()
+    }
+
     /// The best offer of a few domains, or of all, to a claim, and who would go. `shards` says how many shards there are like this
     /// one.
     pub(super) fn offer(
@@ -494,11 +501,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         let all = is_thorough.then(|| domains.all());
         let mut best: Option<(Offer, SlotId)> = None;
         for domain in few.into_iter().flatten().chain(all.into_iter().flatten()) {
-            let domains = &self.books().domains;
-            let held = domains.len(domain).saturating_mul(shards as u64);
-            let Some(standing) = claim.standing(domains.owner(domain).map(|owner| &**owner), held) else {
-                continue;
-            };
+            let Some(standing) = standing(&self.books().domains, domain, claim, shards) else { continue };
             if best.is_some_and(|(offer, _)| offer.standing > standing) {
                 continue;
             }
@@ -518,6 +521,12 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         let first = (from / CHUNK).min(end);
         first..end.min(first.saturating_add(slots.div_ceil(CHUNK)))
     }
+}
+
+/// How the owner of a domain stands to a claim, if it can pay. There are about so many shards like this one.
+fn standing(domains: &Domains, domain: u32, claim: &Claim<'_>, shards: usize) -> Option<Standing> {
+    let held = domains.len(domain).saturating_mul(shards as u64);
+    claim.standing(domains.owner(domain).map(|owner| &**owner), held)
 }
 
 /// Generations since an entry was last used, and how little it was hit.

@@ -193,8 +193,7 @@ fn check(policy: &str, steps: &[Step]) -> Result<(), TestCaseError> {
     let mut before = vec![0; PLACES];
     for step in steps {
         let granted = |place: usize| world.cache.budget(&world.scopes[place]).map(|budget| budget.granted());
-        let grants: Vec<_> =
-            (0..PLACES).map(granted).collect::<Result<_, _>>().map_err(fail)?;
+        let grants: Vec<_> = (0..PLACES).map(granted).collect::<Result<_, _>>().map_err(fail)?;
         let has_room = |place: usize| grants[place].max_entries.is_none_or(|most| before[place] < most);
         let written = world.step(step).map_err(fail)?;
         let after = world.counts().map_err(fail)?;
