@@ -4,7 +4,7 @@
 //! victim, and the coldest goes (age counted in generations of the cache). Shards show how old their next victim was when it was
 //! last looked for: a newcomer whose own is as old pays at once, under the lock it holds, without asking the others. Where scopes
 //! have budgets, a few shards are asked what their domains offer to the claim (`claim.rs`); a newcomer beyond its reserve pays
-//! at once, but for every eighth, which asks others, so that shares even out. (1) The newcomer pays for itself only if
+//! at once, unless whoever paid last was further beyond its own; one in 32 looks for such, so that shares even out. (1) The newcomer pays for itself only if
 //! the bounds are too low for it alone: they were lowered during its write, or all else is reserved. (2) The loop ends at the
 //! bounds, or when nothing is left. (3) No lock is held between steps. (4) Where a few that were asked cannot pay, all are asked.
 //! Cost: none but its own lock for a newcomer that pays at once; up to five more for one that does not, and a look at every
