@@ -18,6 +18,8 @@ pub(crate) struct Claim<'a> {
     pub(crate) within: &'a Node,
     /// What it holds too much of.
     pub(crate) unit: Unit,
+    /// How much of it the room is for, where the newcomer is not charged yet.
+    pub(crate) more: u64,
 }
 
 /// How far a payer is beyond what it may keep: the more, the sooner it pays.
@@ -36,6 +38,12 @@ impl Standing {
     /// How far the highest scope is.
     pub(crate) fn class(self) -> u8 {
         self.highest
+    }
+
+    /// Whether another class is so much further that it should pay instead: by more than a factor of two, whatever side of a power
+    /// of two both are on.
+    pub(crate) fn is_well_before(self, class: u8) -> bool {
+        self.highest + 1 < class
     }
 
     /// Whether it holds no more than it may keep, so that it pays for itself only, and only if nobody else can.
@@ -75,7 +83,7 @@ impl Claim<'_> {
             }
             is_shared = is_shared || self.of.chain().any(|own| own.id() == node.id());
             if node.account().is_some_and(|account| account.has_terms()) {
-                let beyond = node.beyond_reserve(self.unit);
+                let beyond = node.beyond_reserve(self.unit, 0);
                 if beyond.is_none() && !is_shared {
                     return None;
                 }
@@ -88,12 +96,12 @@ impl Claim<'_> {
         None
     }
 
-    /// How the claimant itself stands; as [`standing`](Self::standing) for its own domain.
+    /// How the claimant itself stands with its newcomer; as [`standing`](Self::standing) for its own domain.
     pub(crate) fn own_standing(&self) -> Standing {
         let (mut highest, mut lowest) = (None, None);
         for node in self.of.chain().take_while(|node| node.id() != self.within.id()) {
             if node.account().is_some_and(|account| account.has_terms()) {
-                let beyond = node.beyond_reserve(self.unit);
+                let beyond = node.beyond_reserve(self.unit, self.more);
                 if beyond.is_none() {
                     return Standing::WITHIN;
                 }
@@ -103,6 +111,12 @@ impl Claim<'_> {
         }
         let of = |beyond: Option<u64>| class(beyond.unwrap_or_else(|| self.within.held(self.unit)));
         Standing { highest: of(highest), lowest: of(lowest) }
+    }
+
+    /// Whether the claimant's entries are those of the scope that holds too much, and of no scope with a budget below it.
+    pub(crate) fn is_its_own(&self) -> bool {
+        let has_terms = |node: &&Node| node.account().is_some_and(|account| account.has_terms());
+        self.of.chain().find(has_terms).is_some_and(|payer| payer.id() == self.within.id())
     }
 
     /// So many entries, by the mean weight where weight is what there is too much of.

@@ -96,8 +96,11 @@ impl Domains {
 
     /// The domain of a scope's entries, if there are any.
     pub(super) fn of_owner(&self, owner: Option<&Arc<Node>>) -> Option<u32> {
-        let Some(owner) = owner else { return Some(0) };
-        let wanted = owner.number();
+        owner.map_or(Some(0), |owner| self.of_number(owner.number()))
+    }
+
+    /// As [`of_owner`](Self::of_owner), by the owner's number.
+    pub(super) fn of_number(&self, wanted: u32) -> Option<u32> {
         self.owned.find(spread(wanted), |&domain| self.number_of(domain) == Some(wanted)).copied()
     }
 

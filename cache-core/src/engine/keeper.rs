@@ -80,7 +80,7 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
     }
 
     fn offer(&self, engine: &Engine, shard: usize, claim: &Claim<'_>, spare: Spare) -> Option<Offer> {
-        let wanted = self.wanted(engine, shard, spare, false);
+        let wanted = self.wanted(engine, shard, spare, Thoroughness::Few);
         let mut locked = self.shards.get(shard)?.lock();
         locked.offer(claim, &wanted, self.shards.len()).map(|(offer, _)| offer)
     }
@@ -94,7 +94,7 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
         how: Thoroughness,
     ) -> Option<Standing> {
         let arena = self.shards.get(shard)?;
-        let wanted = self.wanted(engine, shard, spare, how != Thoroughness::Few);
+        let wanted = self.wanted(engine, shard, spare, how);
         let pin = self.listening(engine);
         let mut removals = Removals::new(pin.as_ref());
         let (found, tired) = {
@@ -273,9 +273,9 @@ impl<K: Key, V: Value> AnyRegion for Store<K, V> {
 }
 
 impl<K: Key, V: Value> Store<K, V> {
-    fn wanted(&self, engine: &Engine, shard: usize, spare: Spare, is_thorough: bool) -> Wanted {
+    fn wanted(&self, engine: &Engine, shard: usize, spare: Spare, how: Thoroughness) -> Wanted {
         let spare = spare.in_shard(self.id, shard);
-        Wanted { spare, generation: engine.generation(), structure: engine.structure(), is_thorough }
+        Wanted { spare, generation: engine.generation(), structure: engine.structure(), how }
     }
 
     /// Evicts a slot, and counts who had to pay for whom.

@@ -69,6 +69,8 @@ pub struct Detached {
 /// How far one goes to find somebody who pays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Thoroughness {
+    /// That of the scope which holds too much.
+    Own,
     /// A few domains are asked.
     Few,
     /// All domains, and whoever is beyond its reserve pays.

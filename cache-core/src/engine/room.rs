@@ -65,11 +65,12 @@ impl Engine {
         if self.has_budgets()
             && let Some((within, unit)) = of.first_over(more)
         {
-            return Some(Claim { of, within, unit });
+            return Some(Claim { of, within, unit, more: more[unit as usize] });
         }
         let within = of.root();
         let [entries, weight] = Unit::BOTH.map(|unit| within.held(unit).saturating_add(more[unit as usize]));
-        self.limits().exceeded_in(entries, weight).map(|unit| Claim { of, within, unit })
+        let unit = self.limits().exceeded_in(entries, weight)?;
+        Some(Claim { of, within, unit, more: more[unit as usize] })
     }
 
     /// Where there are budgets: whether a newcomer to a scope pays at once, out of the domain it comes to. Not within a reserve,
@@ -81,14 +82,14 @@ impl Engine {
         hash: u64,
         asks: impl FnOnce(Standing) -> bool,
     ) -> bool {
-        let has_terms = |node: &&Node| node.account().is_some_and(|account| account.has_terms());
-        if claim.of.chain().find(has_terms).is_some_and(|payer| payer.id() == claim.within.id()) {
+        if claim.is_its_own() {
             return true;
         }
         let own = claim.own_standing();
         let note = self.note_of(claim.within);
         let last = LastPayer::unpack(note.load(Relaxed));
-        if own.is_within_reserve() || own.class() < last.class || (hash >> 8 & ASKED == 0 && asks(own)) {
+        let is_asked = hash >> 8 & ASKED == 0;
+        if own.is_within_reserve() || own.is_well_before(last.class) || (is_asked && asks(own)) {
             return false;
         }
         if own.class() > last.class {
@@ -103,7 +104,7 @@ impl Engine {
         let [place, ..] = self.places(&regions);
         let Some((region, shard)) = place else { return false };
         let Some(class) = regions[region].furthest(shard, claim).map(Standing::class) else { return false };
-        if class <= own.class() {
+        if !own.is_well_before(class) {
             return false;
         }
         self.note_of(claim.within).store(LastPayer { region, shard, class }.pack(), Relaxed);
@@ -152,17 +153,24 @@ impl Engine {
             }
             paid.is_some()
         };
-        if let Some((_, place)) = offers.max_by_key(|(offer, _)| *offer)
+        let all = || {
+            let shards = |(at, region): (usize, &Arc<dyn RegionOps>)| {
+                (0..region.shards()).map(move |shard| (at, shard))
+            };
+            regions.iter().enumerate().flat_map(shards)
+        };
+        if claim.is_its_own() {
+            // One look a shard tells whether it has entries of one owner.
+            let next = own.map_or(0, |(_, shard)| shard + 1);
+            let turned = |(at, shard): (usize, usize)| (at, (shard + next) % regions[at].shards());
+            if all().map(turned).any(|place| evicts(place, Thoroughness::Own)) {
+                return true;
+            }
+        } else if let Some((_, place)) = offers.max_by_key(|(offer, _)| *offer)
             && evicts(place, Thoroughness::Few)
         {
             return true;
         }
-        let all = || {
-            regions
-                .iter()
-                .enumerate()
-                .flat_map(|(at, region)| (0..region.shards()).map(move |shard| (at, shard)))
-        };
         if all().any(|place| evicts(place, Thoroughness::All)) {
             return true;
         }

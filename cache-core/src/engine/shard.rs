@@ -4,11 +4,11 @@
 //! keys and policies excepted; an `Eq` that panics does so before anything has changed. (3) Weights are kept one by one
 //! only once two differ. Cost: O(1) expected a call.
 
-use super::Engine;
 use super::arena::{self, Arena, CHUNK, Entry, Header, Locked, View, Whereabouts};
 use super::claim::{Claim, Offer, Standing};
 use super::domain::Domains;
 use super::space::{Spaces, owner};
+use super::{Engine, Thoroughness};
 use crate::clock::{Deadline, Moment};
 use crate::flight::{Flights, Setup};
 use crate::policy::{Fault, HeatSource, Policy, SlotId, grow};
@@ -140,8 +140,8 @@ pub(super) struct Wanted {
     pub(super) spare: Option<SlotId>,
     pub(super) generation: u8,
     pub(super) structure: u64,
-    /// All domains are asked, not only a few.
-    pub(super) is_thorough: bool,
+    /// Which domains are asked.
+    pub(super) how: Thoroughness,
 }
 
 /// Who goes next.
@@ -495,12 +495,16 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         wanted: &Wanted,
         shards: usize,
     ) -> Option<(Offer, SlotId)> {
-        let Wanted { spare, generation, structure, is_thorough } = *wanted;
+        let Wanted { spare, generation, structure, how } = *wanted;
         let domains = &mut self.books().domains;
-        let few = (!is_thorough).then(|| domains.candidates());
+        let own = (how == Thoroughness::Own).then(|| domains.of_number(claim.within.number()));
+        let few = (how == Thoroughness::Few).then(|| domains.candidates());
+        let is_thorough = matches!(how, Thoroughness::All | Thoroughness::EvenOwn);
         let all = is_thorough.then(|| domains.all());
+        let asked =
+            own.flatten().into_iter().chain(few.into_iter().flatten()).chain(all.into_iter().flatten());
         let mut best: Option<(Offer, SlotId)> = None;
-        for domain in few.into_iter().flatten().chain(all.into_iter().flatten()) {
+        for domain in asked {
             let Some(standing) = standing(&self.books().domains, domain, claim, shards) else { continue };
             if best.is_some_and(|(offer, _)| offer.standing > standing) {
                 continue;

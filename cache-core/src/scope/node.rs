@@ -282,10 +282,10 @@ impl Node {
         self.chain().find_map(|node| over(node).map(|unit| (node, unit)))
     }
 
-    /// By how much the scope holds more than its reserve; `None` if it is within it.
-    pub(crate) fn beyond_reserve(&self, unit: Unit) -> Option<u64> {
+    /// By how much the scope, with so much more, holds more than its reserve; `None` if it is within it.
+    pub(crate) fn beyond_reserve(&self, unit: Unit, more: u64) -> Option<u64> {
         let reserve = self.account().map_or(0, |account| account.reserve(unit));
-        let held = self.held(unit);
+        let held = self.held(unit).saturating_add(more);
         if reserve > 0 && held <= reserve { None } else { Some(held - reserve.min(held)) }
     }
 
