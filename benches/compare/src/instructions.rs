@@ -67,12 +67,13 @@ fn hits<C: Contender<u64, u64>>(count: u64) {
 }
 
 fn of_one(contender: &str) -> Option<f64> {
-    let (few, many) = (counted(contender, FEW)?, counted(contender, MANY)?);
+    let count = |hits: u64| counted(&["hits", contender, &hits.to_string()]);
+    let (few, many) = (count(FEW)?, count(MANY)?);
     Some((many - few) / (MANY - FEW) as f64)
 }
 
-/// Instructions of a whole run.
-fn counted(contender: &str, hits: u64) -> Option<f64> {
+/// Instructions of a whole run of this program with these arguments.
+pub fn counted(arguments: &[&str]) -> Option<f64> {
     let program = std::env::current_exe().ok()?;
     let valgrind = ["valgrind", "--fair-sched=yes", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
     let perf = ["perf", "stat", "-x,", "-e", "instructions:u"];
@@ -80,7 +81,7 @@ fn counted(contender: &str, hits: u64) -> Option<f64> {
         let output = Command::new(command[0])
             .args(&command[1..])
             .arg(&program)
-            .args(["hits", contender, &hits.to_string()])
+            .args(arguments)
             .output()
             .ok()
             .filter(|output| output.status.success())?;

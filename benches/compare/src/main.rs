@@ -75,7 +75,7 @@ const GROUPS: [Group; 10] = [
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if instructions::is_counted_run(&arguments) {
+    if instructions::is_counted_run(&arguments) || isolation::is_counted_run(&arguments) {
         return ExitCode::SUCCESS;
     }
     let mut run = match Run::parse(arguments.into_iter()) {

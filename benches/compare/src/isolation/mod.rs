@@ -4,7 +4,10 @@
 //! thread that takes all turns in a fixed order, so that it is the same in each run. (3) Nothing is judged but ours with budgets;
 //! ours without any and the rivals stand beside it.
 
+mod cost;
 mod noisy;
+
+pub use cost::is_counted_run;
 
 use strata_cache::{Cache, CacheBuilder, Region, Scope, scope};
 
@@ -13,7 +16,7 @@ use crate::draw::mix;
 use crate::report::{Judged, Row};
 use crate::run::Run;
 
-pub const GROUPS: [Group; 1] = [("noisy", noisy::rows)];
+pub const GROUPS: [Group; 2] = [("noisy", noisy::rows), ("cost", cost::rows)];
 
 /// A cache that all tenants share.
 pub trait Shared {
