@@ -5,7 +5,10 @@
 //! ours without any and the rivals stand beside it.
 
 mod cost;
+mod lent;
 mod noisy;
+mod scan;
+mod storm;
 
 pub use cost::is_counted_run;
 
@@ -16,7 +19,13 @@ use crate::draw::mix;
 use crate::report::{Judged, Row};
 use crate::run::Run;
 
-pub const GROUPS: [Group; 2] = [("noisy", noisy::rows), ("cost", cost::rows)];
+pub const GROUPS: [Group; 5] = [
+    ("noisy", noisy::rows),
+    ("scan", scan::rows),
+    ("cost", cost::rows),
+    ("lent", lent::rows),
+    ("storm", storm::rows),
+];
 
 /// A cache that all tenants share.
 pub trait Shared {
