@@ -4,16 +4,17 @@
 //! cache is the bound (`cost-insert`), all of them are twice what a scope comes to hold, so that nobody meets its own; where
 //! scopes are (`cost-bound`), sessions may hold nine tenths of an even share, and the cache beside has as much less. (2) Writes
 //! are of fresh keys into full caches, into one session or into all in a drawn order. (3) Hits are uniform over keys that are there.
-//! (4) Instructions are counted in runs of this program, as in `instructions.rs`; the hidden arguments are
+//! (4) Instructions are counted by callgrind, in one function of a run of this program; the hidden arguments are
 //! `cost KIND SCOPES COUNT`.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cpu_time::ThreadTime;
 use strata_cache::{Budget, Cache, Region, Scope, scope};
 
 use crate::draw::{Rng, mix};
-use crate::instructions::counted;
+use crate::instructions::counted_in;
 use crate::measure::{Case, case, interleave, slice};
 use crate::report::{Judged, Row, spread};
 use crate::run::Run;
@@ -59,8 +60,10 @@ pub fn rows(run: &mut Run) {
             }
         }
     }
+    // Set-up takes long where instructions are counted.
+    let counted = run.either(&[1, 1_000][..], &SCOPES);
     for (kind, bound) in [("insert", 1.5), ("bound", 1.5), ("hit", 1.05)] {
-        SCOPES.into_iter().for_each(|scopes| instructions(run, kind, scopes, bound));
+        counted.iter().for_each(|scopes| instructions(run, kind, *scopes, bound));
     }
 }
 
@@ -88,11 +91,10 @@ fn instructions(run: &mut Run, kind: &str, scopes: usize, bound: f64) {
     if !run.wants(&row) {
         return;
     }
+    let operations = if kind == "hit" { 500_000_u32 } else { 100_000 };
     let of_one = |name: &str| {
-        let (few, many) = (20_000, 120_000);
-        let count =
-            |operations: u64| counted(&["cost", name, kind, &scopes.to_string(), &operations.to_string()]);
-        Some((count(many)? - count(few)?) / (many - few) as f64)
+        let arguments = ["cost", name, kind, &scopes.to_string(), &operations.to_string()];
+        Some(counted_in("*counted_part*", &arguments)? / f64::from(operations))
     };
     let (Some(with), Some(without)) = (of_one(WITH), of_one(WITHOUT)) else {
         return run.note(format!("{row}: skipped: nothing here counts instructions"));
@@ -107,11 +109,19 @@ pub fn is_counted_run(arguments: &[String]) -> bool {
     let bound = if kind == "bound" { Bound::Scopes } else { Bound::Cache };
     let full = Full::new(if name == WITH { WITH } else { WITHOUT }, bound, scopes, name == WITH);
     std::thread::sleep(std::time::Duration::from_millis(30));
-    match kind.as_str() {
-        "hit" => full.read_all(&full.present(1 << 14), count),
-        _ => full.write_all(full.fresh(count)),
-    };
+    let is_read = kind == "hit";
+    let keys = if is_read { full.present(1 << 14) } else { full.fresh(count) };
+    counted_part(&full, &keys, is_read.then_some(count));
     true
+}
+
+/// What is counted, found by its name.
+#[inline(never)]
+fn counted_part(full: &Full, keys: &[(u32, u64)], reads: Option<usize>) {
+    match reads {
+        Some(count) => full.read_all(keys, count),
+        None => full.write_all(keys),
+    };
 }
 
 /// A cache that is full, and the number of the next fresh key.
@@ -151,7 +161,7 @@ impl Full {
         };
         let scopes = (0..scopes as u64).map(|at| cache.scope(path(at)).expect("the path is valid")).collect();
         let full = Self { name, region, scopes, next: AtomicU64::new(0) };
-        full.write_all(full.fresh(3 * CAPACITY as usize));
+        full.write_all(&full.fresh(2 * CAPACITY as usize));
         full
     }
 
@@ -166,29 +176,46 @@ impl Full {
         (first..).take(count).map(|key| (rng.below(self.scopes.len()) as u32, mix(key))).collect()
     }
 
-    fn write_all(&self, entries: Vec<(u32, u64)>) -> usize {
-        for (at, key) in &entries {
+    fn write_all(&self, entries: &[(u32, u64)]) -> usize {
+        for (at, key) in entries {
             let set = self.region.set(&self.scopes[*at as usize], *key, *key);
             set.wait().expect("an entry weighs less than the capacity");
         }
         entries.len()
     }
 
+    /// Nanoseconds an operation: of the processor with one thread, so that what neighbours take of it does not count, of the
+    /// wall with more.
+    fn slice<P>(
+        &self,
+        threads: usize,
+        prepare: impl Fn(usize) -> P + Sync,
+        work: impl Fn(P) -> usize + Sync,
+    ) -> f64 {
+        if threads > 1 {
+            return slice(threads, prepare, work);
+        }
+        let prepared = prepare(0);
+        let start = ThreadTime::now();
+        let operations = work(prepared);
+        start.elapsed().as_nanos() as f64 / operations as f64
+    }
+
     fn writes(&self, threads: usize) -> Case<'_> {
         case(self.name, move |_| {
             let prepare = |_| {
                 // A few first, so that what the other cache has pushed out of the processor is back.
-                self.write_all(self.fresh(WRITES / 2));
+                self.write_all(&self.fresh(WRITES / 2));
                 self.fresh(WRITES)
             };
-            slice(threads, prepare, |entries| self.write_all(entries))
+            self.slice(threads, prepare, |entries| self.write_all(&entries))
         })
     }
 
     /// So many that were written just now and are there.
     fn present(&self, count: usize) -> Vec<(u32, u64)> {
         let fresh = self.fresh(4 * count);
-        self.write_all(fresh.clone());
+        self.write_all(&fresh);
         let hits = |(at, key): &(u32, u64)| {
             let hit = self.region.get_now(&self.scopes[*at as usize], key);
             hit.expect("the scope is this cache's").is_some()
@@ -208,7 +235,7 @@ impl Full {
         let keys = self.present(1 << 14);
         case(self.name, move |_| {
             let prepare = |_| self.read_all(&keys, READS / 2);
-            slice(1, prepare, |_| self.read_all(&keys, READS))
+            self.slice(1, prepare, |_| self.read_all(&keys, READS))
         })
     }
 }

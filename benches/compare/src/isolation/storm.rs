@@ -1,14 +1,15 @@
 //! Do budgets keep their word while 100,000 of them change under load?
 //!
-//! (1) Users in orgs, each with a budget of its own, set by path: a capacity of 5 to 30 and a reserve up to that; orgs have a
-//! capacity by their level. Users, orgs and the cache are all asked for more than they may hold. (2) Two threads read keys of
+//! (1) Users in orgs, each with a budget of its own, set by path: a capacity of half to three times an even share, and a reserve up
+//! to that; orgs have one and a half of their share by their level. Users, orgs and the cache are all asked for more than they
+//! may hold. `storm-…` has 100,000 users of some ten entries, `storm-few-…` 1,000 of some hundred, for the cost of an insert
+//! is another matter there. (2) Two threads read keys of
 //! random users, load what is not there, and at every 32nd turn change the budget of a random user; what does not fit is refused.
 //! (3) Every second both halt, and the laws are checked: nobody of a sample above its capacity, reserves within the cache and
 //! within their orgs, and nothing lost by guards, which stay within their reserve and are not removed from. (4) While both run, fences,
 //! whose capacity nobody changes, are at most one for each of them above it. (5) The slowest insert is taken by the wall, with
 //! whatever else got the processor meanwhile; operations a second are those between halts.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -20,32 +21,63 @@ use crate::report::{Judged, Row, short};
 use crate::run::Run;
 use crate::stats::percentile_of;
 
-const CAPACITY: u64 = 1_000_000;
-const ORGS: u64 = 1_000;
-const USERS: u64 = 100;
-const ORG_CAPACITY: u64 = 1_500;
-/// Keys of a user that are asked for.
-const KEYS: usize = 64;
 const THREADS: usize = 2;
 /// Turns between two changes of budgets.
 const EVERY: usize = 32;
-
-const GUARDS: Range<u64> = ORGS..ORGS + 10;
-const FENCES: Range<u64> = ORGS + 10..ORGS + 20;
-/// The reserve of a guard, and the capacity of a fence.
+/// The reserve of a guard, and the capacity of a fence; there are ten of each.
 const KEPT: u64 = 50;
 
-const ROWS: [&str; 4] = ["storm-violations", "storm-operations", "storm-changes", "storm-slowest-insert"];
+struct Size {
+    name: &'static str,
+    orgs: u64,
+    /// Users of an org.
+    users: u64,
+    /// Entries of a user, if all had the same.
+    share: u64,
+}
+
+const SIZES: [Size; 2] = [
+    Size { name: "storm", orgs: 1_000, users: 100, share: 10 },
+    Size { name: "storm-few", orgs: 100, users: 10, share: 100 },
+];
+
+impl Size {
+    fn capacity(&self) -> u64 {
+        self.orgs * self.org()
+    }
+
+    fn org(&self) -> u64 {
+        self.users * self.share
+    }
+
+    /// A capacity for a user.
+    fn drawn(&self, rng: &mut Rng) -> u64 {
+        self.share / 2 + rng.below(self.share as usize * 5 / 2 + 1) as u64
+    }
+
+    fn org_capacity(&self) -> u64 {
+        self.org() * 3 / 2
+    }
+}
 
 pub fn rows(run: &mut Run) {
-    if !run.wants_any(&ROWS) {
+    SIZES.iter().for_each(|size| rage(run, size));
+}
+
+fn rage(run: &mut Run, size: &Size) {
+    let rows = ["violations", "operations", "changes", "slowest-insert"];
+    let rows = rows.map(|what| format!("{}-{what}", size.name));
+    if !rows.iter().any(|row| run.wants(row)) {
         return;
     }
     let seconds = run.either(5, 60);
-    let users = ORGS * USERS;
-    run.note(format!("storm ...: capacity {CAPACITY}, {users} budgets, {THREADS} threads, {seconds} s"));
+    let (users, capacity) = (size.orgs * size.users, size.capacity());
+    run.note(format!(
+        "{} ...: capacity {capacity}, {users} budgets, {THREADS} threads, {seconds} s",
+        size.name
+    ));
     let start = Instant::now();
-    let storm = Storm::new();
+    let storm = Storm::new(size);
     run.note(format!(
         "    set in {} s; {} entries to begin with",
         short(start.elapsed().as_secs_f64()),
@@ -70,8 +102,8 @@ pub fn rows(run: &mut Run) {
         short(slowest_change / 1e6),
         storm.cache.stats().entries,
     ));
-    let row = |row: &str, ours, commit, unit| Row {
-        row: row.into(),
+    let row = |at: usize, ours, commit, unit| Row {
+        row: rows[at].clone(),
         ours,
         rival: None,
         judged: Judged::Small,
@@ -80,13 +112,14 @@ pub fn rows(run: &mut Run) {
         unit,
     };
     let (operations, changes) = (sum(|done| done.reads + done.inserts), sum(|done| done.changes));
-    run.add(row(ROWS[0], faults.len() as f64, Some(0.0), ""));
-    run.add(row(ROWS[1], operations as f64 / busy / 1e6, None, "M/s"));
-    run.add(row(ROWS[2], changes as f64 / busy / 1e3, None, "k/s"));
-    run.add(row(ROWS[3], slowest / 1e6, None, "ms"));
+    run.add(row(0, faults.len() as f64, Some(0.0), ""));
+    run.add(row(1, operations as f64 / busy / 1e6, None, "M/s"));
+    run.add(row(2, changes as f64 / busy / 1e3, None, "k/s"));
+    run.add(row(3, slowest / 1e6, None, "ms"));
 }
 
-struct Storm {
+struct Storm<'a> {
+    size: &'a Size,
     cache: Cache,
     region: Region<u64, u64>,
     users: Vec<Scope>,
@@ -110,20 +143,22 @@ struct Done {
     sampled: Vec<u32>,
 }
 
-impl Storm {
-    fn new() -> Self {
-        let cache = Cache::builder().capacity(CAPACITY).budget("org", Budget::entries(ORG_CAPACITY));
+impl<'a> Storm<'a> {
+    fn new(size: &'a Size) -> Self {
+        let cache =
+            Cache::builder().capacity(size.capacity()).budget("org", Budget::entries(size.org_capacity()));
         let cache = cache.build().expect("the options are valid");
         let region = cache.region::<u64, u64>("storm").expect("the name is valid");
         let user = |org: u64, user: u64| {
             let scope = cache.scope(scope!(org = org, user = user));
             scope.expect("the path is valid")
         };
-        let users: Vec<Scope> = (0..ORGS * USERS).map(|at| user(at / USERS, at % USERS)).collect();
+        let users: Vec<Scope> =
+            (0..size.orgs * size.users).map(|at| user(at / size.users, at % size.users)).collect();
         let budget = |scope: &Scope| cache.budget(scope).expect("the scope is this cache's");
         let budgets: Vec<ScopeBudget> = users.iter().map(budget).collect();
-        let guards: Vec<Scope> = GUARDS.map(|org| user(org, 0)).collect();
-        let fences: Vec<Scope> = FENCES.map(|org| user(org, 0)).collect();
+        let guards: Vec<Scope> = (0..10).map(|at| user(size.orgs + at, 0)).collect();
+        let fences: Vec<Scope> = (10..20).map(|at| user(size.orgs + at, 0)).collect();
         for guard in &guards {
             budget(guard).set(Budget::unbounded().reserve(KEPT)).expect("it fits");
             (0..KEPT).for_each(|key| region.set(guard, key, key).wait().expect("it fits"));
@@ -134,15 +169,16 @@ impl Storm {
         let mut rng = Rng::new(94);
         for budget in &budgets {
             // Nothing is refused yet: reserves of a third on average leave room.
-            let capacity = 5 + rng.below(26) as u64;
+            let capacity = size.drawn(&mut rng);
             budget.set(Budget::entries(capacity).reserve(capacity.div_ceil(3))).expect("it fits");
         }
         let org = |org: u64| cache.scope(scope!(org = org)).expect("the path is valid");
-        let orgs = (0..ORGS).map(org).collect();
-        let storm = Self { users, budgets, orgs, guards, fences, region, cache };
+        let orgs = (0..size.orgs).map(org).collect();
+        let storm = Self { size, users, budgets, orgs, guards, fences, region, cache };
         let mut done = Done::default();
         for user in 0..storm.users.len() {
-            (0..12).for_each(|key| storm.insert(&storm.users[user], key, &mut done));
+            // As much as all may hold.
+            (0..size.share / 2).for_each(|key| storm.insert(&storm.users[user], key, &mut done));
         }
         storm
     }
@@ -194,7 +230,7 @@ impl Storm {
     }
 
     fn turn(&self, rng: &mut Rng, done: &mut Done) {
-        let key = rng.below(KEYS) as u64;
+        let key = rng.below(self.size.share as usize * 6) as u64;
         // One in a hundred goes to a fence.
         let scope = match rng.below(100) {
             0 => &self.fences[rng.below(self.fences.len())],
@@ -221,10 +257,10 @@ impl Storm {
 
     fn change(&self, rng: &mut Rng, done: &mut Done) {
         let budget = &self.budgets[rng.below(self.budgets.len())];
-        let capacity = 5 + rng.below(26);
-        let reserve = rng.below(capacity) as u64 + 1;
+        let capacity = self.size.drawn(rng);
+        let reserve = rng.below(capacity as usize) as u64 + 1;
         let from = ticks();
-        let set = budget.set(Budget::entries(capacity as u64).reserve(reserve));
+        let set = budget.set(Budget::entries(capacity).reserve(reserve));
         done.slowest_change = done.slowest_change.max(Ticks::get().between(from, ticks()));
         done.changes += 1;
         done.refused += u64::from(set.is_err());
@@ -243,7 +279,7 @@ impl Storm {
     fn check(&self, second: usize, rng: &mut Rng, faults: &mut Vec<String>) {
         let mut fault = |what: String| faults.push(format!("after {} s: {what}", second + 1));
         let held = self.cache.stats().entries;
-        if held > CAPACITY {
+        if held > self.size.capacity() {
             fault(format!("the cache holds {held}"));
         }
         for _ in 0..5_000 {
@@ -254,15 +290,16 @@ impl Storm {
             }
         }
         let mut reserved = 10 * KEPT;
-        for (org, budgets) in self.orgs.iter().zip(self.budgets.chunks(USERS as usize)) {
+        for (org, budgets) in self.orgs.iter().zip(self.budgets.chunks(self.size.users as usize)) {
             let held = entries(org);
             let promised: u64 = budgets.iter().map(|budget| budget.granted().reserved_entries).sum();
-            if held > ORG_CAPACITY || promised > ORG_CAPACITY {
-                fault(format!("{org} holds {held} and has promised {promised} of {ORG_CAPACITY}"));
+            let most = self.size.org_capacity();
+            if held > most || promised > most {
+                fault(format!("{org} holds {held} and has promised {promised} of {most}"));
             }
             reserved += promised;
         }
-        if reserved > CAPACITY {
+        if reserved > self.size.capacity() {
             fault(format!("{reserved} are reserved"));
         }
         for guard in &self.guards {
