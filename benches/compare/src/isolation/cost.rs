@@ -3,7 +3,7 @@
 //! (1) Two caches that differ in budgets only: a capacity for each org, user and session, and a reserve for each org. Where the
 //! cache is the bound (`cost-insert`), all of them are twice what a scope comes to hold, so that nobody meets its own; where
 //! scopes are (`cost-bound`), sessions may hold nine tenths of an even share, and the cache beside has as much less. (2) Writes
-//! are of fresh keys into full caches, into one session or into all in a drawn order. (3) Hits are uniform over keys that are there.
+//! are of fresh keys into full caches, into one session or into all in a drawn order. (3) Hits are of 16,384 keys that are there.
 //! (4) Instructions are counted by callgrind, in one function of a run of this program; the hidden arguments are
 //! `cost KIND SCOPES COUNT`.
 
@@ -21,6 +21,8 @@ use crate::run::Run;
 
 const CAPACITY: u64 = 100_000;
 const SCOPES: [usize; 3] = [1, 100, 1_000];
+/// Entries that are written before.
+const FILL: usize = 2 * CAPACITY as usize;
 /// Operations of a slice.
 const WRITES: usize = 10_000;
 const READS: usize = 50_000;
@@ -49,14 +51,15 @@ pub fn rows(run: &mut Run) {
             let without = Full::new(WITHOUT, bound, scopes, false);
             run.resident(WITH, with.held(), CAPACITY as usize);
             run.resident(WITHOUT, without.held(), CAPACITY as usize);
+            // Before others are written: what is read was drawn from the fill.
+            if let Some(row) = hits.filter(|row| run.wants(row)) {
+                timed(run, &row, vec![with.reads(), without.reads()], 1.05);
+            }
             for (row, threads) in names.iter().zip([1, 2]) {
                 if run.wants(row) {
                     let cases = vec![with.writes(threads), without.writes(threads)];
                     timed(run, row, cases, 1.5);
                 }
-            }
-            if let Some(row) = hits.filter(|row| run.wants(row)) {
-                timed(run, &row, vec![with.reads(), without.reads()], 1.05);
             }
         }
     }
@@ -161,7 +164,8 @@ impl Full {
         };
         let scopes = (0..scopes as u64).map(|at| cache.scope(path(at)).expect("the path is valid")).collect();
         let full = Self { name, region, scopes, next: AtomicU64::new(0) };
-        full.write_all(&full.fresh(2 * CAPACITY as usize));
+        full.write_all(&full.filled());
+        full.next.store(FILL as u64, Ordering::Relaxed);
         full
     }
 
@@ -171,7 +175,15 @@ impl Full {
 
     /// Fresh keys and whose they are.
     fn fresh(&self, count: usize) -> Vec<(u32, u64)> {
-        let first = self.next.fetch_add(count as u64, Ordering::Relaxed);
+        self.drawn(self.next.fetch_add(count as u64, Ordering::Relaxed), count)
+    }
+
+    /// What the cache is filled with.
+    fn filled(&self) -> Vec<(u32, u64)> {
+        self.drawn(0, FILL)
+    }
+
+    fn drawn(&self, first: u64, count: usize) -> Vec<(u32, u64)> {
         let mut rng = Rng::new(first);
         (first..).take(count).map(|key| (rng.below(self.scopes.len()) as u32, mix(key))).collect()
     }
@@ -212,15 +224,15 @@ impl Full {
         })
     }
 
-    /// So many that were written just now and are there.
+    /// So many of those that are there, drawn from all, so that they lie wherever entries lie.
     fn present(&self, count: usize) -> Vec<(u32, u64)> {
-        let fresh = self.fresh(4 * count);
-        self.write_all(&fresh);
+        let written = self.filled();
+        let mut rng = Rng::new(98);
         let hits = |(at, key): &(u32, u64)| {
             let hit = self.region.get_now(&self.scopes[*at as usize], key);
             hit.expect("the scope is this cache's").is_some()
         };
-        fresh.into_iter().rev().filter(hits).take(count).collect()
+        std::iter::repeat_with(|| written[rng.below(written.len())]).filter(hits).take(count).collect()
     }
 
     fn read_all(&self, keys: &[(u32, u64)], count: usize) -> usize {
