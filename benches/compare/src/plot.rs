@@ -195,15 +195,15 @@ fn dropped(lines: &[(&'static str, Vec<(f64, f64)>)]) -> String {
 fn over_time(timeline: &Timeline) -> String {
     let mut plot = Plot::new(timeline.title, &timeline.across);
     let times = timeline.lines.iter().flat_map(|(_, points)| points).map(|(time, _)| *time);
-    let end = times.fold(1.0, f64::max);
+    let end = times.fold(0.0, f64::max) + 1.0;
     let column = |time: f64| LEFT + time / end * (WIDTH - LEFT - RIGHT);
     let place = |percent: f64| HEIGHT - BOTTOM - percent / 100.0 * (HEIGHT - TOP - BOTTOM);
     for step in (0..=100).step_by(20) {
         let class = if step == 0 { "axis" } else { "grid" };
         plot.level(place(f64::from(step)), class, &format!("{step} %"));
     }
-    for part in 0..=6 {
-        let time = end * f64::from(part) / 6.0;
+    for part in 0..=4 {
+        let time = end * f64::from(part) / 4.0;
         plot.text(column(time), HEIGHT - BOTTOM + 17.0, "middle", &format!("{time:.0}"));
     }
     timeline.marks.iter().for_each(|mark| plot.moment(column(*mark)));

@@ -34,7 +34,7 @@ fn once(run: &mut Run, row: &str, file: &'static str, again: u64) {
     if !run.wants(row) {
         return;
     }
-    let reads = run.either(50, 300);
+    let reads = run.either(50, 200);
     run.note(format!(
         "{row}: capacity {CAPACITY}, A reads {WORKING_SET} keys (zipf 0.9), {reads} reads a point, B writes {RATE} for each, reads each {again} times"
     ));

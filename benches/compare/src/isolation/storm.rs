@@ -113,8 +113,8 @@ fn rage(run: &mut Run, size: &Size) {
     };
     let (operations, changes) = (sum(|done| done.reads + done.inserts), sum(|done| done.changes));
     run.add(row(0, faults.len() as f64, Some(0.0), ""));
-    run.add(row(1, operations as f64 / busy / 1e6, None, "M/s"));
-    run.add(row(2, changes as f64 / busy / 1e3, None, "k/s"));
+    run.add(row(1, operations as f64 / busy / 1e3, None, "k/s"));
+    run.add(row(2, changes as f64 / busy, None, "1/s"));
     run.add(row(3, slowest / 1e6, None, "ms"));
 }
 
