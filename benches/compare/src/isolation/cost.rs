@@ -1,11 +1,11 @@
 //! What do budgets cost whoever writes and reads?
 //!
-//! (1) Two caches that differ in budgets only: a capacity for each org, user and session, and a reserve for each org. Where the
-//! cache is the bound (`cost-insert`), all of them are twice what a scope comes to hold, so that nobody meets its own; where
-//! scopes are (`cost-bound`), sessions may hold nine tenths of an even share, and the cache beside has as much less. (2) Writes
-//! are of fresh keys into full caches, into one session or into all in a drawn order. (3) Hits are of 16,384 keys that are there.
-//! (4) Instructions are counted by callgrind, in one function of a run of this program; the hidden arguments are
-//! `cost KIND SCOPES COUNT`.
+//! (1) Two caches that differ in budgets only: a capacity for each org, user and session, and a reserve for each org.
+//! Where the cache is the bound (`cost-insert`), all of them are twice what a scope comes to hold, so that nobody meets
+//! its own; where scopes are (`cost-bound`), sessions may hold nine tenths of an even share, and the cache beside has as
+//! much less. (2) Writes are of fresh keys into full caches, into one session or into all in a drawn order. (3) Hits are
+//! of 16,384 keys that are there. (4) Instructions are counted by callgrind, in one function of a run of this program;
+//! the hidden arguments are `cost KIND SCOPES COUNT`.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,10 +1,11 @@
 //! What is a reserve worth to others while its owner does not need it, and how soon does the owner have it back?
 //!
-//! (1) A and B each have a reserve of half the cache. A reads as many keys as its reserve holds, B four times as many, both zipf
-//! 0.7. B always reads; A reads in every other phase, as often as B. (2) At the end of a phase in which A reads, A is
-//! evicted: its users have left. In `lent-kept-…` it is not, so that what it holds stays within its reserve, and is not lent.
-//! (3) A begins each phase with one pass over its keys. It is back when it holds all of them, looked at after each hundredth of a
-//! pass. (4) Beside: two caches of half the size, and one of the whole without budgets, with the same reads and evictions.
+//! (1) A and B each have a reserve of half the cache. A reads as many keys as its reserve holds, B four times as many,
+//! both zipf 0.7. B always reads; A reads in every other phase, as often as B. (2) At the end of a phase in which A
+//! reads, A is evicted: its users have left. In `lent-kept-…` it is not, so that what it holds stays within its reserve,
+//! and is not lent. (3) A begins each phase with one pass over its keys. It is back when it holds all of them, looked at
+//! after each hundredth of a pass. (4) Beside: two caches of half the size, and one of the whole without budgets, with
+//! the same reads and evictions.
 
 use strata_cache::{Budget, Cache, scope};
 

@@ -1,8 +1,8 @@
 //! Does one tenant hurt another, and what does it cost that it does not? Run with `--tenants`.
 //!
-//! (1) Ours has one scope a tenant, rivals have the tenant in the key. (2) What is counted, hits and entries held, comes from one
-//! thread that takes all turns in a fixed order: what is left to chance is each cache's hasher. (3) Nothing is judged but ours with budgets;
-//! ours without any and the rivals stand beside it.
+//! (1) Ours has one scope a tenant, rivals have the tenant in the key. (2) What is counted, hits and entries held, comes
+//! from one thread that takes all turns in a fixed order: what is left to chance is each cache's hasher. (3) Nothing is
+//! judged but ours with budgets; ours without any and the rivals stand beside it.
 
 mod cost;
 mod lent;

@@ -1,9 +1,9 @@
 //! By how much does a tenant's hit ratio fall when a neighbour writes a thousand times as fast?
 //!
-//! (1) A's working set is as large as its reserve and was loaded as a whole before. (2) B writes fresh keys, 1,000 for each read of
-//! A; in `noisy-fall` it reads none of them again, in `noisy-twice-fall` each of them twice, soon after, so that policies which
-//! let pass what is not asked for again take them for worth keeping. (3) The fall is that of A's last third of reads, against the same reads of another cache
-//! of the kind in which B never writes.
+//! (1) A's working set is as large as its reserve and was loaded as a whole before. (2) B writes fresh keys, 1,000 for
+//! each read of A; in `noisy-fall` it reads none of them again, in `noisy-twice-fall` each of them twice, soon after, so
+//! that policies which let pass what is not asked for again take them for worth keeping. (3) The fall is that of A's last
+//! third of reads, against the same reads of another cache of the kind in which B never writes.
 
 use strata_cache::{Budget, Cache, CacheBuilder, scope};
 
@@ -36,7 +36,8 @@ fn once(run: &mut Run, row: &str, file: &'static str, again: u64) {
     }
     let reads = run.either(50, 200);
     run.note(format!(
-        "{row}: capacity {CAPACITY}, A reads {WORKING_SET} keys (zipf 0.9), {reads} reads a point, B writes {RATE} for each, reads each {again} times"
+        "{row}: capacity {CAPACITY}, A reads {WORKING_SET} keys (zipf 0.9), {reads} reads a point, \
+         B writes {RATE} for each, reads each {again} times"
     ));
     let pairs: [fn() -> Box<dyn Shared>; 4] = [
         || Box::new(Ours::new("strata-cache", reserved(), 2)),

@@ -1,11 +1,12 @@
 //! Do a thousand tenants keep what they would have alone, while one of them scans?
 //!
-//! (1) The working set of the tenant of rank r is 10,000 ÷ r^0.9 keys, at least 10, read zipf 0.9; all tenants read equally often,
-//! and for each read the scanner writes a fresh key. (2) Every tenant has a reserve of a thousandth of the cache: all of it is
-//! reserved. (3) A tenant alone has a cache of its own, as large as its reserve, with the same policy, and the same reads. (4) Hits
-//! count after a third of the reads, when all are warm. (5) Demand is how many keys a tenant asked for; Jain's index is that of
-//! min(1, held ÷ min(reserve, demand)), after Jain, Chiu, Hawe, "A quantitative measure of fairness and discrimination",
-//! DEC-TR-301, 1984. It is 1 as well where all get the same tenth, so the least share stands beside it.
+//! (1) The working set of the tenant of rank r is 10,000 ÷ r^0.9 keys, at least 10, read zipf 0.9; all tenants read
+//! equally often, and for each read the scanner writes a fresh key. (2) Every tenant has a reserve of a thousandth of the
+//! cache: all of it is reserved. (3) A tenant alone has a cache of its own, as large as its reserve, with the same
+//! policy, and the same reads. (4) Hits count after a third of the reads, when all are warm. (5) Demand is how many keys
+//! a tenant asked for; Jain's index is that of min(1, held ÷ min(reserve, demand)), after Jain, Chiu, Hawe, "A
+//! quantitative measure of fairness and discrimination", DEC-TR-301, 1984. It is 1 as well where all get the same tenth,
+//! so the least share stands beside it.
 
 use std::collections::HashSet;
 

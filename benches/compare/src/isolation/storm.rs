@@ -1,13 +1,13 @@
 //! Do budgets keep their word while 100,000 of them change under load?
 //!
-//! (1) Users in orgs, each with a budget of its own, set by path: a capacity of half to three times an even share, and a reserve up
-//! to that; orgs have one and a half of their share by their level. Users, orgs and the cache are all asked for more than they
-//! may hold. `storm-…` has 100,000 users of some ten entries, `storm-few-…` 1,000 of some hundred, for the cost of an insert
-//! is another matter there. (2) Two threads read keys of
-//! random users, load what is not there, and at every 32nd turn change the budget of a random user; what does not fit is refused.
-//! (3) Every second both halt, and the laws are checked: nobody of a sample above its capacity, reserves within the cache and
-//! within their orgs, and nothing lost by guards, which stay within their reserve and are not removed from. (4) While both run, fences,
-//! whose capacity nobody changes, are at most one for each of them above it. (5) The slowest insert is taken by the wall, with
+//! (1) Users in orgs, each with a budget of its own, set by path: a capacity of half to three times an even share, and a
+//! reserve up to that; orgs have one and a half of their share by their level. Users, orgs and the cache are all asked
+//! for more than they may hold. `storm-…` has 100,000 users of some ten entries, `storm-few-…` 1,000 of some hundred, for
+//! the cost of an insert is another matter there. (2) Two threads read keys of random users, load what is not there, and
+//! at every 32nd turn change the budget of a random user; what does not fit is refused. (3) Every second both halt, and
+//! the laws are checked: nobody of a sample above its capacity, reserves within the cache and within their orgs, and
+//! nothing lost by guards, which stay within their reserve and are not removed from. (4) While both run, fences, whose
+//! capacity nobody changes, are at most one for each of them above it. (5) The slowest insert is taken by the wall, with
 //! whatever else got the processor meanwhile; operations a second are those between halts.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
