@@ -114,7 +114,8 @@ impl Outcome {
                     if is_active {
                         let drawn = draw_a.next(&mut rng) as u64;
                         add(&mut here, a.read(0, if turn < HALF { turn } else { drawn }));
-                        if returned.is_none() && (turn + 1) % (HALF / 100) == 0 && a.held(1)[0] == HALF {
+                        if returned.is_none() && (turn + 1).is_multiple_of(HALF / 100) && a.held(1)[0] == HALF
+                        {
                             returned = Some((turn + 1) as f64 / HALF as f64);
                         }
                     }
