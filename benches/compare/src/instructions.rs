@@ -67,28 +67,39 @@ fn hits<C: Contender<u64, u64>>(count: u64) {
 }
 
 fn of_one(contender: &str) -> Option<f64> {
-    let (few, many) = (counted(contender, FEW)?, counted(contender, MANY)?);
+    let count = |hits: u64| counted(&["hits", contender, &hits.to_string()]);
+    let (few, many) = (count(FEW)?, count(MANY)?);
     Some((many - few) / (MANY - FEW) as f64)
 }
 
-/// Instructions of a whole run.
-fn counted(contender: &str, hits: u64) -> Option<f64> {
-    let program = std::env::current_exe().ok()?;
-    let valgrind = ["valgrind", "--fair-sched=yes", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
+const VALGRIND: [&str; 4] =
+    ["valgrind", "--fair-sched=yes", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
+
+/// Instructions of a whole run of this program with these arguments.
+fn counted(arguments: &[&str]) -> Option<f64> {
     let perf = ["perf", "stat", "-x,", "-e", "instructions:u"];
-    [&valgrind[..], &perf[..]].iter().find_map(|command| {
-        let output = Command::new(command[0])
-            .args(&command[1..])
-            .arg(&program)
-            .args(["hits", contender, &hits.to_string()])
-            .output()
-            .ok()
-            .filter(|output| output.status.success())?;
-        let log = String::from_utf8_lossy(&output.stderr);
-        log.lines().find_map(|line| {
-            let callgrind = line.split("Collected : ").nth(1).and_then(|count| count.split(' ').next());
-            let perf = line.contains("instructions:u").then(|| line.split(',').next()).flatten();
-            callgrind.or(perf)?.trim().parse().ok()
-        })
+    collected(&VALGRIND, arguments).or_else(|| collected(&perf, arguments))
+}
+
+/// Those of functions of this name, with all they call; only callgrind can tell.
+pub fn counted_in(function: &str, arguments: &[&str]) -> Option<f64> {
+    let toggle = format!("--toggle-collect={function}");
+    collected(&[&VALGRIND[..], &[&toggle]].concat(), arguments)
+}
+
+fn collected(command: &[&str], arguments: &[&str]) -> Option<f64> {
+    let program = std::env::current_exe().ok()?;
+    let output = Command::new(command[0])
+        .args(&command[1..])
+        .arg(&program)
+        .args(arguments)
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    let log = String::from_utf8_lossy(&output.stderr);
+    log.lines().find_map(|line| {
+        let callgrind = line.split("Collected : ").nth(1).and_then(|count| count.split(' ').next());
+        let perf = line.contains("instructions:u").then(|| line.split(',').next()).flatten();
+        callgrind.or(perf)?.trim().parse().ok()
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/compare/Cargo.toml -- [--quick] [--json] [--row PREFIX]...
-//!     [--traces DIR] [--svg DIR]
+//!     [--traces DIR] [--svg DIR] [--tenants]
 //! ```
 //!
 //! Standard output gets the table, or with `--json` one object a line; standard error the machine, how many entries each
@@ -11,6 +11,7 @@
 //! rows whose names begin so. `--traces`, or the variable `STRATA_TRACES`, names a directory of real traces for the hit
 //! ratios (`traces.rs` says which); without it synthetic ones are used, which the bounds of `hit-ratio-mean` do not
 //! fit, so that row has none then. `--svg` writes plots of what was measured; without `--quick` all contenders are in.
+//! `--tenants` runs the rows of `isolation` instead, which ask what tenants do to one another.
 //!
 //! Keys of a JSON object: `row`; `ours` and `rival`, medians, in the unit below; `rival_name`; `ratio`; `commit` and
 //! `goal`, bounds; `met_commit`, `met_goal`. Anything may be null but `row`: what was not measured, has no bound, or is
@@ -37,6 +38,7 @@ mod draw;
 mod expiry;
 mod hits;
 mod instructions;
+mod isolation;
 mod latency;
 mod measure;
 mod memory;
@@ -73,7 +75,7 @@ const GROUPS: [Group; 10] = [
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if instructions::is_counted_run(&arguments) {
+    if instructions::is_counted_run(&arguments) || isolation::is_counted_run(&arguments) {
         return ExitCode::SUCCESS;
     }
     let mut run = match Run::parse(arguments.into_iter()) {
@@ -84,7 +86,8 @@ fn main() -> ExitCode {
         }
     };
     run.note(machine());
-    for (name, rows) in GROUPS {
+    let groups = if run.tenants { &isolation::GROUPS[..] } else { &GROUPS[..] };
+    for (name, rows) in groups {
         let (start, before) = (Instant::now(), run.rows.len());
         rows(&mut run);
         if run.rows.len() > before {

@@ -1,4 +1,4 @@
-//! Two plots, written by hand as SVG, readable on light and on dark ground: text and axes take the reader's colour
+//! Plots, written by hand as SVG, readable on light and on dark ground: text and axes take the reader's colour
 //! scheme, the palette (Okabe and Ito's) suits both.
 
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ const BOTTOM: f64 = 50.0;
 const COLOURS: [&str; 6] = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
 /// Writes what was measured: `threads.svg` after the rows `get-u64-zipf`, `drop_tenant.svg` after
-/// `drop-tenant-get-p99`.
+/// `drop-tenant-get-p99`, and each timeline.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -29,7 +29,20 @@ pub fn write(run: &Run, folder: &Path) -> std::io::Result<()> {
     if !run.while_dropped.is_empty() {
         fs::write(folder.join("drop_tenant.svg"), dropped(&run.while_dropped))?;
     }
+    for timeline in &run.timelines {
+        fs::write(folder.join(timeline.file), over_time(timeline))?;
+    }
     Ok(())
+}
+
+/// Lines of hundredths over time.
+pub struct Timeline {
+    pub file: &'static str,
+    pub title: &'static str,
+    pub across: String,
+    /// Times at which something changes.
+    pub marks: Vec<f64>,
+    pub lines: Vec<(&'static str, Vec<(f64, f64)>)>,
 }
 
 struct Plot(String);
@@ -67,10 +80,32 @@ impl Plot {
     }
 
     fn key(&mut self, place: usize, name: &str) {
-        let (x, colour) = (LEFT + place as f64 * 105.0, COLOURS[place % COLOURS.len()]);
+        self.key_in(place, 105.0, name);
+    }
+
+    fn key_in(&mut self, place: usize, width: f64, name: &str) {
+        let (x, colour) = (LEFT + place as f64 * width, COLOURS[place % COLOURS.len()]);
         let _ =
             writeln!(self.0, "<rect x=\"{x:.1}\" y=\"32\" width=\"12\" height=\"12\" fill=\"{colour}\"/>");
         self.text(x + 17.0, 43.0, "start", name);
+    }
+
+    fn line(&mut self, at: usize, points: impl Iterator<Item = (f64, f64)>) {
+        let places: Vec<String> = points.map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        let (places, colour) = (places.join(" "), COLOURS[at % COLOURS.len()]);
+        let _ = writeln!(
+            self.0,
+            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" points=\"{places}\"/>"
+        );
+    }
+
+    /// A moment, from top to bottom.
+    fn moment(&mut self, x: f64) {
+        let bottom = HEIGHT - BOTTOM;
+        let _ = writeln!(
+            self.0,
+            "<line class=\"axis\" stroke-dasharray=\"4 3\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{bottom}\"/>"
+        );
     }
 
     fn end(mut self) -> String {
@@ -149,20 +184,32 @@ fn dropped(lines: &[(&'static str, Vec<(f64, f64)>)]) -> String {
     for time in (-20..=120).step_by(20) {
         plot.text(column(f64::from(time)), HEIGHT - BOTTOM + 17.0, "middle", &time.to_string());
     }
-    let (zero, bottom) = (column(0.0), HEIGHT - BOTTOM);
-    let _ = writeln!(
-        plot.0,
-        "<line class=\"axis\" stroke-dasharray=\"4 3\" x1=\"{zero:.1}\" x2=\"{zero:.1}\" y1=\"{TOP}\" y2=\"{bottom}\"/>"
-    );
+    plot.moment(column(0.0));
     for (at, (name, points)) in lines.iter().enumerate() {
         plot.key(at, name);
-        let points = shown(points);
-        let places = points.iter().map(|(time, nanos)| format!("{:.1},{:.1}", column(*time), place(*nanos)));
-        let (places, colour) = (places.collect::<Vec<_>>().join(" "), COLOURS[at % COLOURS.len()]);
-        let _ = writeln!(
-            plot.0,
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" points=\"{places}\"/>"
-        );
+        plot.line(at, shown(points).into_iter().map(|(time, nanos)| (column(time), place(nanos))));
+    }
+    plot.end()
+}
+
+fn over_time(timeline: &Timeline) -> String {
+    let mut plot = Plot::new(timeline.title, &timeline.across);
+    let times = timeline.lines.iter().flat_map(|(_, points)| points).map(|(time, _)| *time);
+    let end = times.fold(0.0, f64::max) + 1.0;
+    let column = |time: f64| LEFT + time / end * (WIDTH - LEFT - RIGHT);
+    let place = |percent: f64| HEIGHT - BOTTOM - percent / 100.0 * (HEIGHT - TOP - BOTTOM);
+    for step in (0..=100).step_by(20) {
+        let class = if step == 0 { "axis" } else { "grid" };
+        plot.level(place(f64::from(step)), class, &format!("{step} %"));
+    }
+    for part in 0..=4 {
+        let time = end * f64::from(part) / 4.0;
+        plot.text(column(time), HEIGHT - BOTTOM + 17.0, "middle", &format!("{time:.0}"));
+    }
+    timeline.marks.iter().for_each(|mark| plot.moment(column(*mark)));
+    for (at, (name, points)) in timeline.lines.iter().enumerate() {
+        plot.key_in(at, 150.0, name);
+        plot.line(at, points.iter().map(|(time, percent)| (column(*time), place(*percent))));
     }
     plot.end()
 }

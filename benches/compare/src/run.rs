@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::measure::Result;
+use crate::plot::Timeline;
 use crate::report::{Judged, Row, short, spread};
 
 /// The command line, and the rows.
@@ -10,6 +11,8 @@ use crate::report::{Judged, Row, short, spread};
 pub struct Run {
     pub quick: bool,
     pub json: bool,
+    /// Whether the rows are those of `isolation`, and only those.
+    pub tenants: bool,
     only: Vec<String>,
     pub traces: Option<PathBuf>,
     pub svg: Option<PathBuf>,
@@ -18,6 +21,8 @@ pub struct Run {
     pub by_threads: Vec<(&'static str, [f64; 2])>,
     /// For each contender (milliseconds since a tenant was dropped, p99 of the gets in that millisecond).
     pub while_dropped: Vec<(&'static str, Vec<(f64, f64)>)>,
+    /// Figures over time, each for a plot of its own.
+    pub timelines: Vec<Timeline>,
 }
 
 impl Run {
@@ -34,12 +39,13 @@ impl Run {
             match argument.as_str() {
                 "--quick" => run.quick = true,
                 "--json" => run.json = true,
+                "--tenants" => run.tenants = true,
                 "--row" => run.only.push(value()?),
                 "--traces" => run.traces = Some(value()?.into()),
                 "--svg" => run.svg = Some(value()?.into()),
                 _ => {
                     return Err(format!(
-                        "`{argument}` is none of --quick, --json, --row PREFIX, --traces DIR, --svg DIR"
+                        "`{argument}` is none of --quick, --json, --tenants, --row PREFIX, --traces DIR, --svg DIR"
                     ));
                 }
             }
