@@ -9,18 +9,39 @@ use shuttle::{check_pct, check_random};
 
 use crate::clock::{TestClock, TimeSource};
 use crate::engine::*;
+use crate::epoch::{Held, Pin};
+use crate::error::Result;
 use crate::expiry::Ttl;
 use crate::flight::{Defaults, LeaseTimes};
 use crate::policy::Policy;
 use crate::scope;
-use crate::scope::{Budget, Node, ScopePath, ScopeTree, TrackedLevels, Unit};
-use crate::sync::thread;
+use crate::scope::{Anchor, Budget, Node, Registry, ScopePath, ScopeTree, TrackedLevels, Unit};
+use crate::sync::{Ordering::SeqCst, thread};
 
 const RUNS: usize = 200;
+
+/// A resolved place, as handles are: writes there take the short way.
+struct Resolved(Anchor);
+
+impl Place for Resolved {
+    fn find(&self, registry: &Registry) -> Result<Option<Arc<Node>>> {
+        Ok(self.0.find(registry))
+    }
+
+    fn create(&self, registry: &Registry) -> Result<Arc<Node>> {
+        self.0.create(registry)
+    }
+
+    fn resolved<'p>(&'p self, pin: &'p Pin, word: u64) -> Option<Held<'p, Node>> {
+        self.0.resolved(pin, word)
+    }
+}
 
 struct World {
     engine: Arc<Engine>,
     store: Arc<Store<u32, u32>>,
+    /// A second region, so that two may make others pay under different locks.
+    other: Arc<Store<u32, u32>>,
     quiet: ScopePath,
     loud: ScopePath,
     /// Below the loud one.
@@ -50,10 +71,12 @@ impl World {
             listener: None,
         };
         let store = engine.regions().open(&engine, RegionKey::Programmatic, "numbers", options);
+        let other = engine.regions().open(&engine, RegionKey::Site(1), "others", options);
         let tree = engine.registry().tree().clone();
         let path = |place: &dyn crate::scope::Locate| ScopePath::of(&tree, place, "test").expect("a path");
         Arc::new(Self {
             store: store.expect("it is the first"),
+            other: other.expect("it is the second"),
             quiet: path(&scope!(org = 1)),
             loud: path(&scope!(org = 2)),
             user: path(&scope!(org = 2, user = 3)),
@@ -64,6 +87,20 @@ impl World {
     fn set(&self, place: &ScopePath, keys: std::ops::Range<u32>) {
         for key in keys {
             self.store.insert(&self.engine, place, key, key, Write::default()).expect("a good write");
+        }
+    }
+
+    fn set_other(&self, place: &ScopePath, keys: std::ops::Range<u32>) {
+        for key in keys {
+            self.other.insert(&self.engine, place, key, key, Write::default()).expect("a good write");
+        }
+    }
+
+    /// As [`set`](Self::set), through a handle.
+    fn set_by_handle(&self, place: &ScopePath, keys: std::ops::Range<u32>) {
+        let resolved = Resolved(Anchor::new(self.engine.registry(), place.clone()));
+        for key in keys {
+            self.store.insert(&self.engine, &resolved, key, key, Write::default()).expect("a good write");
         }
     }
 
@@ -99,7 +136,7 @@ impl World {
             let most = node.account().map_or(u64::MAX, |account| account.capacity(Unit::Entries));
             assert!(node.entries() <= most, "{node} holds {} of {most}", node.entries());
         }
-        assert!(!self.engine.has_dead());
+        assert_eq!(self.engine.dead_entries.load(SeqCst), 0, "each dead entry is swept once");
     }
 }
 
@@ -150,6 +187,44 @@ fn shuttle_one_entry_beyond_the_reserve_is_paid_once() {
         },
         &[|world| world.set(&world.loud, 1..4), |world| world.set(&world.user, 0..3)],
         |world| assert!(world.held(&world.quiet, 0..4) >= 3, "two who ask at once take one together"),
+    );
+}
+
+#[test]
+fn shuttle_one_entry_beyond_the_reserve_is_paid_once_by_two_regions() {
+    explore(
+        4,
+        |world| {
+            world.budget(&world.quiet, Some(Budget::unbounded().reserve(3)));
+            world.set(&world.quiet, 0..2);
+            world.set_other(&world.quiet, 0..2);
+        },
+        &[|world| world.set(&world.loud, 0..1), |world| world.set_other(&world.user, 0..1)],
+        |world| {
+            let node = world.node(&world.quiet).expect("it has entries");
+            assert!(
+                node.entries() >= 3,
+                "two who ask at once take one together: {} are left",
+                node.entries()
+            );
+        },
+    );
+}
+
+#[test]
+fn shuttle_place_of_another_scope_is_taken_while_the_newcomers_is_evicted() {
+    explore(
+        3,
+        |world| world.set(&world.quiet, 0..3),
+        &[
+            |world| world.set_by_handle(&world.user, 0..4),
+            |world| world.evict(&world.loud),
+            |world| {
+                world.evict(&world.quiet);
+                world.set_by_handle(&world.quiet, 3..5);
+            },
+        ],
+        |_| {},
     );
 }
 
