@@ -71,6 +71,10 @@ impl Claim<'_> {
             let is_root = self.within.parent().is_none();
             return is_root.then(|| Standing { highest: class(held), lowest: class(held) });
         };
+        // What an evicted scope left is nobody's, and makes no room.
+        if !owner.is_live() {
+            return None;
+        }
         let (mut highest, mut lowest, mut is_shared, mut is_within) = (None, None, false, false);
         for node in owner.chain() {
             if node.id() == self.within.id() {
@@ -92,7 +96,7 @@ impl Claim<'_> {
                 lowest = lowest.or(highest);
             }
         }
-        // Elsewhere, or below a root that was evicted.
+        // Elsewhere.
         None
     }
 

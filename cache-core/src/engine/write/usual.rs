@@ -145,8 +145,7 @@ impl<K: Key, V: Value> Store<K, V> {
             guarded("drop", || drop(dropped));
         }
         drop(let_go);
-        // Where it took the place of one of its own scope, others may have written meanwhile, who keep the bounds themselves.
-        let over = if is_of_another { engine.is_over_at(node) } else { engine.has_dead() };
+        let over = engine.is_over_at(node);
         let of = over.then(|| Arc::clone(node));
         Ok((tired || over).then_some(Rest { tired, over, of, hash, slot }))
     }

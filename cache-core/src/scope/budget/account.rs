@@ -7,7 +7,7 @@
 use super::asked::{Terms, UNBOUNDED};
 use super::table::Book;
 use crate::scope::tree::LevelId;
-use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering, Weak};
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,8 @@ impl Unit {
 
 /// The account of a path.
 pub struct Account {
-    book: Arc<Book>,
+    /// Which holds accounts that were set by name, so this may not hold it.
+    book: Weak<Book>,
     parent: Option<Arc<Account>>,
     level: LevelId,
     text: Box<str>,
@@ -51,7 +52,7 @@ pub struct Account {
 
 impl Account {
     pub(super) fn new(
-        book: Arc<Book>,
+        book: Weak<Book>,
         parent: Option<Arc<Self>>,
         level: LevelId,
         text: Box<str>,
@@ -131,7 +132,9 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        self.book.close(self.place, self.hash);
+        if let Some(book) = self.book.upgrade() {
+            book.close(self.place, self.hash);
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! reads it. (4) `changes` moves after nodes that exist may have to be given an account, and before it is given.
 //! Cost: O(depth) to set one by name; a change of a level, or of what the cache may hold, works out all anew.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use ahash::RandomState;
 use hashbrown::HashTable;
@@ -22,6 +22,9 @@ use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, Weak}
 
 /// The most refused reserves that are tried again at one time.
 const RETRIED: usize = 32;
+
+/// Refused reserves below which none is looked at for having gone.
+const FEW_REFUSED: usize = 64;
 
 /// What a scope was granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,7 +84,10 @@ struct State {
     hasher: RandomState,
     /// Set by name, by place.
     named: HashMap<u32, (Arc<Account>, Budget), RandomState>,
-    refused: Vec<Weak<Account>>,
+    /// Reserves that did not fit, the one to be tried next first.
+    refused: VecDeque<Weak<Account>>,
+    /// How many of them there are when those that have gone are looked for.
+    most_refused: usize,
 }
 
 struct Known {
@@ -122,7 +128,8 @@ impl Budgets {
             known: HashTable::new(),
             named: HashMap::with_hasher(hasher.clone()),
             hasher,
-            refused: Vec::new(),
+            refused: VecDeque::new(),
+            most_refused: FEW_REFUSED,
         };
         Self {
             tree: tree.clone(),
@@ -177,7 +184,7 @@ impl Budgets {
         level: LevelId,
         text: &str,
     ) -> Arc<Account> {
-        let (book, parent) = (Arc::clone(&self.book), above.cloned());
+        let (book, parent) = (Arc::downgrade(&self.book), above.cloned());
         let above = above.map_or(ROOT, |above| above.place());
         let (place, hash) = (state.promises.open(above), state.hash(above, level, text));
         let account = Arc::new(Account::new(book, parent, level, text.into(), (place, hash)));
@@ -206,7 +213,6 @@ impl Budgets {
         let mut state = self.book.state();
         let terms = budget.as_ref().map(|budget| budget.terms(state.bounds)).transpose();
         let terms = terms.map_err(|error| error.with("scope", path))?;
-        self.is_active.store(true, Ordering::Release);
         for (level, text) in path.levels() {
             let above = accounts.last();
             let account = state.find(above, level, text);
@@ -239,31 +245,20 @@ impl Budgets {
         state.try_refused();
         drop(state);
         drop(old);
-        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.begin();
         Ok((accounts, changed))
     }
 
     /// The budget that was set for a path by name.
     pub fn named(&self, path: &ScopePath) -> Option<Budget> {
         let state = self.book.state();
-        let mut above: Option<Arc<Account>> = None;
-        for (level, text) in path.levels() {
-            above = Some(state.find(above.as_ref(), level, text)?);
-        }
-        let found = state.named.get(&above.as_ref()?.place()).map(|(_, budget)| budget.clone());
-        drop(state);
-        found
+        let account = state.at(path)?;
+        state.named.get(&account.place()).map(|(_, budget)| budget.clone())
     }
 
     /// What a path was granted, if it has an account.
     pub fn granted(&self, path: &ScopePath) -> Option<Granted> {
-        let state = self.book.state();
-        let mut above: Option<Arc<Account>> = None;
-        for (level, text) in path.levels() {
-            above = Some(state.find(above.as_ref(), level, text)?);
-        }
-        drop(state);
-        above.as_deref().map(Granted::from)
+        self.book.state().at(path).as_deref().map(Granted::from)
     }
 
     /// The budget of each scope of a level.
@@ -271,7 +266,7 @@ impl Budgets {
         self.book.state().levels[level.index()].clone()
     }
 
-    /// Gives each scope of a level a budget, or takes it away. Answers whether scopes that exist may need an account.
+    /// Gives each scope of a level a budget, or takes it away. Scopes that exist may need an account then.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidBudget`] with all faults; then nothing has changed.
@@ -282,9 +277,14 @@ impl Budgets {
         let bounds = state.bounds;
         self.work_out(&mut state, bounds, levels)?;
         drop(state);
-        self.is_active.store(true, Ordering::Release);
-        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.begin();
         Ok(())
+    }
+
+    /// From now on nodes that are made have their accounts, and those that were made meanwhile are looked at again.
+    fn begin(&self) {
+        self.is_active.store(true, Ordering::SeqCst);
+        self.changes.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Says what the cache may hold now.
@@ -307,11 +307,9 @@ impl Budgets {
         self.check_levels(bounds, &levels)?;
         let (promises, plan) = state.plan(bounds, &levels)?;
         (state.bounds, state.promises) = (bounds, promises);
-        for (at, wanted) in state.wanted.iter_mut().enumerate() {
-            let is_at_or_above = |level: &LevelId| levels[level.index()].is_some();
-            *wanted = self.tree.levels().any(|level| {
-                is_at_or_above(&level) && self.tree.path(level).iter().any(|above| above.index() == at)
-            });
+        state.wanted.fill(false);
+        for level in self.tree.levels().filter(|level| levels[level.index()].is_some()) {
+            self.tree.path(level).iter().for_each(|above| state.wanted[above.index()] = true);
         }
         state.levels = levels;
         state.refused.clear();
@@ -319,7 +317,7 @@ impl Budgets {
         for (account, terms, has_terms, was_refused) in &plan {
             changed |= account.write(*terms, *has_terms, *was_refused);
             if *was_refused {
-                state.refused.push(Arc::downgrade(account));
+                state.note_refused(account);
             }
         }
         if changed {
@@ -328,7 +326,7 @@ impl Budgets {
         Ok(())
     }
 
-    /// Scopes that exist began to be ordered by themselves, or ceased to: after their nodes have their accounts.
+    /// Scopes that exist began to be ordered by themselves, or ceased to. Said after the account, or the node's hold of it, has changed.
     pub(in crate::scope) fn reorder(&self) {
         self.structure.fetch_add(1, Ordering::AcqRel);
     }
@@ -371,6 +369,13 @@ impl Budgets {
         self.book.state().known.iter().filter_map(|known| known.account.upgrade()).collect()
     }
 
+    /// How many refused reserves are remembered, of those that have gone too.
+    #[cfg(test)]
+    #[cfg(not(shuttle))]
+    pub(super) fn refused(&self) -> usize {
+        self.book.state().refused.len()
+    }
+
     /// What is promised in all.
     pub fn reserved(&self, unit: Unit) -> u64 {
         self.book.state().promises.total(unit)
@@ -398,6 +403,15 @@ impl State {
         found
     }
 
+    /// The account of a path.
+    fn at(&self, path: &ScopePath) -> Option<Arc<Account>> {
+        let mut account = None;
+        for (level, text) in path.levels() {
+            account = Some(self.find(account.as_ref(), level, text)?);
+        }
+        account
+    }
+
     /// What a path gets by its level, and what it would get if all fitted; nothing without a budget of the level.
     ///
     /// # Errors
@@ -417,7 +431,7 @@ impl State {
         };
         self.promises.give(account.place(), granted);
         if granted != asked {
-            self.refused.push(Arc::downgrade(account));
+            self.note_refused(account);
         }
         account.write(granted, true, granted != asked)
     }
@@ -434,10 +448,20 @@ impl State {
         self.try_refused();
     }
 
-    /// Some of the reserves that did not fit may fit now.
+    /// A reserve does not fit now. Those that have gone must not pile up.
+    fn note_refused(&mut self, account: &Arc<Account>) {
+        if self.refused.len() >= self.most_refused {
+            self.refused.retain(|refused| refused.strong_count() > 0);
+            self.most_refused = self.refused.len() * 2 + FEW_REFUSED;
+        }
+        self.refused.push_back(Arc::downgrade(account));
+    }
+
+    /// Some of the reserves that did not fit may fit now. They take turns.
     fn try_refused(&mut self) {
-        let from = self.refused.len().saturating_sub(RETRIED);
-        for account in self.refused.split_off(from) {
+        let tried = self.refused.len().min(RETRIED);
+        let tried: Vec<_> = self.refused.drain(..tried).collect();
+        for account in tried {
             if let Some(account) = account.upgrade()
                 && account.was_refused()
                 && !self.named.contains_key(&account.place())

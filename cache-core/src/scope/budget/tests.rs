@@ -8,6 +8,7 @@ use super::promises::{Promises, ROOT};
 use crate::error::ErrorKind;
 use crate::scope;
 use crate::scope::{Registry, ScopePath, ScopeTree, TrackedLevels};
+use crate::sync::Arc;
 
 /// Places 1..=3 are below the root, 4..=9 below those.
 const PLACES: u32 = 9;
@@ -159,4 +160,64 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     let text =
         registry.set_budget_of_level(user, Some(Budget::unbounded().reserve(11))).unwrap_err().to_string();
     assert!(text.contains("above the 10 that its org may hold"), "{text}");
+}
+
+#[test]
+fn budgets_by_name_go_with_their_cache() {
+    let registry = registry(100);
+    let acme = path(&registry, "acme");
+    let account = registry
+        .set_budget(&acme, Some(Budget::entries(7).reserve(5)))
+        .unwrap()
+        .map(|own| Arc::downgrade(&own));
+    let account = account.unwrap();
+    assert!(account.upgrade().is_some(), "kept by its name");
+    drop(registry);
+    assert!(account.upgrade().is_none());
+}
+
+#[test]
+fn reserves_that_did_not_fit_take_turns() {
+    let registry = registry(10);
+    let org = registry.tree().level("org").unwrap();
+    registry.set_budget_of_level(org, Some(Budget::unbounded().reserve(10))).unwrap();
+    // Nothing holds their nodes; who holds the account of a path keeps its place in the queue.
+    let account = |org: usize| {
+        let node = registry.find_or_create(&scope!(org = org), "test").unwrap();
+        Arc::clone(node.account().unwrap())
+    };
+    let mut held: Vec<_> = (0..100).map(account).collect();
+    while registry.idle_work() {
+        registry.collect_idle(usize::MAX);
+    }
+    let mut rounds = 0;
+    while !held.is_empty() {
+        // Whoever has the reserve goes; a few of the others are tried next.
+        held.retain(|account| account.reserve(Unit::Entries) == 0);
+        registry.budgets().reserved(Unit::Entries);
+        rounds += 1;
+        assert!(rounds <= 101, "{} have had no turn", held.len());
+    }
+}
+
+#[test]
+fn refused_reserves_of_scopes_that_have_gone_do_not_pile_up() {
+    let registry = registry(10);
+    let org = registry.tree().level("org").unwrap();
+    registry.set_budget_of_level(org, Some(Budget::unbounded().reserve(10))).unwrap();
+    let first = registry.find_or_create(&scope!(org = "first"), "test").unwrap();
+    let kept = Arc::clone(first.account().unwrap());
+    drop(first);
+    for org in 0..5_000 {
+        // The path has a node no longer than this, and so has its account.
+        let node = registry.find_or_create(&scope!(org = org), "test").unwrap();
+        drop(node);
+        if org % 100 == 99 {
+            while registry.idle_work() {
+                registry.collect_idle(usize::MAX);
+            }
+        }
+    }
+    assert_eq!(kept.reserve(Unit::Entries), 10);
+    assert!(registry.budgets().refused() <= 400, "{} are remembered", registry.budgets().refused());
 }
