@@ -68,10 +68,7 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
         };
         self.finish(engine, removals);
         drop(pin);
-        if tired {
-            epoch::advance();
-            self.drop_past(engine, arena, SLICE);
-        }
+        self.relieve(engine, arena, tired);
         found
     }
 
@@ -112,10 +109,7 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
         };
         self.finish(engine, removals);
         drop(pin);
-        if tired {
-            epoch::advance();
-            self.drop_past(engine, arena, SLICE);
-        }
+        self.relieve(engine, arena, tired);
         found
     }
 
@@ -276,6 +270,14 @@ impl<K: Key, V: Value> Store<K, V> {
     fn wanted(&self, engine: &Engine, shard: usize, spare: Spare, how: Thoroughness) -> Wanted {
         let spare = spare.in_shard(self.id, shard);
         Wanted { spare, generation: engine.generation(), structure: engine.structure(), how }
+    }
+
+    /// After an eviction, and without a pin: where memory is short, gets back what readers have passed.
+    fn relieve(&self, engine: &Engine, arena: &Shard<K, V>, tired: bool) {
+        if tired {
+            epoch::advance();
+            self.drop_past(engine, arena, SLICE);
+        }
     }
 
     /// Evicts a slot, and counts who had to pay for whom.

@@ -8,6 +8,7 @@
 //! do not count against the bounds. (3) No lock is held while a value is dropped or a listener runs.
 
 mod arena;
+mod budgets;
 mod claim;
 mod domain;
 mod keeper;

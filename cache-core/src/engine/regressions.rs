@@ -8,50 +8,17 @@ use std::time::{Duration, Instant};
 use std::num::NonZeroU64;
 use std::sync::atomic::Ordering::SeqCst;
 
+use super::tests::support::{config, manual, options};
 use super::*;
 use crate::clock::TimeSource;
 use crate::clock::{Clock, TestClock};
 use crate::event::RemovalCause;
-use crate::expiry::Ttl;
-use crate::flight::{Defaults, LeaseTimes};
-use crate::policy::Policy;
 use crate::scope;
 use crate::scope::ScopePath;
-use crate::scope::{ScopeTree, TrackedLevels};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
-
-fn config(maintenance: Maintenance, time: TimeSource) -> EngineConfig {
-    EngineConfig {
-        tree: ScopeTree::default(),
-        tracked: TrackedLevels::First,
-        limits: Limits::new(None, None),
-        policy: Policy::default(),
-        ttl: Ttl::never(),
-        time,
-        maintenance,
-        lease_times: LeaseTimes::default(),
-        load_limits: Defaults::default(),
-        listener: None,
-    }
-}
-
-fn manual(clock: &TestClock) -> EngineConfig {
-    config(Maintenance::Manual, TimeSource::Custom(Arc::new(clock.clone())))
-}
 
 fn threaded(clock: &TestClock) -> EngineConfig {
     config(Maintenance::Thread, TimeSource::Custom(Arc::new(clock.clone())))
-}
-
-fn options<V: Value>() -> StoreOptions<u64, V> {
-    StoreOptions {
-        weigher: Some(Arc::new(|_, _| 1)),
-        ttl: None,
-        idle: None,
-        jitter: 0,
-        max_per_scope: None,
-        listener: None,
-    }
 }
 
 fn open<V: Value>(engine: &Engine, name: &str, options: StoreOptions<u64, V>) -> Arc<Store<u64, V>> {

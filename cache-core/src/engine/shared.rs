@@ -17,9 +17,9 @@ use crate::error::Result;
 use crate::expiry::Ttl;
 use crate::flight::{Defaults, LeaseTimes, LoadLimits, Reaper, Setup, Watch};
 use crate::policy::Policy;
-use crate::scope::{Budget, LevelId, Node, Registry, ScopePath, ScopeTree, TrackedLevels};
+use crate::scope::{Node, Registry, ScopeTree, TrackedLevels};
 use crate::stats::Stats;
-use crate::sync::{Arc, AtomicU32, AtomicU64, Mutex, MutexGuard, Weak};
+use crate::sync::{Arc, AtomicU32, AtomicU64, Mutex, Weak};
 
 /// Up to so many entries a region is in one shard, and its order exact.
 const EXACT: u64 = 1024;
@@ -75,9 +75,9 @@ pub struct Engine {
     /// Entries of evicted scopes that are not swept yet.
     pub(super) dead_entries: AtomicI64,
     /// Held by whoever makes others pay than itself.
-    turn: Mutex<()>,
+    pub(super) turn: Mutex<()>,
     /// A note of who paid last for the root scope.
-    payer: AtomicU64,
+    pub(super) payer: AtomicU64,
 }
 
 impl Engine {
@@ -340,67 +340,6 @@ impl Engine {
         self.keep_budgets();
         tracing::info!(target: "strata_cache", ?entries, ?weight, "capacity changed");
         Ok(())
-    }
-
-    /// Sets the budget of a path by name, or lets it have its level's again, and evicts down to it. Entries of scopes that begin
-    /// or cease to be ordered by themselves are brought into their order by later writes, and where somebody has to pay.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidBudget`](crate::error::ErrorKind::InvalidBudget) with all faults; then nothing has changed.
-    pub fn set_budget(&self, path: &ScopePath, budget: Option<Budget>) -> Result<()> {
-        let account = self.registry.set_budget(path, budget)?;
-        if let Some(node) = account.and_then(|account| self.registry.node_of(&account)) {
-            self.make_room(Spare::NOBODY, Some(&node));
-        }
-        tracing::info!(target: "strata_cache", scope = %path, "budget changed");
-        Ok(())
-    }
-
-    /// Gives each scope of a level a budget, or takes it away, and evicts down to it. Looks at all scopes there are.
-    ///
-    /// # Errors
-    /// As [`set_budget`](Self::set_budget).
-    pub fn set_budget_of_level(&self, level: LevelId, budget: Option<Budget>) -> Result<()> {
-        self.registry.set_budget_of_level(level, budget)?;
-        self.keep_budgets();
-        tracing::info!(target: "strata_cache", level = self.registry.tree().name(level), "budgets changed");
-        Ok(())
-    }
-
-    /// Evicts from scopes that hold more than they may now.
-    fn keep_budgets(&self) {
-        if !self.has_budgets() {
-            return;
-        }
-        for account in self.registry.budgets().all() {
-            if let Some(node) =
-                self.registry.node_of(&account).filter(|node| node.first_over([0, 0]).is_some())
-            {
-                self.make_room(Spare::NOBODY, Some(&node));
-            }
-        }
-    }
-
-    /// Whether any scope has, or had, a budget.
-    #[inline]
-    pub(crate) fn has_budgets(&self) -> bool {
-        self.registry.budgets().is_active()
-    }
-
-    /// Moves when scopes become domains of their own, or cease to be.
-    #[inline]
-    pub(crate) fn structure(&self) -> u64 {
-        self.registry.budgets().structure()
-    }
-
-    /// The right to make others pay. Taken before a shard's lock.
-    pub(crate) fn take_turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock()
-    }
-
-    /// Where it is noted who paid last for what a scope held too much.
-    pub(crate) fn note_of<'a>(&'a self, within: &'a Node) -> &'a AtomicU64 {
-        within.account().map_or(&self.payer, |account| account.note())
     }
 
     /// What the regions of a name have done and hold; several functions may share one name. `None` if none is open.

@@ -6,3 +6,5 @@ mod explore_budgets;
 mod explore_values;
 #[cfg(not(any(shuttle, loom)))]
 mod leftovers;
+#[cfg(not(loom))]
+pub(super) mod support;

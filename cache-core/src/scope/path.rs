@@ -330,7 +330,7 @@ fn no_path(tree: &ScopeTree, names: Vec<&str>, operation: &'static str) -> Error
 }
 
 #[cold]
-fn missing(tree: &ScopeTree, level: LevelId, operation: &'static str) -> Error {
+pub(super) fn missing(tree: &ScopeTree, level: LevelId, operation: &'static str) -> Error {
     Error::new(ErrorKind::MissingId, operation)
         .with("level", tree.name(level))
         .with("id", tree.id_name(level))

@@ -8,17 +8,16 @@
 use shuttle::future::block_on;
 use shuttle::{check_pct, check_random};
 
-use crate::clock::{TestClock, TimeSource};
+use super::support;
+use crate::clock::TestClock;
 use crate::engine::*;
 use crate::event::RemovalCause;
 use crate::expiry::Ttl;
-use crate::flight::{Defaults, LeaseTimes, Placed};
-use crate::policy::Policy;
+use crate::flight::Placed;
 use crate::scope;
-use crate::scope::{Node, ScopePath, ScopeTree, TrackedLevels};
+use crate::scope::{Node, ScopePath, ScopeTree};
 use crate::sync::{AtomicU64, AtomicUsize, Ordering::SeqCst, thread};
 
-use std::num::NonZeroU64;
 use std::time::Duration;
 
 const RUNS: usize = 250;
@@ -66,29 +65,10 @@ struct World {
 impl World {
     fn new(capacity: u64) -> Arc<Self> {
         let clock = TestClock::new();
-        let engine = Engine::new(EngineConfig {
-            tree: ScopeTree::default(),
-            tracked: TrackedLevels::First,
-            limits: Limits::new(NonZeroU64::new(capacity), None),
-            policy: Policy::default(),
-            ttl: Ttl::never(),
-            time: TimeSource::Custom(std::sync::Arc::new(clock.clone())),
-            maintenance: Maintenance::Manual,
-            lease_times: LeaseTimes::default(),
-            load_limits: Defaults::default(),
-            listener: None,
-        });
-        let options = || StoreOptions {
-            weigher: Some(Arc::new(|_, _| 1)),
-            ttl: None,
-            idle: None,
-            jitter: 0,
-            max_per_scope: None,
-            listener: None,
-        };
+        let engine = support::small(&clock, capacity);
         let store = engine
             .regions()
-            .open(&engine, RegionKey::Programmatic, "rows", options)
+            .open(&engine, RegionKey::Programmatic, "rows", support::options)
             .expect("it is the first");
         let path = |place: &dyn Fn(&ScopeTree) -> ScopePath| place(engine.registry().tree());
         let user = path(&|tree| {

@@ -3,19 +3,15 @@
 //! (1) A scope that stays within its reserve, and from which nobody removes, keeps every entry. (2) At quiescence nothing is above
 //! its capacity, and counts agree. (3) A scope below its reserve finds room for what it writes.
 
-use std::num::NonZeroU64;
-
 use shuttle::{check_pct, check_random};
 
-use crate::clock::{TestClock, TimeSource};
+use super::support;
+use crate::clock::TestClock;
 use crate::engine::*;
 use crate::epoch::{Held, Pin};
 use crate::error::Result;
-use crate::expiry::Ttl;
-use crate::flight::{Defaults, LeaseTimes};
-use crate::policy::Policy;
 use crate::scope;
-use crate::scope::{Anchor, Budget, Node, Registry, ScopePath, ScopeTree, TrackedLevels, Unit};
+use crate::scope::{Anchor, Budget, Node, Registry, ScopePath, Unit};
 use crate::sync::{Ordering::SeqCst, thread};
 
 const RUNS: usize = 200;
@@ -50,28 +46,9 @@ struct World {
 
 impl World {
     fn new(capacity: u64) -> Arc<Self> {
-        let engine = Engine::new(EngineConfig {
-            tree: ScopeTree::default(),
-            tracked: TrackedLevels::First,
-            limits: Limits::new(NonZeroU64::new(capacity), None),
-            policy: Policy::default(),
-            ttl: Ttl::never(),
-            time: TimeSource::Custom(std::sync::Arc::new(TestClock::new())),
-            maintenance: Maintenance::Manual,
-            lease_times: LeaseTimes::default(),
-            load_limits: Defaults::default(),
-            listener: None,
-        });
-        let options = || StoreOptions {
-            weigher: Some(Arc::new(|_, _| 1)),
-            ttl: None,
-            idle: None,
-            jitter: 0,
-            max_per_scope: None,
-            listener: None,
-        };
-        let store = engine.regions().open(&engine, RegionKey::Programmatic, "numbers", options);
-        let other = engine.regions().open(&engine, RegionKey::Site(1), "others", options);
+        let engine = support::small(&TestClock::new(), capacity);
+        let store = engine.regions().open(&engine, RegionKey::Programmatic, "numbers", support::options);
+        let other = engine.regions().open(&engine, RegionKey::Site(1), "others", support::options);
         let tree = engine.registry().tree().clone();
         let path = |place: &dyn crate::scope::Locate| ScopePath::of(&tree, place, "test").expect("a path");
         Arc::new(Self {

@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use shuttle::{check_pct, check_random};
 
-use crate::clock::{TestClock, TimeSource};
+use super::support;
+use crate::clock::TestClock;
 use crate::engine::*;
 use crate::epoch;
 use crate::event::RemovalCause;
 use crate::expiry::Ttl;
-use crate::flight::{Defaults, LeaseTimes};
-use crate::policy::Policy;
 use crate::scope;
-use crate::scope::{Node, ScopePath, ScopeTree, TrackedLevels};
+use crate::scope::{Node, ScopePath};
 use crate::sync::{AtomicUsize, Mutex, Ordering::SeqCst, thread};
 
 const RUNS: usize = 250;
@@ -77,27 +76,8 @@ struct World {
 impl World {
     fn new(capacity: u64) -> Arc<Self> {
         let clock = TestClock::new();
-        let engine = Engine::new(EngineConfig {
-            tree: ScopeTree::default(),
-            tracked: TrackedLevels::First,
-            limits: Limits::new(NonZeroU64::new(capacity), None),
-            policy: Policy::default(),
-            ttl: Ttl::never(),
-            time: TimeSource::Custom(std::sync::Arc::new(clock.clone())),
-            maintenance: Maintenance::Manual,
-            lease_times: LeaseTimes::default(),
-            load_limits: Defaults::default(),
-            listener: None,
-        });
-        let options = || StoreOptions {
-            weigher: Some(Arc::new(|_, _| 1)),
-            ttl: None,
-            idle: None,
-            jitter: 0,
-            max_per_scope: None,
-            listener: None,
-        };
-        let store = engine.regions().open(&engine, RegionKey::Programmatic, "things", options);
+        let engine = support::small(&clock, capacity);
+        let store = engine.regions().open(&engine, RegionKey::Programmatic, "things", support::options);
         let user = ScopePath::of(engine.registry().tree(), &scope!(org = 1, user = 2), "test");
         Arc::new(Self {
             store: store.expect("it is the first"),

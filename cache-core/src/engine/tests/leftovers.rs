@@ -1,38 +1,15 @@
 //! What is left when entries have gone: tables that were outgrown, and the memory of slots.
 
-use std::num::NonZeroU64;
-
-use crate::clock::{TestClock, TimeSource};
+use super::support;
+use crate::clock::TestClock;
 use crate::engine::*;
 use crate::epoch;
 use crate::event::RemovalCause;
-use crate::expiry::Ttl;
-use crate::flight::{Defaults, LeaseTimes};
-use crate::policy::Policy;
-use crate::scope::{ScopePath, ScopeTree, TrackedLevels};
+use crate::scope::ScopePath;
 
 fn world<V: Value>() -> (Arc<Engine>, Arc<Store<u64, V>>, ScopePath) {
-    let engine = Engine::new(EngineConfig {
-        tree: ScopeTree::default(),
-        tracked: TrackedLevels::First,
-        limits: Limits::new(NonZeroU64::new(100_000), None),
-        policy: Policy::default(),
-        ttl: Ttl::never(),
-        time: TimeSource::Custom(std::sync::Arc::new(TestClock::new())),
-        maintenance: Maintenance::Manual,
-        lease_times: LeaseTimes::default(),
-        load_limits: Defaults::default(),
-        listener: None,
-    });
-    let options = || StoreOptions {
-        weigher: Some(Arc::new(|_, _| 1)),
-        ttl: None,
-        idle: None,
-        jitter: 0,
-        max_per_scope: None,
-        listener: None,
-    };
-    let store = engine.regions().open(&engine, RegionKey::Programmatic, "things", options);
+    let engine = support::small(&TestClock::new(), 100_000);
+    let store = engine.regions().open(&engine, RegionKey::Programmatic, "things", support::options);
     let path = ScopePath::global(engine.registry().tree());
     (engine, store.expect("it is the first"), path)
 }

@@ -82,14 +82,14 @@ impl LoadLimits {
         let now = self.time.now();
         let mut wakes = Wakes::default();
         let mut gate = self.state.lock();
-        gate.turns.set_limit(steps_of(path).into_iter(), limit);
+        gate.turns.set_limit(path.levels(), limit);
         self.active.store(gate.turns.tree().has_limits(), Ordering::Relaxed);
         gate.offer(now, &mut wakes);
     }
 
     /// The limit that holds for a path.
     pub fn get(&self, path: &ScopePath) -> Option<LoadLimit> {
-        self.state.lock().turns.tree().limit_of(steps_of(path).into_iter())
+        self.state.lock().turns.tree().limit_of(path.levels())
     }
 
     /// Loads that wait for a permit.
@@ -220,11 +220,6 @@ fn steps_to(node: &Node) -> Vec<Step<'_>> {
         node.chain().filter_map(|node| Some((node.level()?, node.text()))).collect();
     steps.reverse();
     steps
-}
-
-fn steps_of(path: &ScopePath) -> Vec<Step<'_>> {
-    let levels = path.level_id().map_or(&[][..], |level| path.tree().path(level));
-    levels.iter().copied().zip(path.parts().map(|(_, id)| id)).collect()
 }
 
 fn refusal(node: &Node, depth: usize, limit: LoadLimit) -> Error {

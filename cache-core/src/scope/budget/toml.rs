@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::asked::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::scope::id::{IdText, check};
-use crate::scope::path::Locate;
+use crate::scope::path::{Locate, missing};
 use crate::scope::tree::{LevelId, ScopeTree};
 
 #[derive(Deserialize)]
@@ -94,9 +94,7 @@ impl Locate for PathTable {
         operation: &'static str,
     ) -> Result<IdText<'_>> {
         let name = tree.name(level);
-        let id = self.0.get(name).ok_or_else(|| {
-            Error::new(ErrorKind::MissingId, operation).with("level", name).with("id", tree.id_name(level))
-        })?;
+        let id = self.0.get(name).ok_or_else(|| missing(tree, level, operation))?;
         check(IdText::borrowed(id), name, operation)
     }
 }

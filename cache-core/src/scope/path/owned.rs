@@ -74,12 +74,11 @@ impl ScopePath {
 
     /// Level names and ids, from the first level down; nothing for the root scope.
     pub fn parts(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        let path = self.level.map_or(&[][..], |level| self.tree.path(level));
-        path.iter().zip(self.ids.iter()).map(|(&level, id)| (self.tree.name(level), &**id))
+        self.levels().map(|(level, id)| (self.tree.name(level), id))
     }
 
     /// Levels and ids, from the first level down; nothing for the root scope.
-    pub(in crate::scope) fn levels(&self) -> impl ExactSizeIterator<Item = (LevelId, &str)> {
+    pub(crate) fn levels(&self) -> impl ExactSizeIterator<Item = (LevelId, &str)> {
         let path = self.level.map_or(&[][..], |level| self.tree.path(level));
         path.iter().zip(self.ids.iter()).map(|(&level, id)| (level, &**id))
     }
