@@ -88,28 +88,6 @@ impl Quick {
     }
 }
 
-impl Shared for Quick {
-    fn name(&self) -> &'static str {
-        "quick_cache"
-    }
-
-    fn read(&self, tenant: usize, key: u64) -> bool {
-        let hit = self.0.get(&(tenant as u32, mix(key))).is_some();
-        if !hit {
-            self.write(tenant, key);
-        }
-        hit
-    }
-
-    fn write(&self, tenant: usize, key: u64) {
-        self.0.insert((tenant as u32, mix(key)), key);
-    }
-
-    fn held(&self, tenants: usize) -> Vec<u64> {
-        counted(tenants, self.0.iter().map(|(key, _)| key.0))
-    }
-}
-
 /// moka, the tenant in the key.
 pub struct Moka(moka::sync::Cache<(u32, u64), u64>);
 
@@ -119,28 +97,36 @@ impl Moka {
     }
 }
 
-impl Shared for Moka {
-    fn name(&self) -> &'static str {
-        "moka"
-    }
+/// What both do alike: the tenant is a part of the key, and a read that misses writes.
+macro_rules! shared {
+    ($cache:ty, $name:literal, $settle:expr) => {
+        impl Shared for $cache {
+            fn name(&self) -> &'static str {
+                $name
+            }
 
-    fn read(&self, tenant: usize, key: u64) -> bool {
-        let hit = self.0.get(&(tenant as u32, mix(key))).is_some();
-        if !hit {
-            self.write(tenant, key);
+            fn read(&self, tenant: usize, key: u64) -> bool {
+                let hit = self.0.get(&(tenant as u32, mix(key))).is_some();
+                if !hit {
+                    self.write(tenant, key);
+                }
+                hit
+            }
+
+            fn write(&self, tenant: usize, key: u64) {
+                self.0.insert((tenant as u32, mix(key)), key);
+            }
+
+            fn held(&self, tenants: usize) -> Vec<u64> {
+                $settle(&self.0);
+                counted(tenants, self.0.iter().map(|(key, _)| key.0))
+            }
         }
-        hit
-    }
-
-    fn write(&self, tenant: usize, key: u64) {
-        self.0.insert((tenant as u32, mix(key)), key);
-    }
-
-    fn held(&self, tenants: usize) -> Vec<u64> {
-        self.0.run_pending_tasks();
-        counted(tenants, self.0.iter().map(|(key, _)| key.0))
-    }
+    };
 }
+
+shared!(Quick, "quick_cache", |_| ());
+shared!(Moka, "moka", |cache: &moka::sync::Cache<_, _>| cache.run_pending_tasks());
 
 fn counted(tenants: usize, of: impl Iterator<Item = u32>) -> Vec<u64> {
     let mut held = vec![0; tenants];
