@@ -159,6 +159,26 @@ fn reserve_of_weight_holds_against_a_bound_of_weight() -> Outcome {
 }
 
 #[test]
+fn books_of_weight_agree_when_places_go_over_between_scopes_and_weights() -> Outcome {
+    let (builder, _) = still();
+    let cache = builder.capacity(20).build()?;
+    let region = cache.region_builder::<u64, u64>("numbers").weigher(|_, value| *value).open()?;
+    let orgs = orgs(&cache, 3)?;
+    for key in 0..2_000 {
+        region.set(&orgs[key as usize % 3], key, 1 + key * 7 % 13).wait()?;
+    }
+    let held = |org: &Scope| -> Result<u64, strata_cache::Error> {
+        (0..2_000).try_fold(0, |sum, key| Ok(sum + region.get_now(org, &key)?.unwrap_or(0)))
+    };
+    let sums = orgs.iter().map(held).collect::<Result<Vec<_>, _>>()?;
+    let counted =
+        orgs.iter().map(|org| Ok(org.stats()?.weight)).collect::<Result<Vec<_>, strata_cache::Error>>()?;
+    assert_eq!(counted, sums);
+    assert_eq!((cache.stats().entries, cache.stats().weight), (20, sums.iter().sum()));
+    Ok(())
+}
+
+#[test]
 fn everybody_reserved_leaves_nothing_to_those_without() -> Outcome {
     let (builder, _) = still();
     let cache = builder.capacity(100).build()?;

@@ -2,7 +2,7 @@
 //!
 //! After each operation of one thread: (1) no scope holds more than its capacity, nor the cache more than its own. (2) A scope that
 //! was within its reserve lost nothing to a write elsewhere. (3) A scope that holds less than its reserve grows with each new key, unless
-//! a capacity on the way is used up: what is lent comes back. (4) Counts are those of what can be read.
+//! a capacity on the way is used up: what is lent comes back. (5) A write takes no more than the one place it needs. (4) Counts are those of what can be read.
 //!
 //! The seed is printed with a failure: `PROPTEST_RNG_SEED` runs it again, `PROPTEST_CASES` asks for more cases.
 
@@ -197,6 +197,15 @@ fn check(policy: &str, steps: &[Step]) -> Result<(), TestCaseError> {
         let has_room = |place: usize| grants[place].max_entries.is_none_or(|most| before[place] < most);
         let written = world.step(step).map_err(fail)?;
         let after = world.counts().map_err(fail)?;
+        if let Some((_, true)) = written {
+            prop_assert!(
+                after[0] >= before[0],
+                "{:?} took more than one place: {:?} to {:?}",
+                step,
+                before,
+                after
+            );
+        }
         for (place, scope) in world.scopes.iter().enumerate() {
             let most = match place {
                 0 => Some(world.capacity),

@@ -457,16 +457,24 @@ impl State {
         self.refused.push_back(Arc::downgrade(account));
     }
 
-    /// Some of the reserves that did not fit may fit now. They take turns.
+    /// Some of the reserves that did not fit may fit now. Whoever waited longest comes first; what does not fit at all waits behind
+    /// the others, so that it keeps nobody from what is left.
     fn try_refused(&mut self) {
-        let tried = self.refused.len().min(RETRIED);
-        let tried: Vec<_> = self.refused.drain(..tried).collect();
-        for account in tried {
-            if let Some(account) = account.upgrade()
-                && account.was_refused()
-                && !self.named.contains_key(&account.place())
-            {
+        let mut has_granted = false;
+        for _ in 0..self.refused.len().min(RETRIED) {
+            let Some(refused) = self.refused.pop_front() else { return };
+            let account = refused.upgrade().filter(|account| account.was_refused());
+            let Some(account) = account.filter(|account| !self.named.contains_key(&account.place())) else {
+                continue;
+            };
+            if matches!(self.by_level(&account), Ok(Some([granted, asked])) if granted == asked) {
                 self.grant_by_level(&account);
+                has_granted = true;
+            } else if has_granted {
+                self.refused.push_front(refused);
+                return;
+            } else {
+                self.refused.push_back(refused);
             }
         }
     }
