@@ -1,31 +1,51 @@
 //! What was written in `#[cached(…)]`, option by option.
 //!
 //! (1) A faulty option is recorded and skipped up to the next comma, so the others are still read. (2) Whether
-//! options fit the function is not asked here but in `check`.
+//! options fit the function, or one another, is not asked here but in `check`.
+
+mod words;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Expr, ExprLit, ExprUnary, Lit, LitStr, Path, Token, UnOp, parenthesized};
+use syn::{Expr, ExprClosure, ExprLit, ExprUnary, Lit, LitStr, Path, Token, UnOp, parenthesized};
 
 use crate::faults::Faults;
 use crate::levels::Levels;
-use crate::options::{self, Form, Known};
+use crate::options::{self, Entry, Form, Known};
 use crate::suggest::or_known;
-use crate::ttl::Ttl;
+use crate::template::Tag;
+use crate::time::{Ask, Time};
+
+pub(crate) use words::{Coalesce, Companions, WithoutScope};
 
 /// The options of one attribute; what is absent was not written, or was faulty.
+#[derive(Default)]
 pub(crate) struct Args {
     pub(crate) levels: Option<Levels>,
     pub(crate) ids: Option<Ids>,
-    pub(crate) ttl: Option<Ttl>,
+    pub(crate) ttl: Option<Time>,
+    pub(crate) idle: Option<Time>,
+    pub(crate) jitter: Option<f64>,
     pub(crate) max: Option<Max>,
+    pub(crate) key: Option<ExprClosure>,
     pub(crate) skip: Vec<Ident>,
     pub(crate) receiver: Option<(Span, Expr)>,
+    pub(crate) when: Option<Expr>,
+    pub(crate) weigh: Option<Expr>,
+    pub(crate) negative: Negative,
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) coalesce: Option<Coalesce>,
+    pub(crate) wait: Option<Time>,
     pub(crate) without_scope: Option<(WithoutScope, Span)>,
+    pub(crate) cache: Option<Expr>,
+    pub(crate) companions: Option<Companions>,
+    pub(crate) allows_unit: bool,
     pub(crate) krate: Option<Path>,
+    /// The times of later releases, to be compared.
+    pub(crate) later: Vec<(Known, Time)>,
     /// The options that were written, faulty ones too.
-    pub(crate) written: Vec<(Known, Span)>,
+    pub(crate) written: Vec<(&'static Entry, Span)>,
 }
 
 /// Where the ids of the path come from, if not from parameters.
@@ -40,12 +60,11 @@ pub(crate) enum Max {
     Given(Expr),
 }
 
-/// What a call without a scope does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WithoutScope {
-    Bypass,
-    Error,
-    Panic,
+/// How long what is not there, and errors, are kept.
+#[derive(Default)]
+pub(crate) struct Negative {
+    pub(crate) none: Option<Time>,
+    pub(crate) err: Option<Time>,
 }
 
 impl Args {
@@ -65,17 +84,7 @@ impl Args {
 
     /// Reads the tokens of an attribute that needs no scope (the one on an impl block).
     pub(crate) fn read(tokens: TokenStream, faults: &mut Faults) -> Self {
-        let mut args = Self {
-            levels: None,
-            ids: None,
-            ttl: None,
-            max: None,
-            skip: Vec::new(),
-            receiver: None,
-            without_scope: None,
-            krate: None,
-            written: Vec::new(),
-        };
+        let mut args = Self::default();
         let read = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 if let Err(fault) = args.option(input, faults) {
@@ -97,7 +106,12 @@ impl Args {
     }
 
     pub(crate) fn has(&self, option: Known) -> bool {
-        self.written.iter().any(|(written, _)| *written == option)
+        self.span_of(option).is_some()
+    }
+
+    /// Where an option was written.
+    pub(crate) fn span_of(&self, option: Known) -> Option<Span> {
+        self.written.iter().find(|(written, _)| written.known == option).map(|(_, span)| *span)
     }
 
     fn option(&mut self, input: ParseStream<'_>, faults: &mut Faults) -> syn::Result<()> {
@@ -113,16 +127,14 @@ impl Args {
                 format!("unknown option `{text}`{}", or_known(&text, known)),
             ));
         };
-        if option.known == Known::Later {
-            return Err(syn::Error::new(name.span(), format!("`{text}` is not yet available")));
-        }
         let again = self.has(option.known);
         if again {
             faults.at(name.span(), format!("`{text}` is written twice"));
         }
-        self.written.push((option.known, name.span()));
+        self.written.push((option, name.span()));
         let form = if input.peek(Token![=]) { Form::Value } else { Form::List };
-        if form != option.form || (form == Form::List && !input.peek(syn::token::Paren)) {
+        let fits = option.form == form || option.form == Form::Either;
+        if !fits || (form == Form::List && !input.peek(syn::token::Paren)) {
             return Err(syn::Error::new(name.span(), format!("write `{}`", option.example)));
         }
         if form == Form::Value {
@@ -131,13 +143,17 @@ impl Args {
         if again {
             return skip_option(input);
         }
-        self.value(option.known, name.span(), input, faults)
+        self.value(option.known, (name.span(), form), input, faults)?;
+        if option.is_later {
+            return Err(syn::Error::new(name.span(), format!("`{text}` is not yet available")));
+        }
+        Ok(())
     }
 
     fn value(
         &mut self,
         option: Known,
-        name: Span,
+        (name, form): (Span, Form),
         input: ParseStream<'_>,
         faults: &mut Faults,
     ) -> syn::Result<()> {
@@ -147,16 +163,36 @@ impl Args {
                 Err(_) => return Err(input.error("`scope` is text: write `scope = \"user\"`")),
             },
             Known::Ids => self.ids = Ids::parse(name, input, faults)?,
-            Known::Ttl => self.ttl = Some(Ttl::of(input.parse()?)?),
+            Known::Ttl => self.ttl = Some(Time::of(&Ask::TTL, input.parse()?)?),
+            Known::Idle => self.idle = Some(Time::of(&Ask::IDLE, input.parse()?)?),
+            Known::Wait => self.wait = Some(Time::of(&Ask::WAIT, input.parse()?)?),
+            Known::Jitter => self.jitter = Some(part(input.parse()?)?),
             Known::Max => self.max = Some(Max::of(input.parse()?)?),
+            Known::Key => self.key = Some(closure(input.parse()?)?),
             Known::Skip => self.skip = names(name, input, faults)?,
             Known::Receiver => self.receiver = Some((name, input.parse()?)),
-            Known::WithoutScope => self.without_scope = Some(without_scope(input)?),
+            Known::When => self.when = Some(input.parse()?),
+            Known::Weigh => self.weigh = Some(input.parse()?),
+            Known::Negative if form == Form::Value => {
+                self.negative.none = Some(Time::of(&Ask::NEGATIVE, input.parse()?)?);
+            }
+            Known::Negative => self.negative = Negative::parse(name, input, faults)?,
+            Known::Tags => self.tags = Tag::list(name, input, faults)?,
+            Known::Coalesce => self.coalesce = Some(words::coalesce(input)?),
+            Known::WithoutScope => self.without_scope = Some(words::without_scope(input)?),
+            Known::Cache => self.cache = Some(input.parse()?),
+            Known::Companions => self.companions = Some(words::companions(input)?),
+            Known::Allow => self.allows_unit = words::allow(name, input, faults)?,
             Known::Crate => match input.call(Path::parse_mod_style) {
                 Ok(path) => self.krate = Some(path),
                 Err(_) => return Err(input.error("`crate` is a path: write `crate = ::renamed`")),
             },
-            Known::Later => unreachable!("options of later releases are refused before their value is read"),
+            Known::Stale => self.later.push((option, Time::of(&Ask::later("stale"), input.parse()?)?)),
+            Known::Soft => self.later.push((option, Time::of(&Ask::later("soft"), input.parse()?)?)),
+            Known::Hard => self.later.push((option, Time::of(&Ask::later("hard"), input.parse()?)?)),
+            Known::Refresh => _ = part(input.parse()?)?,
+            Known::OnError => words::on_error(input)?,
+            Known::Limit => words::limit(input.parse()?)?,
         }
         Ok(())
     }
@@ -222,21 +258,70 @@ impl Max {
     }
 }
 
-fn without_scope(input: ParseStream<'_>) -> syn::Result<(WithoutScope, Span)> {
-    const WAYS: [&str; 3] = ["bypass", "error", "panic"];
-    let Ok(way) = input.call(Ident::parse_any) else {
-        return Err(input.error("write `without_scope = bypass`, `error` or `panic`, without quotes"));
-    };
-    let chosen = match way.to_string().as_str() {
-        "bypass" => WithoutScope::Bypass,
-        "error" => WithoutScope::Error,
-        "panic" => WithoutScope::Panic,
-        other => {
-            let message = format!("unknown `without_scope = {other}`{}", or_known(other, WAYS));
-            return Err(syn::Error::new(way.span(), message));
+impl Negative {
+    fn parse(name: Span, input: ParseStream<'_>, faults: &mut Faults) -> syn::Result<Self> {
+        const WORDS: [&str; 2] = ["none", "err"];
+        let content;
+        parenthesized!(content in input);
+        if content.is_empty() {
+            return Err(syn::Error::new(
+                name,
+                "`negative()` says nothing: write `negative(none = \"30s\", err = \"5s\")`, or one of the two",
+            ));
         }
+        let mut negative = Self::default();
+        while !content.is_empty() {
+            let word = content.call(Ident::parse_any)?;
+            content.parse::<Token![=]>()?;
+            let value = content.parse()?;
+            let place = match word.to_string().as_str() {
+                "none" => &mut negative.none,
+                "err" => &mut negative.err,
+                other => {
+                    let message = format!("`negative` knows no `{other}`{}", or_known(other, WORDS));
+                    return Err(syn::Error::new(word.span(), message));
+                }
+            };
+            if place.is_some() {
+                faults.at(word.span(), format!("`{word}` is written twice"));
+            }
+            *place = Some(Time::of(&Ask::NEGATIVE, value)?);
+            if !content.is_empty() {
+                content.parse::<Token![,]>()?;
+            }
+        }
+        Ok(negative)
+    }
+}
+
+/// A part of a time: `"10%"`, `0.1` or `off`.
+fn part(value: Expr) -> syn::Result<f64> {
+    const FORM: &str = "a part of the time-to-live is at least 0 and below 1: write \"10%\", `0.1` or `off`";
+    let part = match &value {
+        Expr::Lit(ExprLit { lit: Lit::Float(part), .. }) => part.base10_parse().ok(),
+        Expr::Lit(ExprLit { lit: Lit::Int(part), .. }) => part.base10_parse::<u32>().ok().map(f64::from),
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+            let text = text.value();
+            let percent = text.strip_suffix('%').and_then(|percent| percent.parse::<f64>().ok());
+            percent.map(|percent| percent / 100.0)
+        }
+        Expr::Path(path) if path.path.is_ident("off") => Some(0.0),
+        _ => None,
     };
-    Ok((chosen, way.span()))
+    match part.filter(|part| (0.0..1.0).contains(part)) {
+        Some(part) => Ok(part),
+        None => Err(syn::Error::new_spanned(value, FORM)),
+    }
+}
+
+fn closure(value: Expr) -> syn::Result<ExprClosure> {
+    match value {
+        Expr::Closure(closure) => Ok(closure),
+        other => Err(syn::Error::new_spanned(
+            other,
+            "`key` names the parameters that it is made of: write `key = |query| query.normalized()`",
+        )),
+    }
 }
 
 fn names(name: Span, input: ParseStream<'_>, faults: &mut Faults) -> syn::Result<Vec<Ident>> {

@@ -1,23 +1,27 @@
 //! Whether a function may be cached as written, and what that means: the only place where rules live.
 //!
 //! (1) All rules are asked, whatever the others said. (2) A parameter that gives an id of the path by its name is
-//! not part of the key; every other is, unless skipped. (3) Nothing that borrows is stored or returned.
+//! not part of the key; every other is, unless skipped, or unless `key` says what the key is. (3) Nothing that borrows is
+//! stored or returned.
 
 mod ids;
+mod key;
+mod options;
 mod types;
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
-use syn::{Expr, GenericParam, Path, ReceiverKind, Safety, Type, parse_quote};
+use syn::{Expr, Path, ReceiverKind, Safety, Type, parse_quote};
 
-use crate::args::{Args, Max, WithoutScope};
+use crate::args::{Args, Coalesce, Companions, Max, Negative, WithoutScope};
 use crate::faults::Faults;
-use crate::item::{Function, Home, Shape, mentions};
+use crate::item::{Function, Shape, mentions};
 use crate::options::Known;
-use crate::suggest::or_known;
-use crate::ttl::Ttl;
+use crate::template::Tag;
+use crate::time::Time;
 
 pub(crate) use ids::{Id, Place};
+pub(crate) use key::Key;
 
 /// A cached function that may be expanded.
 pub(crate) struct Plan<'a> {
@@ -25,49 +29,78 @@ pub(crate) struct Plan<'a> {
     pub(crate) krate: Path,
     pub(crate) levels: Vec<String>,
     pub(crate) place: Place,
-    /// The arguments of the key, by position.
-    pub(crate) key: Vec<usize>,
-    /// The arguments that the companions `invalidate` and `peek` take, by position.
+    pub(crate) key: Key,
+    /// The arguments that the companions `invalidate`, `peek` and `prime` take, by position.
     pub(crate) asked: Vec<usize>,
     pub(crate) receiver: Option<Expr>,
     pub(crate) returned: Type,
-    pub(crate) ttl: Option<Ttl>,
-    pub(crate) max: Option<Max>,
+    pub(crate) site: SiteOptions,
+    pub(crate) store: StoreOptions,
+    /// None where the function has none.
+    pub(crate) companions: Option<Name>,
     pub(crate) without_scope: WithoutScope,
     /// Where `without_scope` was written.
-    pub(crate) without_scope_span: proc_macro2::Span,
+    pub(crate) without_scope_span: Span,
+}
+
+/// What counts for all calls alike.
+pub(crate) struct SiteOptions {
+    pub(crate) ttl: Option<Time>,
+    pub(crate) idle: Option<Time>,
+    pub(crate) jitter: Option<f64>,
+    pub(crate) max: Option<Max>,
+    pub(crate) weigh: Option<Expr>,
+    pub(crate) coalesce: Option<Coalesce>,
+    pub(crate) wait: Option<Time>,
+    pub(crate) cache: Option<Expr>,
+}
+
+/// What is asked when a value is to be stored.
+pub(crate) struct StoreOptions {
+    pub(crate) when: Option<Expr>,
+    pub(crate) negative: Negative,
+    /// Where `negative` was written.
+    pub(crate) negative_span: Span,
+    pub(crate) tags: Vec<Tag>,
+}
+
+/// On what the companions stand.
+pub(crate) enum Name {
+    /// On the type of the function's name, or beside a method.
+    Own,
+    /// On a type of this name.
+    Given(Ident),
 }
 
 /// Asks all rules; the plan is whole if no fault was added.
 pub(crate) fn check<'a>(args: Args, function: &'a Function, faults: &mut Faults) -> Option<Plan<'a>> {
     qualifiers(function, faults);
-    generics(&function.item.sig.generics, "cached functions", faults);
     receiver(&args, function, faults);
-    types::returned(function, faults);
-    let skipped = skipped(&args, function, faults);
+    options::together(&args, faults);
+    options::apart_from_calls(&args, function, faults);
+    options::tags(&args, function, faults);
+    types::returned(function, args.allows_unit, faults);
     let place = ids::place(&args, function, faults);
     let ids: Vec<usize> = place.iter().flat_map(Place::arguments).collect();
-    for (i, skip) in args.skip.iter().enumerate() {
-        if skipped.get(i).is_some_and(|at| at.is_some_and(|at| ids.contains(&at))) {
-            faults.at(skip.span(), format!("`{skip}` is an id of the scope and not part of the key anyway"));
-        }
-    }
-    let is_skipped = |at: &usize| skipped.contains(&Some(*at));
-    let key: Vec<_> = (0..function.args.len()).filter(|at| !is_skipped(at) && !ids.contains(at)).collect();
+    let left_out = key::left_out(&args, function, &ids, faults);
+    let key = key::key(&args, function, &ids, &left_out, faults);
     for (at, argument) in function.args.iter().enumerate() {
         if let Some(attr) = argument.attrs.iter().find(|attr| attr.path().is_ident("cfg")) {
             faults
                 .on(attr, "a cached function has the same arguments everywhere: no `#[cfg]` on one of them");
         }
-        if key.contains(&at) {
+        if matches!(&key, Some(Key::Arguments(key)) if key.contains(&at)) {
             types::argument(argument, faults);
         } else if ids.contains(&at) && matches!(argument.shape(), Shape::Exclusive) {
             faults.on(&argument.ty, "an id of the scope is read only: take it by value or `&`");
         }
     }
-    let (levels, place, returned) = (args.levels?, place?, function.returned()?.clone());
+    let companions = companions(&args, function, faults);
+    let (levels, place, key) = (args.levels?, place?, key?);
+    let returned = function.returned().cloned().unwrap_or_else(|| parse_quote!(()));
     let used = |at: &usize| place.expressions().any(|id| mentions(id, &function.args[*at].name));
-    let asked = (0..function.args.len()).filter(|at| !is_skipped(at) || used(at)).collect();
+    let in_key = |at: &usize| key.arguments().contains(at) || ids.contains(at);
+    let asked = (0..function.args.len()).filter(|at| in_key(at) || used(at)).collect();
     let (without_scope, without_scope_span) =
         args.without_scope.unwrap_or((WithoutScope::Bypass, levels.span));
     Some(Plan {
@@ -79,8 +112,27 @@ pub(crate) fn check<'a>(args: Args, function: &'a Function, faults: &mut Faults)
         receiver: args.receiver.map(|(_, receiver)| receiver),
         place,
         returned,
-        ttl: args.ttl,
-        max: args.max,
+        site: SiteOptions {
+            ttl: args.ttl,
+            idle: args.idle,
+            jitter: args.jitter,
+            max: args.max,
+            weigh: args.weigh,
+            coalesce: args.coalesce,
+            wait: args.wait,
+            cache: args.cache,
+        },
+        store: StoreOptions {
+            when: args.when,
+            negative_span: args
+                .written
+                .iter()
+                .find(|(written, _)| written.known == Known::Negative)
+                .map_or_else(Span::call_site, |(_, span)| *span),
+            negative: args.negative,
+            tags: args.tags,
+        },
+        companions,
         without_scope,
         without_scope_span,
     })
@@ -106,21 +158,6 @@ fn qualifiers(function: &Function, faults: &mut Faults) {
     }
 }
 
-/// Type and const parameters are a later release's; lifetimes are fine.
-pub(crate) fn generics(generics: &syn::Generics, what: &str, faults: &mut Faults) {
-    for param in &generics.params {
-        let name = match param {
-            GenericParam::Lifetime(_) => continue,
-            GenericParam::Type(param) => &param.ident,
-            GenericParam::Const(param) => &param.ident,
-        };
-        faults.at(
-            name.span(),
-            format!("{what} with type or const parameters are not yet available; write one per type for now"),
-        );
-    }
-}
-
 fn receiver(args: &Args, function: &Function, faults: &mut Faults) {
     const ANNOTATE: &str = "a method is cached inside an impl block that is annotated itself: write `#[cached]` \
                             above `impl`, and keep this attribute on the method";
@@ -130,8 +167,8 @@ fn receiver(args: &Args, function: &Function, faults: &mut Faults) {
         }
         let item = &function.item;
         let body = &item.block;
-        let of_type = Ident::new("Self", proc_macro2::Span::call_site());
-        if function.home == Home::Free && (mentions(&item.sig, &of_type) || mentions(body, &of_type)) {
+        let of_type = Ident::new("Self", Span::call_site());
+        if function.block.is_none() && (mentions(&item.sig, &of_type) || mentions(body, &of_type)) {
             faults.at(function.name().span(), ANNOTATE.replace("a method", "an associated function"));
         }
         return;
@@ -147,7 +184,7 @@ fn receiver(args: &Args, function: &Function, faults: &mut Faults) {
             "a cached method takes `&self`: a call that is served does not run, and moves nothing",
         );
     }
-    if function.home == Home::Free {
+    if function.block.is_none() {
         faults.on(receiver, ANNOTATE);
     } else if !args.has(Known::Receiver) {
         faults.on(
@@ -158,39 +195,20 @@ fn receiver(args: &Args, function: &Function, faults: &mut Faults) {
     }
 }
 
-/// The position of each skipped argument.
-fn skipped(args: &Args, function: &Function, faults: &mut Faults) -> Vec<Option<usize>> {
-    let mut found = Vec::new();
-    for skip in &args.skip {
-        if skip == "self" {
-            faults.at(skip.span(), "`self` is left out of the key by `receiver = ()`");
-            found.push(None);
-            continue;
+fn companions(args: &Args, function: &Function, faults: &mut Faults) -> Option<Name> {
+    match &args.companions {
+        None => Some(Name::Own),
+        Some(Companions::Off) => None,
+        Some(Companions::On(name)) if function.block.is_some() => {
+            faults.at(
+                name.span(),
+                format!(
+                    "the companions of a method stand beside it, as `{}_invalidate` does; only `off` can be said here",
+                    function.name().unraw()
+                ),
+            );
+            Some(Name::Own)
         }
-        let at = function.args.iter().position(|argument| argument.bindings.contains(skip));
-        match at {
-            None => {
-                let name = skip.unraw();
-                faults
-                    .at(skip.span(), format!("no parameter is called `{name}`{}", or_names(&name, function)));
-            }
-            Some(at) => {
-                let left = function.args[at].bindings.iter().find(|binding| !args.skip.contains(binding));
-                if let Some(left) = left {
-                    faults.at(
-                        skip.span(),
-                        format!("`{skip}` is one pattern with `{left}`: skip both or neither"),
-                    );
-                }
-            }
-        }
-        found.push(at);
+        Some(Companions::On(name)) => Some(Name::Given(name.clone())),
     }
-    found
-}
-
-fn or_names(name: &Ident, function: &Function) -> String {
-    let names: Vec<_> =
-        function.args.iter().flat_map(|arg| &arg.bindings).map(|name| name.unraw().to_string()).collect();
-    or_known(&name.to_string(), names.iter().map(String::as_str))
 }

@@ -6,30 +6,46 @@
 
 mod call;
 mod companions;
+mod generics;
+mod site;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{Attribute, FnArg, Pat};
 
-use crate::check::Plan;
+use crate::check::{Name, Plan};
 use crate::item::Argument;
-use call::{kind, place, private, traits, view};
-use companions::{at, companions};
+use call::{kind, place, private, rules, tags, traits, view};
+use companions::companions;
+use generics::{Inherent, turbofish};
+
+/// A function of an impl block, and what goes into another block: companions cannot stand in the impl of a trait.
+pub(crate) struct Method {
+    pub(crate) inside: TokenStream,
+    pub(crate) beside: TokenStream,
+}
 
 /// A free function and the type of its name.
 pub(crate) fn function(plan: &Plan<'_>) -> TokenStream {
     let item = &plan.function.item;
-    let (name, vis) = (plan.function.name(), &item.vis);
+    let (function, vis) = (plan.function.name(), &item.vis);
+    let name = match &plan.companions {
+        None => return apart(plan),
+        Some(Name::Own) => function,
+        Some(Name::Given(name)) => name,
+    };
     let attrs: Vec<_> = of_companion(&item.attrs).collect();
-    let doc = format!("Companions of [`{name}()`]: what can be asked of its cache.");
-    let site = quote!(#name::__strata_at());
-    let function = outer(plan, &site);
-    let at = at(plan, &format_ident!("__strata_at"), quote!(::core::option::Option::None));
-    let companions = companions(plan, &site, |verb| format_ident!("{verb}"));
+    let doc = format!("Companions of [`{function}()`]: what can be asked of its cache.");
+    let at_name = format_ident!("__strata_at");
+    let turbofish = turbofish(item.sig.generics.params.iter());
+    let site = quote!(#name::#at_name #turbofish());
+    let outer = outer(plan, &site, &TokenStream::new());
+    let at = site::at(plan, &at_name, quote!(::core::option::Option::None), &Inherent::none());
+    let companions = companions(plan, &site, &Inherent::none(), |verb| format_ident!("{verb}"));
     let lints = lints();
     quote! {
-        #function
+        #outer
         #(#attrs)*
         #lints
         #[doc = #doc]
@@ -44,19 +60,46 @@ pub(crate) fn function(plan: &Plan<'_>) -> TokenStream {
 }
 
 /// A function of an impl block; its companions stand beside it under its name and theirs.
-pub(crate) fn method(plan: &Plan<'_>) -> TokenStream {
+pub(crate) fn method(plan: &Plan<'_>) -> Method {
+    let Some(block) = plan.function.block.as_ref().filter(|_| plan.companions.is_some()) else {
+        return Method { inside: apart(plan), beside: TokenStream::new() };
+    };
+    let inherent = match &block.of {
+        Some(_) => Inherent::beside(block),
+        None => Inherent::none(),
+    };
     let name = plan.function.name().unraw();
     let at_name = format_ident!("__strata_{name}_at");
-    let site = quote!(Self::#at_name());
-    let function = outer(plan, &site);
+    let own = plan.function.item.sig.generics.params.iter();
+    let turbofish = turbofish(inherent.moved.iter().chain(own));
+    let site = quote!(Self::#at_name #turbofish());
+    let function = outer(plan, &site, &TokenStream::new());
     let owner = quote!(::core::option::Option::Some(::core::any::type_name::<Self>()));
-    let at = at(plan, &at_name, owner);
-    let companions = companions(plan, &site, |verb| format_ident!("{name}_{verb}"));
-    quote! {
-        #function
-        #companions
-        #at
+    let at = site::at(plan, &at_name, owner, &inherent);
+    let companions = companions(plan, &site, &inherent, |verb| format_ident!("{name}_{verb}"));
+    if block.of.is_none() {
+        return Method { inside: quote!(#function #companions #at), beside: TokenStream::new() };
     }
+    let (header, clause, self_ty, lints) = (&inherent.header, &inherent.clause, &block.self_ty, lints());
+    let attrs = of_companion(&plan.function.item.attrs);
+    let beside = quote! {
+        #(#attrs)*
+        #lints
+        impl #header #self_ty #clause {
+            #companions
+            #at
+        }
+    };
+    Method { inside: function, beside }
+}
+
+/// A function without companions: its site is inside of it.
+fn apart(plan: &Plan<'_>) -> TokenStream {
+    let at_name = format_ident!("__strata_at");
+    let turbofish = turbofish(plan.function.parameters());
+    let site = quote!(#at_name #turbofish());
+    let at = site::nested(plan, &at_name);
+    outer(plan, &site, &at)
 }
 
 /// The attributes of a function that its companions need too.
@@ -71,17 +114,21 @@ fn lints() -> TokenStream {
     quote!(#[allow(
         non_camel_case_types,
         dead_code,
+        deprecated,
+        private_interfaces,
+        private_bounds,
         unreachable_pub,
         unused_qualifications,
         single_use_lifetimes,
         unused_lifetimes,
+        async_fn_in_trait,
         clippy::all,
         clippy::pedantic
     )])
 }
 
-/// The user's function with the look-up in front of its body.
-fn outer(plan: &Plan<'_>, site: &TokenStream) -> TokenStream {
+/// The user's function with the look-up in front of its body, and items before that.
+fn outer(plan: &Plan<'_>, site: &TokenStream, items: &TokenStream) -> TokenStream {
     let private = private(plan);
     let pending = Ident::new("__strata_pending", Span::mixed_site());
     let (place, view, kind, traits) = (place(plan), view(plan), kind(plan), traits(plan));
@@ -110,6 +157,8 @@ fn outer(plan: &Plan<'_>, site: &TokenStream) -> TokenStream {
     } else {
         quote!(#pending.run(move || -> #returned { #(#unpack)* #(#body)* }))
     };
+    let rules = rules(plan).map(|rules| quote!(let #pending = { #traits #pending.by(#rules) };));
+    let tags = tags(plan).map(|tags| quote!(let #pending = #pending.tagged(#tags);));
     let mut item = function.item.clone();
     let mut arguments = function.args.iter();
     for input in &mut item.sig.inputs {
@@ -121,6 +170,7 @@ fn outer(plan: &Plan<'_>, site: &TokenStream) -> TokenStream {
     }
     item.block.stmts = vec![syn::Stmt::Expr(
         syn::Expr::Verbatim(quote! {
+            #items
             let #pending = {
                 #traits
                 match #private::start(#site, #place, &#view, #kind) {
@@ -128,6 +178,8 @@ fn outer(plan: &Plan<'_>, site: &TokenStream) -> TokenStream {
                     #private::Start::Load(__strata_pending) => __strata_pending,
                 }
             };
+            #rules
+            #tags
             #load
         }),
         None,

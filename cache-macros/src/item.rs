@@ -1,24 +1,29 @@
 //! The function an attribute stands on: its arguments, receiver and return type, described and not judged.
 
+use std::rc::Rc;
+
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::visit::Visit;
-use syn::{FnArg, GenericArgument, ItemFn, Pat, PatIdent, PathArguments, Receiver, ReturnType, Type};
+use syn::{
+    FnArg, GenericArgument, GenericParam, Generics, ItemFn, Pat, PatIdent, Path, PathArguments, Receiver,
+    ReturnType, Type,
+};
 
-/// Where the function stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Home {
-    /// In a module or a function body.
-    Free,
-    /// In an annotated impl block.
-    Impl,
+/// The annotated impl block in which a function stands.
+pub(crate) struct Block {
+    pub(crate) generics: Generics,
+    pub(crate) self_ty: Type,
+    /// The trait that the block implements.
+    pub(crate) of: Option<Path>,
 }
 
 /// A function to be cached.
 pub(crate) struct Function {
     pub(crate) item: ItemFn,
-    pub(crate) home: Home,
+    /// None for a function in a module or in another function.
+    pub(crate) block: Option<Rc<Block>>,
     pub(crate) receiver: Option<Receiver>,
     pub(crate) args: Vec<Argument>,
 }
@@ -46,7 +51,7 @@ pub(crate) enum Shape<'a> {
 }
 
 impl Function {
-    pub(crate) fn new(item: ItemFn, home: Home) -> Self {
+    pub(crate) fn new(item: ItemFn, block: Option<Rc<Block>>) -> Self {
         let mut receiver = None;
         let mut args = Vec::new();
         for input in &item.sig.inputs {
@@ -55,7 +60,7 @@ impl Function {
                 FnArg::Typed(typed) => args.push(Argument::new(args.len() + 1, typed)),
             }
         }
-        Self { item, home, receiver, args }
+        Self { item, block, receiver, args }
     }
 
     pub(crate) fn name(&self) -> &Ident {
@@ -72,6 +77,58 @@ impl Function {
 
     pub(crate) fn is_async(&self) -> bool {
         self.item.sig.asyncness.is_some()
+    }
+
+    /// The type and const parameters that make one instance of the function differ from another: the block's, then its own.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &GenericParam> {
+        let of_block = self.block.iter().flat_map(|block| &block.generics.params);
+        of_block
+            .chain(&self.item.sig.generics.params)
+            .filter(|param| !matches!(param, GenericParam::Lifetime(_)))
+    }
+
+    /// Whether a type is a parameter of the function or of its block that has a size, and nothing around it.
+    pub(crate) fn is_parameter(&self, ty: &Type) -> bool {
+        let Type::Path(path) = bare(ty) else { return false };
+        let is_sized = |param: &syn::TypeParam| {
+            !param
+                .bounds
+                .iter()
+                .any(|bound| matches!(bound, syn::TypeParamBound::Trait(of) if of.maybe.is_some()))
+        };
+        path.qself.is_none()
+            && self.parameters().any(|param| {
+                matches!(param, GenericParam::Type(param) if path.path.is_ident(&param.ident) && is_sized(param))
+            })
+    }
+
+    /// Whether it has parameters of a type without a name, so that none of its types can be given.
+    pub(crate) fn takes_abstract(&self) -> bool {
+        struct Found(bool);
+        impl<'ast> Visit<'ast> for Found {
+            fn visit_type_impl_trait(&mut self, _: &'ast syn::TypeImplTrait) {
+                self.0 = true;
+            }
+        }
+        let mut found = Found(false);
+        self.args.iter().for_each(|arg| found.visit_type(&arg.ty));
+        found.0
+    }
+
+    /// The argument of that name that is not taken apart.
+    pub(crate) fn position(&self, name: &Ident) -> Option<usize> {
+        self.args.iter().position(|arg| arg.pattern.is_none() && arg.name.unraw() == name.unraw())
+    }
+
+    /// The first of the names that the parameters bind, or `self`, that tokens name.
+    pub(crate) fn mentioned(&self, tokens: impl ToTokens) -> Option<String> {
+        let tokens = tokens.into_token_stream();
+        let this = Ident::new("self", Span::call_site());
+        let bound = self.args.iter().flat_map(|arg| &arg.bindings);
+        bound
+            .chain(self.receiver.is_some().then_some(&this))
+            .find(|name| mentions(&tokens, name))
+            .map(|name| name.unraw().to_string())
     }
 }
 

@@ -20,8 +20,11 @@ mod item;
 mod levels;
 mod options;
 mod suggest;
-mod ttl;
+mod template;
+mod time;
 
+#[cfg(test)]
+mod snapshots;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +33,7 @@ use syn::Item;
 
 use args::Args;
 use faults::Faults;
-use item::{Function, Home};
+use item::Function;
 
 /// Caches what a function returns, per scope and arguments.
 ///
@@ -54,29 +57,48 @@ use item::{Function, Home};
 /// | `ids(org = tenant.id)` | where the id of a level comes from; an expression over the parameters | the parameter `<level>_id`, which then is not part of the key |
 /// | `ids(ambient)` | all ids come from the ambient scope | |
 /// | `ttl = 600`, `"5m"`, `"never"`, an expression | time-to-live: seconds, text of numbers with ms, s, m, h, d, or a `Duration` | the cache's |
+/// | `idle = "20m"` | how long a value stays without a look-up, never beyond `ttl` | as long as `ttl` |
+/// | `jitter = "10%"`, `0.1`, `off` | by how much of its `ttl` a value may be short, each by a part of its own, so that not all expire together | 5 %; none where the cache has a clock of its own, as in tests |
 /// | `max = 1000` | most entries of this function in one scope; a number or a constant | the cache's |
 /// | `skip(db, log)` | parameters that are not part of the key | |
+/// | `key = \|query, page\| (query.normalized(), *page)` | what the key is, in place of all parameters but ids; those it names are borrowed | |
 /// | `receiver = self.id` | what identifies `self`, or `()` if nothing needs to; methods only | none: it is written |
+/// | `when = \|value\| value.is_complete()` | only values that pass are stored; all are served | all |
+/// | `negative = "30s"` | time-to-live of `None`, alone or in `Ok` | that of any value |
+/// | `negative(none = "30s", err = "5s")` | also that of errors, which are stored then and handed out as clones | errors are not stored |
+/// | `weigh = \|value\| value.len() as u64` | what a value weighs | the size of its type and its key's |
+/// | `tags("plan:{plan}", global("prices"))` | names by which values can be withdrawn together; in braces the names of parameters | none |
+/// | `coalesce = off` | each call runs the function for itself, and one of those that run at once stores | one runs, the others wait |
+/// | `wait = "2s"` | the longest that a call waits for another one; then it runs the function for itself, and stores nothing | while that one runs |
 /// | `without_scope = bypass` | without a scope that resolves (no ambient scope, a level that the installed tree lacks, an empty id): `bypass` runs it uncached, counts it in `stats().bypassed` and logs it once, `error` returns an error (`E: From<strata_cache::Error>`), `panic` panics | `bypass` |
+/// | `cache = crate::CACHE` | the cache: a static, whatever it hides behind, or a call without arguments of this one | the installed one, or the default one |
+/// | `companions = off`, `= name` | no companions, or the name of their type, where the function's is taken | the function's |
+/// | `allow(unit)` | that there is no value: it runs once | refused |
 /// | `crate = ::renamed` | where strata-cache is | `::strata_cache` |
+///
+/// Known and not yet available: `stale`, `refresh`, `on_error`, `soft`, `hard`, `limit`, `coalesce = detached`.
 ///
 /// Arguments are `Hash + Eq + Clone + Send + Sync + 'static`. `&str`, `&[T]`, `&T` and `Option<&T>` are looked up without
 /// a copy; the owned form is made on a miss.
 ///
-/// Companions stand on a type of the function's name, with its visibility: `invalidate` and `peek` take its
-/// arguments without the skipped ones (unless an id is made of them), `invalidate_scope` takes the ids of the path
-/// (`impl ScopeId` for those of `ids(..)`, nothing for ambient ones), `stats` nothing.
+/// Of a generic function each instance has entries and statistics of its own, told apart by all its type and const parameters,
+/// which therefore are `'static`; a skipped `impl Trait` has no name and does not count.
+///
+/// Companions stand on a type of the function's name, with its visibility. Those that do not run the function take its arguments
+/// without what is left out of the key (unless an id is made of it): `invalidate`; `peek`, which runs, counts and touches nothing;
+/// `prime`, which takes what the function is to have returned as well. `invalidate_scope` takes the ids of the path (`impl ScopeId`
+/// for those of `ids(..)`, nothing for ambient ones), `stats` nothing. Those that run it take all arguments: `refresh`, whose value
+/// takes the place of what is stored, and `uncached`, which neither looks nor stores.
 ///
 /// Derive `Clone` for the error type where you can: a failed load is then everybody's answer. Without it one of those who
 /// wait runs the function next, twice at most, and then each runs it for itself, four at a time.
 ///
-/// No module and no other type of the function's name can stand beside it.
+/// No module and no other type of the function's name can stand beside it: give the companions another with `companions = name`.
 ///
-/// Methods (`&self`) and associated functions are cached inside an impl block with a plain `#[cached]` above it. Their
-/// companions are associated functions: `monthly_invalidate`, `monthly_invalidate_scope`, `monthly_peek`,
-/// `monthly_stats`.
-///
-/// Not yet: type and const parameters, impls of traits.
+/// Methods (`&self`) and associated functions are cached inside an impl block with a plain `#[cached]` above it, of a type or of a
+/// trait for a type. Their companions are associated functions of the type: `monthly_invalidate`, `monthly_invalidate_scope`,
+/// `monthly_peek`, `monthly_prime`, `monthly_refresh`, `monthly_uncached`, `monthly_stats`. Where the type is another crate's there
+/// can be none: write `#[cached(companions = off)]` above the impl.
 #[proc_macro_attribute]
 pub fn cached(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     attribute(args.into(), item.into()).into()
@@ -99,7 +121,7 @@ fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
 fn function(args: TokenStream, item: syn::ItemFn) -> TokenStream {
     let mut faults = Faults::new();
     let args = Args::parse(args, Span::call_site(), &mut faults);
-    let function = Function::new(item, Home::Free);
+    let function = Function::new(item, None);
     let plan = check::check(args, &function, &mut faults);
     match plan {
         Some(plan) if faults.is_empty() => expand::function(&plan),

@@ -1,17 +1,34 @@
-//! The options by name: those that work, how each is written, and those of later releases.
+//! The options by name: how each is written, and which come alive in a later release.
 
-/// An option that `args` reads; all of later releases are one.
+/// An option that `args` reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Known {
     Scope,
     Ids,
     Ttl,
+    Idle,
+    Jitter,
     Max,
+    Key,
     Skip,
     Receiver,
+    When,
+    Weigh,
+    Negative,
+    Tags,
+    Coalesce,
+    Wait,
     WithoutScope,
+    Cache,
+    Companions,
+    Allow,
     Crate,
-    Later,
+    Stale,
+    Refresh,
+    OnError,
+    Soft,
+    Hard,
+    Limit,
 }
 
 /// `name = value` or `name(list)`.
@@ -19,6 +36,7 @@ pub(crate) enum Known {
 pub(crate) enum Form {
     Value,
     List,
+    Either,
 }
 
 /// One option.
@@ -27,42 +45,56 @@ pub(crate) struct Entry {
     pub(crate) known: Known,
     pub(crate) form: Form,
     pub(crate) example: &'static str,
+    /// It is read and checked, and then refused.
+    pub(crate) is_later: bool,
 }
 
-const fn entry(name: &'static str, known: Known, form: Form, example: &'static str) -> Entry {
-    Entry { name, known, form, example }
+const fn value(name: &'static str, known: Known, example: &'static str) -> Entry {
+    Entry { name, known, form: Form::Value, example, is_later: false }
 }
 
-const OPTIONS: [Entry; 24] = [
-    entry("scope", Known::Scope, Form::Value, "scope = \"user\""),
-    entry("ids", Known::Ids, Form::List, "ids(org = …)"),
-    entry("ttl", Known::Ttl, Form::Value, "ttl = \"5m\""),
-    entry("max", Known::Max, Form::Value, "max = 1000"),
-    entry("skip", Known::Skip, Form::List, "skip(db)"),
-    entry("receiver", Known::Receiver, Form::Value, "receiver = self.id"),
-    entry("without_scope", Known::WithoutScope, Form::Value, "without_scope = bypass"),
-    entry("crate", Known::Crate, Form::Value, "crate = ::renamed"),
-    later("stale"),
-    later("refresh"),
-    later("on_error"),
-    later("soft"),
-    later("hard"),
-    later("limit"),
-    later("tags"),
-    later("key"),
-    later("when"),
-    later("weigh"),
-    later("negative"),
-    later("jitter"),
-    later("idle"),
-    later("coalesce"),
-    later("wait"),
-    later("cache"),
+const fn list(name: &'static str, known: Known, example: &'static str) -> Entry {
+    Entry { name, known, form: Form::List, example, is_later: false }
+}
+
+const fn later(name: &'static str, known: Known, example: &'static str) -> Entry {
+    Entry { name, known, form: Form::Value, example, is_later: true }
+}
+
+const OPTIONS: [Entry; 26] = [
+    value("scope", Known::Scope, "scope = \"user\""),
+    list("ids", Known::Ids, "ids(org = …)"),
+    value("ttl", Known::Ttl, "ttl = \"5m\""),
+    value("idle", Known::Idle, "idle = \"20m\""),
+    value("jitter", Known::Jitter, "jitter = \"10%\""),
+    value("max", Known::Max, "max = 1000"),
+    value("key", Known::Key, "key = |query| query.normalized()"),
+    list("skip", Known::Skip, "skip(db)"),
+    value("receiver", Known::Receiver, "receiver = self.id"),
+    value("when", Known::When, "when = |value| value.is_complete()"),
+    value("weigh", Known::Weigh, "weigh = |value| value.len() as u64"),
+    Entry {
+        name: "negative",
+        known: Known::Negative,
+        form: Form::Either,
+        example: "negative = \"30s\"",
+        is_later: false,
+    },
+    list("tags", Known::Tags, "tags(\"plan:{plan}\")"),
+    value("coalesce", Known::Coalesce, "coalesce = off"),
+    value("wait", Known::Wait, "wait = \"2s\""),
+    value("without_scope", Known::WithoutScope, "without_scope = bypass"),
+    value("cache", Known::Cache, "cache = crate::CACHE"),
+    value("companions", Known::Companions, "companions = off"),
+    list("allow", Known::Allow, "allow(unit)"),
+    value("crate", Known::Crate, "crate = ::renamed"),
+    later("stale", Known::Stale, "stale = \"30s\""),
+    later("refresh", Known::Refresh, "refresh = 0.8"),
+    later("on_error", Known::OnError, "on_error = stale"),
+    later("soft", Known::Soft, "soft = \"200ms\""),
+    later("hard", Known::Hard, "hard = \"5s\""),
+    later("limit", Known::Limit, "limit = 8"),
 ];
-
-const fn later(name: &'static str) -> Entry {
-    entry(name, Known::Later, Form::Value, "")
-}
 
 /// The option of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Entry> {
@@ -71,5 +103,5 @@ pub(crate) fn find(name: &str) -> Option<&'static Entry> {
 
 /// The names of the options that work.
 pub(crate) fn usable() -> impl Iterator<Item = &'static str> + Clone {
-    OPTIONS.iter().filter(|option| option.known != Known::Later).map(|option| option.name)
+    OPTIONS.iter().filter(|option| !option.is_later).map(|option| option.name)
 }

@@ -7,7 +7,7 @@ use std::any::{Any, type_name};
 use std::future::Future;
 use std::sync::Arc;
 
-use strata_cache_core::engine::{Look, Taken, Write};
+use strata_cache_core::engine::{Enough, Look, Taken, Write};
 use strata_cache_core::epoch;
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::event::RemovalCause;
@@ -18,7 +18,7 @@ use crate::operation::{
     Begin, Call, Convert, Done, GetOrLoad, KeyedLoad, Lazy, Loading, Operation, Set, Started,
 };
 use crate::place::{At, ToScope};
-use crate::plan::WhenLeadersFail;
+use crate::plan::{Coalescing, WhenLeadersFail};
 use crate::trace;
 
 impl Cache {
@@ -266,6 +266,8 @@ impl<P: ToScope> Begin<Box<str>, Payload> for Asked<'_, P> {
             key: key.into(),
             write,
             when_leaders_fail: WhenLeadersFail::Report,
+            coalescing: Coalescing::On(None),
+            enough: Enough::Stored,
         }))
     }
 }

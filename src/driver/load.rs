@@ -14,15 +14,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use strata_cache_core::engine::{Engine, Joined, Key, Lease, Place, Store, Value, Waited, Waiting, Write};
+use strata_cache_core::engine::{
+    Engine, Enough, Joined, Key, Lease, Place, Store, Value, Waited, Waiting, Write,
+};
 use strata_cache_core::error::Error;
 use strata_cache_core::flight::{
-    Chain, LoadPermit, PermitWaiter, PlaceWaiter, Placed, Pulse, SoloPermit, SoloWaiter,
+    Alarm, Chain, FlightId, LoadPermit, PermitWaiter, PlaceWaiter, Placed, Pulse, SoloPermit, SoloWaiter,
 };
 use strata_cache_core::scope::{Node, ScopePath};
 use strata_cache_core::stats::Counter;
 
-use crate::plan::{Act, LoadPlan, Reply, WhenLeadersFail};
+use crate::plan::{Act, Coalescing, LoadPlan, Reply, WhenLeadersFail};
 use crate::trace;
 
 /// An error that those who wait for the same load may share.
@@ -45,6 +47,10 @@ pub(crate) trait Loader<V> {
     fn share(&self, error: &Self::Error) -> Option<SharedError>;
     /// A shared error as one's own, if it is of the same type.
     fn unshare(&self, shared: &SharedError) -> Option<Self::Error>;
+    /// How a value is stored, of which the call says this; `None` if it is not to be.
+    fn write(&self, _value: &V, write: Write) -> Option<Write> {
+        Some(write)
+    }
 }
 
 /// What a get-or-load comes to.
@@ -76,6 +82,9 @@ pub(crate) struct LoadTerms<K: Key, V: Value> {
     pub(crate) key: K,
     pub(crate) write: Write,
     pub(crate) when_leaders_fail: WhenLeadersFail,
+    pub(crate) coalescing: Coalescing,
+    /// What answers the call: what is stored, or only a load that begins from now on.
+    pub(crate) enough: Enough,
 }
 
 /// A get-or-load under way.
@@ -87,6 +96,8 @@ pub(crate) struct Load<K: Key, V: Value, L, F> {
     loader: L,
     plan: LoadPlan,
     stage: Stage<K, V, F>,
+    /// Rings when the call has waited long enough; set at its first wait.
+    alarm: Option<Arc<Alarm>>,
 }
 
 // Nothing in here is pinned in place; the loader's future is boxed.
@@ -101,27 +112,53 @@ enum Stage<K: Key, V: Value, F> {
     // The loader before the lease: what is dropped midway stops before somebody else leads.
     Leading(Pin<Box<F>>, Lease<K, V>),
     WaitingForPermit(SoloWaiter, Arc<Node>),
-    WaitingAlone(PermitWaiter, SoloPermit),
-    Alone(Pin<Box<F>>, Option<SoloPermit>, Option<LoadPermit>),
+    WaitingAlone(PermitWaiter, Name),
+    Alone(Pin<Box<F>>, Name, Option<LoadPermit>),
     Done,
+}
+
+/// What a run past the cache goes by on its call chain.
+enum Name {
+    /// It is inside of a load already, or the cache could not be asked.
+    None,
+    /// One of a few of its key.
+    Solo(SoloPermit),
+    /// Beside whatever runs.
+    Own(FlightId),
+}
+
+impl Name {
+    fn id(&self) -> Option<FlightId> {
+        match self {
+            Self::None => None,
+            Self::Solo(permit) => Some(permit.id()),
+            Self::Own(id) => Some(*id),
+        }
+    }
 }
 
 impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     pub(crate) fn new(terms: LoadTerms<K, V>, loader: L) -> Self {
-        let plan = LoadPlan::new(terms.when_leaders_fail);
-        Self { terms, loader, plan, stage: Stage::Asking }
+        let plan = LoadPlan::new(terms.when_leaders_fail, terms.coalescing);
+        Self { terms, loader, plan, stage: Stage::Asking, alarm: None }
     }
 
     /// Looks and joins.
     fn ask(&mut self) -> Result<Next<V, L::Error>, Error> {
         let node = self.terms.place.create(self.terms.engine.registry())?;
-        let joined = self.terms.store.join(&self.terms.engine, Arc::clone(&node), &self.terms.key);
+        let (engine, enough) = (&self.terms.engine, self.terms.enough);
+        let joined = self.terms.store.join_for(engine, Arc::clone(&node), &self.terms.key, enough);
+        if enough == Enough::LoadFromNow {
+            // Whatever runs from now on began after this call did.
+            self.terms.enough = Enough::Load;
+        }
         let reply = match joined {
             Joined::Hit(value) => {
                 self.count(&node, true);
                 return Ok(Next::Act(self.plan.step(Reply::Hit), Some(value)));
             }
             Joined::Lead(lease) => return Ok(self.lead(lease)),
+            Joined::Wait(_) | Joined::Place(_) if self.terms.coalescing == Coalescing::Off => Reply::Busy,
             Joined::Wait(waiting) => {
                 self.terms.store.counters().count(Counter::CoalescedWaits);
                 self.stage = Stage::Waiting(waiting, Arc::clone(&node));
@@ -160,7 +197,8 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     fn land(&mut self, lease: Lease<K, V>, output: L::Output) -> Answer<V, L::Error> {
         match self.loader.split(output) {
             Ok(value) => {
-                lease.land(self.terms.key.clone(), &value, self.terms.write);
+                let write = self.loader.write(&value, self.terms.write);
+                lease.land(self.terms.key.clone(), &value, write);
                 Answer::Value(value)
             }
             Err(error) => {
@@ -172,11 +210,11 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     }
 
     /// The loader ended past the cache.
-    fn finish_alone(&mut self, permit: Option<&SoloPermit>, output: L::Output) -> Answer<V, L::Error> {
+    fn finish_alone(&mut self, name: &Name, output: L::Output) -> Answer<V, L::Error> {
         match self.loader.split(output) {
             Ok(value) => Answer::Value(value),
             Err(error) => {
-                if permit.is_some() {
+                if name.id().is_some() {
                     self.terms.store.counters().count(Counter::LoadFailures);
                 }
                 self.trace("load failure");
@@ -196,6 +234,7 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
             Act::Join => self.stage = Stage::Asking,
             Act::RunUncached => self.run_uncached(),
             Act::RunAlone => return self.ask_alone(),
+            Act::RunBeside => return self.run_beside(),
             Act::ReportLeaderFailed => return Ok(Some(Answer::LeaderFailed)),
             Act::ReportStalled => return Ok(Some(Answer::Stalled)),
             // The stage is set already.
@@ -214,16 +253,25 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
             let performed = match &mut this.stage {
                 Stage::Asking => this.ask().and_then(|next| this.perform(next)),
                 Stage::Waiting(waiting, node) => {
-                    let waited = ready!(Pin::new(waiting).poll(context));
+                    let waited = Pin::new(waiting).poll(context);
                     let node = Arc::clone(node);
-                    let next = this.hear(waited, &node);
+                    let next = match waited {
+                        Poll::Ready(waited) => this.hear(waited, &node),
+                        Poll::Pending if this.is_late(context) => {
+                            Next::Act(this.plan.step(Reply::Late), None)
+                        }
+                        Poll::Pending => return Poll::Pending,
+                    };
                     this.perform(next)
                 }
-                Stage::WaitingForPlace(place, node) => {
-                    let reply = match ready!(Pin::new(place).poll(context)) {
-                        Placed::Free => Reply::Again,
-                        Placed::Stuck => Reply::Stuck,
+                Stage::WaitingForPlace(place, _) => {
+                    let reply = match Pin::new(place).poll(context) {
+                        Poll::Ready(Placed::Free) => Reply::Again,
+                        Poll::Ready(Placed::Stuck) => Reply::Stuck,
+                        Poll::Pending if this.is_late(context) => Reply::Late,
+                        Poll::Pending => return Poll::Pending,
                     };
+                    let Stage::WaitingForPlace(_, node) = &this.stage else { return Poll::Pending };
                     let node = Arc::clone(node);
                     let act = this.decide(reply, &node);
                     this.perform(Next::Act(act, None))
@@ -231,7 +279,7 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                 Stage::WaitingForPermit(waiter, node) => {
                     let permit = ready!(Pin::new(waiter).poll(context));
                     let node = Arc::clone(node);
-                    Ok(this.limit_alone(permit, &node))
+                    Ok(this.limit_alone(Name::Solo(permit), &node))
                 }
                 Stage::WaitingToLead(waiter, lease) => {
                     let permit = ready!(poll_in_lease(Pin::new(waiter), lease.pulse().as_ref(), context));
@@ -242,8 +290,8 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                 }
                 Stage::WaitingAlone(waiter, _) => {
                     let permit = ready!(Pin::new(waiter).poll(context));
-                    if let Stage::WaitingAlone(_, alone) = std::mem::replace(&mut this.stage, Stage::Done) {
-                        this.run_alone(alone, Some(permit));
+                    if let Stage::WaitingAlone(_, name) = std::mem::replace(&mut this.stage, Stage::Done) {
+                        this.run_alone(name, Some(permit));
                     }
                     Ok(None)
                 }
@@ -256,19 +304,17 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                     drop(future);
                     return Poll::Ready(this.land(lease, output));
                 }
-                Stage::Alone(future, permit, _) => {
-                    let id = permit.as_ref().map(SoloPermit::id);
-                    let inside = id.map(Chain::enter);
+                Stage::Alone(future, name, _) => {
+                    let inside = name.id().map(Chain::enter);
                     let output = ready!(future.as_mut().poll(context));
                     drop(inside);
-                    let Stage::Alone(future, permit, limited) =
-                        std::mem::replace(&mut this.stage, Stage::Done)
+                    let Stage::Alone(future, name, limited) = std::mem::replace(&mut this.stage, Stage::Done)
                     else {
                         return Poll::Pending; // Not reached, as above.
                     };
                     drop(future);
                     drop(limited);
-                    return Poll::Ready(this.finish_alone(permit.as_ref(), output));
+                    return Poll::Ready(this.finish_alone(&name, output));
                 }
                 Stage::Done => return Poll::Pending,
             };
@@ -289,6 +335,14 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
 }
 
 impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
+    /// Whether the call has waited for as long as it would; if not, its task is woken when it has.
+    fn is_late(&mut self, context: &Context<'_>) -> bool {
+        let Coalescing::On(Some(time)) = self.terms.coalescing else { return false };
+        let engine = &self.terms.engine;
+        let alarm = self.alarm.get_or_insert_with(|| engine.alarm_in(time));
+        alarm.rings(engine.now(), context)
+    }
+
     /// What a wait came to: the next act, with what it needs.
     fn hear(&mut self, waited: Waited<K, V>, node: &Node) -> Next<V, L::Error> {
         let reply = match waited {

@@ -4,7 +4,9 @@
 //! an error that cannot be shared goes on with one of those who wait, in the same flight and at most twice, so N callers
 //! cause at most three loads; one that can be shared is everybody's answer. (3) After the third failure a caller reports,
 //! or runs by itself with one of a few permits; which of the two is the caller's choice. (4) Inside its own load it runs
-//! uncached.
+//! uncached. (5) Who does not wait, or has waited long enough, runs by itself and stores nothing.
+
+use std::time::Duration;
 
 /// How often a caller asks again after a shared error of another type.
 const ROUNDS: u8 = 2;
@@ -16,6 +18,15 @@ pub(crate) enum WhenLeadersFail {
     Report,
     /// Runs the loader itself, at most four at a time per key: cached functions.
     RunAlone,
+}
+
+/// Whose load is whose answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coalescing {
+    /// One loads, and the others wait for it: so long at most, if there is a time.
+    On(Option<Duration>),
+    /// Each caller loads by itself, and one of those who load at the same time stores.
+    Off,
 }
 
 /// What the last act came to.
@@ -41,6 +52,8 @@ pub(crate) enum Reply {
     FailedOtherwise,
     /// A place may be free, or the load is not to be waited for any more.
     Again,
+    /// The caller has waited for as long as it would.
+    Late,
 }
 
 /// What to do next.
@@ -60,6 +73,8 @@ pub(crate) enum Act {
     RunUncached,
     /// Run the loader past the cache, with a permit.
     RunAlone,
+    /// Run the loader past the cache, beside a load that runs.
+    RunBeside,
     /// Answer that the load failed for the one who led it.
     ReportLeaderFailed,
     /// Answer that the loads of the key have stalled.
@@ -71,11 +86,12 @@ pub(crate) enum Act {
 pub(crate) struct LoadPlan {
     rounds: u8,
     when_leaders_fail: WhenLeadersFail,
+    coalescing: Coalescing,
 }
 
 impl LoadPlan {
-    pub(crate) const fn new(when_leaders_fail: WhenLeadersFail) -> Self {
-        Self { rounds: 0, when_leaders_fail }
+    pub(crate) const fn new(when_leaders_fail: WhenLeadersFail, coalescing: Coalescing) -> Self {
+        Self { rounds: 0, when_leaders_fail, coalescing }
     }
 
     /// The next act.
@@ -83,6 +99,8 @@ impl LoadPlan {
         match reply {
             Reply::Hit | Reply::Landed => Act::Serve,
             Reply::Lead => Act::Lead,
+            Reply::Late => Act::RunBeside,
+            Reply::Busy | Reply::NoPlace if self.coalescing == Coalescing::Off => Act::RunBeside,
             Reply::Busy => Act::Wait,
             Reply::NoPlace => Act::WaitForPlace,
             Reply::Recursion => Act::RunUncached,
@@ -114,7 +132,7 @@ mod tests {
     use super::*;
 
     fn act(when: WhenLeadersFail, reply: Reply) -> Act {
-        LoadPlan::new(when).step(reply)
+        LoadPlan::new(when, Coalescing::On(None)).step(reply)
     }
 
     #[test]
@@ -125,7 +143,7 @@ mod tests {
 
     #[test]
     fn caller_asks_again_twice_after_an_error_of_another_type() {
-        let mut plan = LoadPlan::new(WhenLeadersFail::Report);
+        let mut plan = LoadPlan::new(WhenLeadersFail::Report, Coalescing::On(None));
         let acts = [Reply::FailedOtherwise; 3].map(|reply| plan.step(reply));
         assert_eq!(acts, [Act::Join, Act::Join, Act::ReportLeaderFailed]);
     }
@@ -141,6 +159,14 @@ mod tests {
             assert_eq!(act(when, Reply::Again), Act::Join);
             assert_eq!(act(when, Reply::Recursion), Act::RunUncached);
         }
+    }
+
+    #[test]
+    fn caller_that_does_not_wait_runs_beside_what_runs_and_leads_where_nothing_does() {
+        let mut plan = LoadPlan::new(WhenLeadersFail::RunAlone, Coalescing::Off);
+        let acts = [Reply::Busy, Reply::NoPlace, Reply::Lead, Reply::Hit].map(|reply| plan.step(reply));
+        assert_eq!(acts, [Act::RunBeside, Act::RunBeside, Act::Lead, Act::Serve]);
+        assert_eq!(act(WhenLeadersFail::RunAlone, Reply::Late), Act::RunBeside);
     }
 
     #[test]

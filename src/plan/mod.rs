@@ -5,4 +5,4 @@
 
 mod load;
 
-pub(crate) use load::{Act, LoadPlan, Reply, WhenLeadersFail};
+pub(crate) use load::{Act, Coalescing, LoadPlan, Reply, WhenLeadersFail};

@@ -1,17 +1,25 @@
 //! What expansions of `#[cached]` name. Not for users; it changes without notice.
 
 mod call;
+mod companions;
 pub mod key;
 pub mod outcome;
+mod place;
 pub mod probe;
+mod rules;
 mod site;
+mod spec;
 
-pub use call::{
-    Evicting, Invalidated, Pending, Place, RegionStats, Start, id, invalidate, invalidate_scope, peek, start,
-    stats,
+pub use call::{Pending, Start, start};
+pub use companions::{
+    Evicting, Invalidated, Primed, RegionStats, invalidate, invalidate_scope, peek, prime, refresh,
+    refresh_async, stats, uncached, uncached_async,
 };
 pub use key::{View, view};
 pub use outcome::{Outcome, SharedError};
-pub use site::{At, Site, Spec, Ttl, WithoutScope};
+pub use place::{Place, id};
+pub use rules::{Absent, Failed, Rules, rules};
+pub use site::{At, Site, is_static};
+pub use spec::{Coalesce, Spec, Ttl, Weigh, WithoutScope, cache_of, weigh};
 pub use strata_cache_core::scope;
 pub use strata_cache_core::scope::{IdText, ScopeId};

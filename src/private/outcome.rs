@@ -26,6 +26,17 @@ pub trait Value: Clone + Send + Sync + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Clone + Send + Sync + 'static> Value for T {}
 
+/// A return type that can be stored whole, errors too, for `negative(err = …)`.
+#[diagnostic::on_unimplemented(
+    message = "`negative(err = …)` stores errors, and a `{Self}` cannot be stored with its error",
+    label = "not a `Result` of two types that are `Clone + Send + Sync + 'static`",
+    note = "every hit hands out a clone: derive `Clone` for the error, return `Result<_, Arc<E>>`, or leave `err` out"
+)]
+pub trait StoresErrors: Value {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Value, E: Value> StoresErrors for Result<T, E> {}
+
 /// A return type that can carry an error of the cache, for `without_scope = error`.
 #[diagnostic::on_unimplemented(
     message = "`without_scope = error` cannot make a `{Self}` of an error of the cache",

@@ -9,16 +9,28 @@
 //!
 //! Cost: none at run time. After David Tolnay, "Autoref-based stable specialization" (case study), 2019.
 
+use std::hash::Hash;
 use std::marker::PhantomData;
 
 use super::key::{Empty, KeyPart, One, Optional, Part, optional, part};
-use super::outcome::{Fallible, Outcome, Plain, Refuse, Refusing, Shared, Value};
+use super::outcome::{Fallible, Outcome, Plain, Refuse, Refusing, Shared, StoresErrors, Value};
+use super::rules::{Absent, Failed};
 
 /// Asks that an argument `T` or `&T` can be part of a key.
 #[inline]
 pub fn keyed<T: KeyPart + ?Sized>(argument: &T) -> &T {
     argument
 }
+
+/// Asks that an argument can be part of a key whose type is a parameter of the function.
+#[inline]
+pub fn keyed_parameter<T: Hash + Eq + Clone + Send + Sync + 'static>(argument: &T) -> &T {
+    argument
+}
+
+/// Asks that a value can be stored whose type is a parameter of the function.
+#[inline]
+pub fn storable_parameter<T: Clone + Send + Sync + 'static>() {}
 
 /// Asks that an argument `Option<&T>` can be part of a key.
 #[inline]
@@ -29,6 +41,10 @@ pub fn keyed_option<T: KeyPart + ?Sized>(argument: Option<&T>) -> Option<&T> {
 /// Asks that what a return type stores can be stored.
 #[inline]
 pub fn storable<T: Value>(_: PhantomData<T>) {}
+
+/// Asks that a `Result` can be stored with its errors.
+#[inline]
+pub fn storable_whole<R: StoresErrors>() {}
 
 /// Asks that a return type can carry an error of the cache.
 #[inline]
@@ -51,19 +67,33 @@ impl Part for Refused {
 }
 
 impl<R> Outcome<R> for Refused {
-    type Value = ();
+    type Value = Self;
     type Error = R;
 
-    fn split(self, returned: R) -> Result<(), R> {
+    fn split(self, returned: R) -> Result<Self, R> {
         Err(returned)
     }
 
-    fn ok(self, (): ()) -> R {
+    fn ok(self, _: Self) -> R {
         unreachable!("nothing is stored for a type that the compiler refused")
     }
 
     fn err(self, error: R) -> R {
         error
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl Absent for Refused {
+    fn is_absent(&self) -> bool {
+        false
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl Failed for Refused {
+    fn has_failed(&self) -> bool {
+        false
     }
 }
 
@@ -206,6 +236,26 @@ pub trait KindRefused {
 }
 
 impl<R> KindRefused for Returned<R> {}
+
+/// Answers for a `Result` that can be stored with its errors.
+pub trait KindWhole {
+    /// The kind.
+    fn strata_whole(&self) -> Plain {
+        Plain
+    }
+}
+
+impl<R: StoresErrors> KindWhole for &Returned<R> {}
+
+/// Answers for what cannot.
+pub trait KindRefusedWhole {
+    /// The stand-in.
+    fn strata_whole(&self) -> Refused {
+        Refused
+    }
+}
+
+impl<R> KindRefusedWhole for Returned<R> {}
 
 /// Answers what a `Result` stores.
 pub trait StoresOk {

@@ -1,109 +1,125 @@
 //! The call site of a cached function: its static, which finds cache and region at the first call.
 //!
-//! (1) A site's identity is the address of its static, so two functions of one name never share entries. (2) What is wrong
-//! with the options is found at the first call and reported once; such a function runs uncached.
-//! Cost of a call: one load and one type comparison.
+//! (1) A site's identity is the address of its static, so two functions of one name never share entries; the instances of a
+//! generic function are told apart by the types they stand for. (2) What is wrong with the options is found at the first call and
+//! reported once; such a function runs uncached. (3) Where another cache stands in for the function's own, its region is looked up
+//! there at each call, and the site keeps nothing of that cache.
+//! Cost of a call: one load, and a type comparison for each instance before its own.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
+use strata_cache_core::clock::TimeSource;
 use strata_cache_core::engine::{AnyRegion, Key, RegionKey, Store, Value};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::scope::{LevelId, ScopeTree};
 
+use super::spec::{Coalesce, Spec, Ttl, WithoutScope};
 use crate::cache::Cache;
-use crate::default::default_cache;
+use crate::exceptions;
 
 /// The static of one cached function.
-pub struct Site(OnceLock<Opened>);
+pub struct Site {
+    first: OnceLock<Opened>,
+    /// It was logged that a call ran uncached.
+    reported: AtomicBool,
+}
 
 impl Site {
     /// A site that was not used yet.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "a site is a static")]
     pub const fn new() -> Self {
-        Self(OnceLock::new())
+        Self { first: OnceLock::new(), reported: AtomicBool::new(false) }
     }
 
-    #[inline]
-    pub(super) fn opened(&self) -> Option<&Opened> {
-        self.0.get()
-    }
-}
-
-/// How long a function's values may be served.
-#[derive(Debug, Clone, Copy)]
-pub enum Ttl {
-    /// As long as the cache says.
-    Inherit,
-    /// For ever.
-    Never,
-    /// This long.
-    After(Duration),
-}
-
-/// What a call does that has no scope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WithoutScope {
-    /// Runs the function uncached.
-    Bypass,
-    /// Returns an error.
-    Error,
-    /// Panics.
-    Panic,
-}
-
-/// What the attribute says.
-#[derive(Debug)]
-pub struct Spec {
-    /// The module of the function.
-    pub module: &'static str,
-    /// The type whose method it is.
-    pub owner: Option<&'static str>,
-    /// The function's name.
-    pub item: &'static str,
-    /// The scope's levels, the first one down.
-    pub levels: &'static [&'static str],
-    /// Time-to-live.
-    pub ttl: Ttl,
-    /// Entries at most in one scope.
-    pub max: Option<u64>,
-    /// What a call does that has no scope.
-    pub without_scope: WithoutScope,
-}
-
-impl Spec {
-    fn name(&self) -> String {
-        match self.owner {
-            Some(owner) => format!("{owner}::{}", self.item),
-            None => format!("{}::{}", self.module, self.item),
-        }
+    fn address(&'static self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 }
 
-/// A site and how to make its options.
+/// A site, which of its instances is meant, and how to make its options.
 #[derive(Clone, Copy)]
 pub struct At {
-    pub(super) site: &'static Site,
+    site: &'static Site,
+    /// None where there is one only.
+    instance: Option<TypeId>,
     spec: fn() -> Spec,
 }
 
 impl At {
-    /// A site with its options.
+    /// The site of a function that is not generic.
     #[must_use]
     #[inline]
     pub const fn new(site: &'static Site, spec: fn() -> Spec) -> Self {
-        Self { site, spec }
+        Self { site, instance: None, spec }
     }
 
-    /// The site's cache and region, found at the first call.
-    pub(super) fn open<K: Key, V: Value>(self) -> &'static Opened {
-        let site = self.site;
-        site.0.get_or_init(|| Opened::new::<K, V>(site, (self.spec)()))
+    /// The site of a generic function for the types that `I` was made of.
+    #[must_use]
+    #[inline]
+    pub fn of<I: 'static>(site: &'static Site, spec: fn() -> Spec) -> Self {
+        Self { site, instance: Some(TypeId::of::<I>()), spec }
+    }
+
+    /// What orders for the function go by.
+    pub(super) fn address(self) -> usize {
+        self.site.address()
+    }
+
+    /// The instance, if it was used before.
+    #[inline]
+    pub(super) fn known(self) -> Option<&'static Opened> {
+        let mut opened = self.site.first.get()?;
+        if self.instance.is_some() {
+            while opened.instance != self.instance {
+                opened = opened.next.get()?;
+            }
+        }
+        Some(opened)
+    }
+
+    /// The cache and the region of a call.
+    pub(super) fn open<K: Key, V: Value>(self) -> Found {
+        if let Some(cache) = exceptions::stand_in() {
+            return Found::Here(Box::new(Opened::new::<K, V>(self, (self.spec)(), cache)));
+        }
+        let new = || {
+            let spec = (self.spec)();
+            let cache = (spec.cache)();
+            Opened::new::<K, V>(self, spec, cache)
+        };
+        let mut opened = self.site.first.get_or_init(new);
+        while opened.instance != self.instance {
+            opened = opened.next.get_or_init(|| Box::new(new()));
+        }
+        Found::Kept(opened)
+    }
+
+    /// The cache and the region of a call, if there is a region by now.
+    pub(super) fn region(self) -> Option<(Cache, Arc<dyn AnyRegion>)> {
+        let cache = match exceptions::stand_in() {
+            Some(cache) => cache,
+            None => self.known()?.cache.clone(),
+        };
+        let region = cache.engine().regions().find(&self.region_key())?;
+        Some((cache, region))
+    }
+
+    /// The level of the function in the tree of a cache.
+    pub(super) fn level_in(self, cache: &Cache) -> Option<LevelId> {
+        level_of(cache.tree(), (self.spec)().levels)
+    }
+
+    fn region_key(self) -> RegionKey {
+        RegionKey::Site(self.address(), self.instance)
     }
 }
+
+/// Asks that a type parameter of a cached function is `'static`: each instance has a region of its own.
+pub fn is_static<T: ?Sized + 'static>() {}
 
 /// The level whose path has exactly these names.
 fn level_of(tree: &ScopeTree, names: &[&str]) -> Option<LevelId> {
@@ -111,55 +127,58 @@ fn level_of(tree: &ScopeTree, names: &[&str]) -> Option<LevelId> {
     tree.path(level).iter().map(|&level| tree.name(level)).eq(names.iter().copied()).then_some(level)
 }
 
-/// A site that has been used.
+/// What a call works with: kept by the site, or found for this call.
+pub(super) enum Found {
+    Kept(&'static Opened),
+    Here(Box<Opened>),
+}
+
+impl Deref for Found {
+    type Target = Opened;
+
+    fn deref(&self) -> &Opened {
+        match self {
+            Self::Kept(opened) => opened,
+            Self::Here(opened) => opened,
+        }
+    }
+}
+
+/// A site that has been used, with one cache, for one instance of its function.
 pub(super) struct Opened {
     pub(super) cache: Cache,
     pub(super) without_scope: WithoutScope,
+    pub(super) coalesce: Coalesce,
     name: String,
     /// An `Arc<Store<K, V>>`.
     store: Result<Box<dyn Any + Send + Sync>>,
-    pub(super) region: Option<Arc<dyn AnyRegion>>,
+    region: Option<Arc<dyn AnyRegion>>,
     /// The function's level in the cache's tree; `None` for the root scope, and for levels the tree does not have, which
     /// each call reports by itself.
     pub(super) level: Option<LevelId>,
-    reported: AtomicBool,
+    instance: Option<TypeId>,
+    /// Another instance of the function.
+    next: OnceLock<Box<Opened>>,
+    site: &'static Site,
 }
 
 impl Opened {
-    fn new<K: Key, V: Value>(site: &'static Site, spec: Spec) -> Self {
-        let cache = default_cache().clone();
+    fn new<K: Key, V: Value>(at: At, spec: Spec, cache: Cache) -> Self {
         let name = spec.name();
-        let opened = Self::open_store::<K, V>(&cache, site, &name, &spec);
-        let level = level_of(cache.tree(), spec.levels);
+        let opened = open_store::<K, V>(&cache, at.region_key(), &name, &spec);
         let region = opened.as_ref().ok().map(|store| Arc::clone(store) as Arc<dyn AnyRegion>);
         Self {
+            level: level_of(cache.tree(), spec.levels),
             cache,
             without_scope: spec.without_scope,
+            coalesce: spec.coalesce,
             name,
             store: opened.map(|store| Box::new(store) as Box<dyn Any + Send + Sync>),
             region,
-            level,
-            reported: AtomicBool::new(false),
+            instance: at.instance,
+            next: OnceLock::new(),
+            site: at.site,
         }
-    }
-
-    fn open_store<K: Key, V: Value>(
-        cache: &Cache,
-        site: &'static Site,
-        name: &str,
-        spec: &Spec,
-    ) -> Result<Arc<Store<K, V>>> {
-        let mut builder = cache.region_builder::<K, V>(name);
-        builder = match spec.ttl {
-            Ttl::Inherit => builder,
-            Ttl::Never => builder.ttl(crate::Ttl::never()),
-            Ttl::After(time) => builder.ttl(time),
-        };
-        if let Some(max) = spec.max {
-            builder = builder.max_per_scope(max);
-        }
-        let address = std::ptr::from_ref(site).addr();
-        Ok(Arc::clone(builder.open_as(RegionKey::Site(address))?.store()))
     }
 
     /// The site's region.
@@ -182,14 +201,47 @@ impl Opened {
         self.store.as_ref().ok()?.downcast_ref()
     }
 
-    /// A call runs past the cache: counted always, logged once.
-    pub(super) fn bypassed(&self, why: &Error) {
+    /// A call was asked to run past the cache: counted.
+    pub(super) fn count_bypass(&self) {
         if let Some(region) = &self.region {
             region.count_bypass();
         }
-        if !self.reported.swap(true, Ordering::Relaxed) {
+    }
+
+    /// A call cannot but run past the cache: counted always, logged once.
+    pub(super) fn bypassed(&self, why: &Error) {
+        self.count_bypass();
+        if !self.site.reported.swap(true, Ordering::Relaxed) {
             let region = self.name.as_str();
             tracing::warn!(target: "strata_cache", region, %why, "cached function runs uncached");
         }
     }
+}
+
+fn open_store<K: Key, V: Value>(
+    cache: &Cache,
+    key: RegionKey,
+    name: &str,
+    spec: &Spec,
+) -> Result<Arc<Store<K, V>>> {
+    let mut builder = cache.region_builder::<K, V>(name);
+    builder = match spec.ttl {
+        Ttl::Inherit => builder,
+        Ttl::Never => builder.ttl(crate::Ttl::never()),
+        Ttl::After(time) => builder.ttl(time),
+    };
+    if let Some(idle) = spec.idle {
+        builder = builder.idle(idle);
+    }
+    // Under a clock of its own a test wants to know when.
+    if matches!(cache.engine().time(), TimeSource::System(_)) {
+        builder = builder.ttl_jitter(spec.jitter);
+    }
+    if let Some(max) = spec.max {
+        builder = builder.max_per_scope(max);
+    }
+    if let Some(weigh) = spec.weigh.as_ref().and_then(super::spec::Weigh::of::<V>) {
+        builder = builder.weigher(move |_, value| weigh(value));
+    }
+    Ok(Arc::clone(builder.open_as(key)?.store()))
 }

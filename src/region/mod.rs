@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use builder::RegionBuilder;
 use equivalent::Equivalent;
-use strata_cache_core::engine::{AnyRegion, Glance, Key, Look, Sight, Store, Taken, Value, Write};
+use strata_cache_core::engine::{AnyRegion, Enough, Glance, Key, Look, Sight, Store, Taken, Value, Write};
 use strata_cache_core::epoch;
 use strata_cache_core::error::Result;
 use strata_cache_core::event::RemovalCause;
@@ -24,7 +24,7 @@ use crate::operation::{
     Begin, Call, Convert, Done, Evicted, GetOrLoad, KeyedLoad, Lazy, Loading, Operation, Set, Started,
 };
 use crate::place::{At, ToScope};
-use crate::plan::WhenLeadersFail;
+use crate::plan::{Coalescing, WhenLeadersFail};
 use crate::trace;
 
 /// A borrowed form of a region's key that can be made into one.
@@ -433,6 +433,8 @@ impl<K: Key, V: Value, P: ToScope, Q: ToKey<K> + ?Sized> Begin<K, V> for Asked<'
             key: key.to_key(),
             write,
             when_leaders_fail: WhenLeadersFail::Report,
+            coalescing: Coalescing::On(None),
+            enough: Enough::Stored,
         }))
     }
 }

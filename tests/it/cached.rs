@@ -1,5 +1,10 @@
 //! Cached functions, sync and async, over the default cache: one way through everything they offer.
 
+mod caches;
+mod companions;
+mod options;
+mod waiting;
+
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use strata_cache::{cached, default_cache, scope};

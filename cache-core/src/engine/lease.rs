@@ -31,6 +31,17 @@ use crate::scope::Node;
 use crate::stats::Counter;
 use crate::sync::Arc;
 
+/// What is good enough for who asks for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enough {
+    /// What is stored, or a load that runs.
+    Stored,
+    /// A load that runs, or another one.
+    Load,
+    /// A load that begins from now on. One that runs is detached: it stores nothing.
+    LoadFromNow,
+}
+
 /// What asking for a key comes to.
 #[derive(Debug)]
 #[must_use = "a lease that is dropped hands over"]
@@ -78,6 +89,8 @@ pub enum Landing {
     RefusedStalled,
     /// Its weight is zero or above the capacity, or its deadline cannot be represented.
     RefusedWeight,
+    /// It was not to be stored.
+    Unwanted,
 }
 
 /// The right, and the duty, to load one key once. Dropping it gives the right up.
@@ -104,6 +117,17 @@ pub struct Waiting<K: Key, V: Value> {
 impl<K: Key, V: Value> Store<K, V> {
     /// Looks for a usable value and, without one, joins or leads the load of the key. Counts nothing but the touch.
     pub fn join(self: &Arc<Self>, engine: &Arc<Engine>, node: Arc<Node>, key: &K) -> Joined<K, V> {
+        self.join_for(engine, node, key, Enough::Stored)
+    }
+
+    /// As [`join`](Self::join), for who may want more than what is stored.
+    pub fn join_for(
+        self: &Arc<Self>,
+        engine: &Arc<Engine>,
+        node: Arc<Node>,
+        key: &K,
+        enough: Enough,
+    ) -> Joined<K, V> {
         let hash = self.hash(&node, key);
         let mut owned = None;
         loop {
@@ -112,12 +136,17 @@ impl<K: Key, V: Value> Store<K, V> {
             let joined = {
                 let pin = epoch::pin();
                 let mut shard = self.shard(hash);
-                if let Some(entry) = self.usable(engine, &mut shard, &pin, hash, &node, key) {
+                if enough == Enough::Stored
+                    && let Some(entry) = self.usable(engine, &mut shard, &pin, hash, &node, key)
+                {
                     drop(shard);
                     return Joined::Hit(entry.value());
                 }
-                let ask = Ask { hash, now, node: &node, key: &mut owned };
                 let eq = |other: &Arc<Node>, known: &K| other.same_path(&node) && known == key;
+                if enough == Enough::LoadFromNow && owned.is_none() {
+                    shard.books().flights.detach(hash, eq, &mut after);
+                }
+                let ask = Ask { hash, now, node: &node, key: &mut owned };
                 shard.books().flights.join(ask, eq, |node| node.is_live(), &mut after)
             };
             drop(after);
@@ -182,7 +211,7 @@ impl<K: Key, V: Value> Store<K, V> {
 
     fn count_landing(&self, landing: Landing) {
         match landing {
-            Landing::Published => {}
+            Landing::Published | Landing::Unwanted => {}
             Landing::RefusedDetached => self.counters.count(Counter::RefusedDetached),
             Landing::RefusedStalled => self.counters.count(Counter::RefusedStalled),
             Landing::RefusedWeight => self.counters.count(Counter::RefusedWeight),
@@ -217,13 +246,13 @@ impl<K: Key, V: Value> Lease<K, V> {
         &self.node
     }
 
-    /// Delivers the loaded value: to the cache if (1) holds, and to everybody who waited.
-    pub fn land(mut self, key: K, value: &V, write: Write) -> Landing {
+    /// Delivers the loaded value: to everybody who waited and, if it is to be stored and (1) holds, to the cache.
+    pub fn land(mut self, key: K, value: &V, write: Option<Write>) -> Landing {
         let Some(mut ticket) = self.ticket.take() else { return Landing::RefusedStalled };
         let permit = self.permit.take();
         let (store, engine, node) = (&self.store, &self.engine, &self.node);
         let shared = Arc::new(value.clone());
-        let terms = store.terms(engine, &key, value, write).ok();
+        let terms = write.and_then(|write| store.terms(engine, &key, value, write).ok());
         let hash = ticket.hash();
         let pays = terms.and_then(|terms| store.expire_before(engine, node, terms, hash));
         // Made before the lock: to clone a value is to run user code.
@@ -239,6 +268,7 @@ impl<K: Key, V: Value> Lease<K, V> {
                 (if stalled { Landing::RefusedStalled } else { Landing::RefusedDetached }, None)
             } else {
                 match store.link(engine, &mut shard, node, hash, &mut draft, pays, &mut removals) {
+                    Fate::Nothing if write.is_none() => (Landing::Unwanted, None),
                     Fate::Nothing => (Landing::RefusedWeight, None),
                     Fate::Dead => (Landing::RefusedDetached, None),
                     fate => (Landing::Published, Some(fate)),

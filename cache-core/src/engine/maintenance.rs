@@ -2,22 +2,25 @@
 //!
 //! (1) No answer depends on this: look-ups check deadlines and scopes themselves, inserts at the bound expire and
 //! sweep first. Maintenance gives memory back while nobody calls, and lets waiters of a stalled leader take over.
-//! (2) The thread starts with the first scope, deadline or waiter, looks around four times a second while any cache
-//! owes something or keeps a scope, which may become idle without a word, rests otherwise, and ends with the last
-//! cache. (3) It holds caches weakly.
+//! (2) The thread starts with the first scope, deadline or waiter, looks around four times a second (and when somebody who
+//! waits is to be woken) while any cache owes something or keeps a scope, which may become idle without a word, rests
+//! otherwise, and ends with the last cache. (3) It holds caches weakly.
 //! (4) `earliest` is never later than the first deadline of any entry.
 
 use std::sync::Weak as StdWeak;
 use std::time::Duration;
 
 use super::Engine;
-use crate::clock::Moment;
+use crate::clock::{Moment, TimeSource};
 use crate::epoch;
 use crate::stats::tally;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 
 /// How long the thread sleeps between rounds while something is owed.
 const ROUND: Duration = Duration::from_millis(250);
+
+/// How long it sleeps at least, however soon somebody wants to be woken.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Places that the thread looks at in one slice of the collection of idle scopes, and slices in a round.
 const IDLE_SLICE: usize = 1024;
@@ -101,6 +104,14 @@ impl Upkeep {
 }
 
 impl Engine {
+    /// As a wake-up of maintenance, for somebody who wants to be woken before its next round.
+    pub(super) fn hurry_maintenance(&self) {
+        self.upkeep.wake();
+        if self.upkeep.mode == Maintenance::Thread {
+            thread::wake();
+        }
+    }
+
     /// Does everything that is owed: expires what is due, sweeps entries of evicted scopes, forgets idle scopes and
     /// regions, lets waiters of stalled leaders take over. Locks one shard at a time, for a slice of slots.
     pub fn maintain(&self) {
@@ -220,6 +231,12 @@ impl Engine {
         }
     }
 
+    /// How long until somebody who waits may have to be woken. A clock of the user's own may not move meanwhile.
+    fn until_next_look(&self) -> Duration {
+        let next = self.watch().next_check().filter(|_| matches!(self.time(), TimeSource::System(_)));
+        next.map_or(ROUND, |next| next.since(self.now()))
+    }
+
     /// Whether maintenance has, or will have, something to do.
     fn owes(&self) -> bool {
         self.has_dead()
@@ -242,7 +259,7 @@ impl Drop for Engine {
 mod thread {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use super::{Engine, Ordering, ROUND, StdWeak};
+    use super::{Duration, Engine, Ordering, ROUND, SHORTEST, StdWeak};
     use crate::sync::{Condvar, Mutex};
 
     struct Office {
@@ -287,26 +304,27 @@ mod thread {
                 }
                 (office.caches.clone(), office.calls)
             };
-            let mut owed = false;
+            let mut pause = None;
             for cache in caches {
                 // Wakers run in here, values drop, and the cache may end: their panics may not end the thread.
-                let round = || cache.upgrade().is_some_and(|engine| round(&engine));
-                owed |= catch_unwind(AssertUnwindSafe(round)).unwrap_or_else(|_| {
+                let round = || cache.upgrade().and_then(|engine| round(&engine));
+                let next = catch_unwind(AssertUnwindSafe(round)).unwrap_or_else(|_| {
                     tracing::error!(target: "strata_cache", "user code panicked during maintenance");
-                    true
+                    Some(ROUND)
                 });
+                pause = next.into_iter().chain(pause).min();
             }
             let mut office = OFFICE.lock();
-            if owed {
-                CALL.wait_for(&mut office, ROUND);
+            if let Some(pause) = pause {
+                CALL.wait_for(&mut office, pause);
             } else if office.calls == calls {
                 CALL.wait(&mut office);
             }
         }
     }
 
-    /// One round for one cache. Whether it will owe something in the next.
-    fn round(engine: &Engine) -> bool {
+    /// One round for one cache. How long until the next, if it will owe something then.
+    fn round(engine: &Engine) -> Option<Duration> {
         engine.tend_in_slices();
         // Rest first, then look: who makes work after the look finds us resting and wakes us.
         engine.upkeep.resting.store(true, Ordering::SeqCst);
@@ -314,7 +332,7 @@ mod thread {
         if owed {
             engine.upkeep.resting.store(false, Ordering::SeqCst);
         }
-        owed
+        owed.then(|| engine.until_next_look().clamp(SHORTEST, ROUND))
     }
 }
 

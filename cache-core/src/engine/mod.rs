@@ -34,7 +34,7 @@ mod tests;
 mod write;
 
 pub use keeper::AnyRegion;
-pub use lease::{Joined, Landing, Lease, Waited, Waiting};
+pub use lease::{Enough, Joined, Landing, Lease, Waited, Waiting};
 pub use limits::Limits;
 pub use maintenance::Maintenance;
 pub use options::{Glance, Key, Look, Sight, StoreOptions, Taken, Value, Weigher, Write};
@@ -81,7 +81,7 @@ pub(crate) enum Thoroughness {
 }
 
 /// What spans regions asks of each of them. Reached from write paths and maintenance only.
-pub(crate) trait RegionOps: Any + Send + Sync {
+pub(crate) trait RegionOps: AnyRegion + Any {
     fn id(&self) -> RegionId;
     fn name(&self) -> &str;
     /// Entries, dead ones included.

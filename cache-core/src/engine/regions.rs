@@ -3,13 +3,14 @@
 //! (1) A region's key names one pair of types; asking for others is an error. (2) What a forgotten region counted
 //! stays in the totals. Cost: finding one is a read lock and a hash; a walk over all clones one `Arc`.
 
+use std::any::TypeId;
 use std::collections::HashMap;
 
 use arc_swap::{ArcSwap, Guard};
 
 use super::options::{Key, StoreOptions, Value};
 use super::store::Store;
-use super::{Engine, RegionId, RegionOps};
+use super::{AnyRegion, Engine, RegionId, RegionOps};
 use crate::error::{Error, ErrorKind, Result};
 use crate::flight::Reaper;
 use crate::stats::{Stats, tally};
@@ -23,8 +24,9 @@ pub enum RegionKey {
     Programmatic,
     /// A region opened by name.
     Named(Box<str>),
-    /// A cached function: the address of its call site, unique in the process.
-    Site(usize),
+    /// A cached function: the address of its call site, unique in the process, and the types that it stands for there if it is
+    /// generic.
+    Site(usize, Option<TypeId>),
 }
 
 /// Regions below which a new one does not look for idle ones.
@@ -112,6 +114,11 @@ impl Regions {
         drop(open);
         self.retire(gone);
         Ok(store)
+    }
+
+    /// The region of a key, if it is open.
+    pub fn find(&self, key: &RegionKey) -> Option<Arc<dyn AnyRegion>> {
+        self.open.lock().get(key).map(|region| Arc::clone(region) as Arc<dyn AnyRegion>)
     }
 
     /// Every open region of a name (functions of one name in different places have one each).

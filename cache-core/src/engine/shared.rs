@@ -5,6 +5,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicI64, Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
@@ -15,7 +16,7 @@ use crate::clock::{Deadline, Moment, REREAD, TimeSource};
 use crate::epoch;
 use crate::error::Result;
 use crate::expiry::Ttl;
-use crate::flight::{Defaults, LeaseTimes, LoadLimits, Reaper, Setup, Watch};
+use crate::flight::{Alarm, Defaults, LeaseTimes, LoadLimits, Reaper, Setup, Watch};
 use crate::policy::Policy;
 use crate::scope::{Node, Registry, ScopeTree, TrackedLevels};
 use crate::stats::Stats;
@@ -285,6 +286,13 @@ impl Engine {
     /// Somebody waits for a load, so stalled leaders have to be looked for.
     pub(crate) fn wake_maintenance(&self) {
         self.upkeep.wake();
+    }
+
+    /// Rings after a time from now, on the cache's clock; looked at by maintenance, and by threads that wait.
+    pub fn alarm_in(&self, time: Duration) -> Arc<Alarm> {
+        let alarm = Alarm::set(&self.watch, self.now().checked_add(time).unwrap_or(Moment::NEVER));
+        self.hurry_maintenance();
+        alarm
     }
 
     /// A scope may have been made, which will have to go when it is idle.

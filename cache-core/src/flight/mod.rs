@@ -28,6 +28,7 @@
 //! Cost: a load is two small allocations and O(1) table work; a waiter is one slot in its flight.
 
 mod after;
+mod alarm;
 mod chain;
 mod join;
 mod limit;
@@ -49,6 +50,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use after::After;
+pub use alarm::Alarm;
 pub use chain::{Chain, ChainGuard};
 pub use join::{Ask, Joined, TakeOver};
 pub use limit::{Defaults, LoadLimit, LoadLimits, LoadPermit, Permission, PermitWaiter, Run, WhenFull};
@@ -67,7 +69,8 @@ use crate::sync::{Arc, Weak};
 pub struct FlightId(u64);
 
 impl FlightId {
-    fn fresh() -> Self {
+    /// A name that nothing had before.
+    pub fn fresh() -> Self {
         // A name only: nothing is ordered by it, so exploration of schedules need not see this atomic.
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))

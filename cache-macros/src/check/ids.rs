@@ -81,12 +81,9 @@ pub(super) fn place(args: &Args, function: &Function, faults: &mut Faults) -> Op
     for level in &levels.names {
         let parameter = Levels::parameter(level);
         let written = given.iter().find(|(name, _)| name.unraw() == level);
-        let by_name = |parameter: &Ident| {
-            function.args.iter().position(|arg| arg.pattern.is_none() && arg.name.unraw() == *parameter)
-        };
         match (written, &parameter) {
             (Some((_, value)), Some(parameter)) => ids.push(Id::Given(value.clone(), parameter.clone())),
-            (_, Some(parameter)) => match by_name(parameter) {
+            (_, Some(parameter)) => match function.position(parameter) {
                 Some(at) => ids.push(Id::Argument(at)),
                 None => faults.at(levels.span, missing(levels, level, parameter, function)),
             },

@@ -3,25 +3,39 @@
 //! (1) Spelling only ever makes a better message: what an alias hides, the compiler refuses with the words of
 //! `private::KeyPart` and `private::Value`. (2) A message names the way out.
 
+use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{GenericArgument, Lifetime, PathArguments, TraitBound, Type};
+use syn::{GenericArgument, Lifetime, PathArguments, Token, TraitBound, Type, TypeParamBound};
 
 use crate::faults::Faults;
 use crate::item::{Argument, Function, Shape, bare};
 
 /// The return type: there is one, it can be named, and it borrows nothing.
-pub(super) fn returned(function: &Function, faults: &mut Faults) {
-    const UNIT: &str = "returns nothing that could be cached";
+pub(super) fn returned(function: &Function, allows_unit: bool, faults: &mut Faults) {
+    let name = function.name();
+    let unit = || {
+        format!(
+            "`{name}` returns nothing that could be cached; if it is to run once for its arguments, write `allow(unit)`"
+        )
+    };
     let Some(ty) = function.returned() else {
-        faults.at(function.name().span(), format!("`{}` {UNIT}", function.name()));
+        if !allows_unit {
+            faults.at(name.span(), unit());
+        }
         return;
     };
     match bare(ty) {
-        Type::Tuple(tuple) if tuple.elems.is_empty() => {
-            faults.on(ty, format!("`{}` {UNIT}", function.name()))
-        }
-        Type::Never(_) => faults.on(ty, format!("`{}` {UNIT}", function.name())),
+        Type::Tuple(tuple) if tuple.elems.is_empty() && !allows_unit => faults.on(ty, unit()),
+        Type::Never(_) => faults.on(ty, format!("`{name}` never returns, so there is nothing to cache")),
         _ => {}
+    }
+    if !function.is_async() && is_future(ty) {
+        faults.on(
+            ty,
+            "a future is no value: it can be awaited once. Write `async fn` (where another attribute makes this future of \
+             one, put `#[cached]` above it)",
+        );
+        return;
     }
     let mut found = Found::default();
     found.visit_type(ty);
@@ -34,6 +48,38 @@ pub(super) fn returned(function: &Function, faults: &mut Faults) {
             "a cached function cannot return what it borrows, for the value outlives the call: return an owned \
              value or `Arc<T>`",
         );
+    }
+}
+
+/// Whether a type is spelled like a future: `impl Future`, boxed and pinned, or by the usual aliases of that.
+fn is_future(ty: &Type) -> bool {
+    let has_future = |bounds: &Punctuated<TypeParamBound, Token![+]>| {
+        bounds.iter().any(|bound| match bound {
+            TypeParamBound::Trait(bound) => {
+                bound.path.segments.last().is_some_and(|last| last.ident == "Future")
+            }
+            _ => false,
+        })
+    };
+    match bare(ty) {
+        Type::ImplTrait(ty) => has_future(&ty.bounds),
+        Type::TraitObject(ty) => has_future(&ty.bounds),
+        Type::Path(path) => {
+            let Some(last) = path.path.segments.last() else { return false };
+            let inner = || match &last.arguments {
+                PathArguments::AngleBracketed(arguments) => arguments
+                    .args
+                    .iter()
+                    .any(|argument| matches!(argument, GenericArgument::Type(ty) if is_future(ty))),
+                _ => false,
+            };
+            match last.ident.to_string().as_str() {
+                "BoxFuture" | "LocalBoxFuture" => true,
+                "Pin" | "Box" => inner(),
+                _ => false,
+            }
+        }
+        _ => false,
     }
 }
 

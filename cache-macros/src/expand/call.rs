@@ -7,8 +7,9 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
+use super::site::ttl_of;
 use crate::args::WithoutScope;
-use crate::check::{Id, Place, Plan};
+use crate::check::{Id, Key, Place, Plan};
 use crate::item::{Argument, Shape};
 
 pub(super) fn private(plan: &Plan<'_>) -> TokenStream {
@@ -20,10 +21,14 @@ pub(super) fn private(plan: &Plan<'_>) -> TokenStream {
 pub(super) fn traits(plan: &Plan<'_>) -> TokenStream {
     let private = private(plan);
     let mut needed = vec!["KindFallible", "KindPlain", "KindRefused", "KindShared", "StoresAll", "StoresOk"];
-    if plan.receiver.is_some() {
+    if stores_errors(plan) {
+        needed.extend(["KindRefusedWhole", "KindWhole"]);
+    }
+    let is_made = matches!(plan.key, Key::Made(..));
+    if plan.receiver.is_some() || is_made {
         needed.extend(["PeelReference", "PeelValue"]);
     }
-    if plan.receiver.is_some() || !plan.key.is_empty() {
+    if plan.receiver.is_some() || is_made || !plan.key.arguments().is_empty() {
         needed.extend(["Keyed", "Unkeyed"]);
     }
     if plan.without_scope == WithoutScope::Error {
@@ -86,46 +91,123 @@ fn without_ids(plan: &Plan<'_>, place: &Place) -> TokenStream {
 /// The borrowed key, receiver first.
 pub(super) fn view(plan: &Plan<'_>) -> TokenStream {
     let private = private(plan);
-    let receiver = plan.receiver.iter().map(|receiver| {
-        let here = located(receiver.span());
+    let made = |value: &syn::Expr, given: TokenStream| {
+        let here = located(value.span());
         quote_spanned! {here=>
             .and((&&#private::probe::Argument(#private::probe::keyed(
-                (&&#private::probe::Peel(&(#receiver))).strata_peel()
+                (&&#private::probe::Peel(&(#given))).strata_peel()
             ))).strata_part())
         }
-    });
-    let arguments = plan.key.iter().map(|at| {
-        let argument = &plan.function.args[*at];
-        let name = &argument.name;
-        match argument.shape() {
-            Shape::Optional { target } => quote! {
-                .and((&&#private::probe::OptionalArgument(#private::probe::keyed_option::<#target>(#name))).strata_part())
-            },
-            Shape::Plain { depth, target } => {
-                let borrowed = match depth {
-                    0 => quote!(&#name),
-                    1 => quote!(#name),
-                    more => {
-                        let stars = (1..more).map(|_| quote!(*));
-                        quote!(#(#stars)*#name)
-                    }
-                };
-                quote!(.and((&&#private::probe::Argument(#private::probe::keyed::<#target>(#borrowed))).strata_part()))
-            }
-            Shape::Exclusive => TokenStream::new(),
+    };
+    let receiver = plan.receiver.iter().map(|receiver| made(receiver, receiver.to_token_stream()));
+    let key = match &plan.key {
+        Key::Arguments(arguments) => {
+            arguments.iter().map(|at| part(plan, &private, &plan.function.args[*at])).collect()
         }
+        Key::Made(arguments, value) => {
+            let borrowed = arguments.iter().map(|at| borrowed(&plan.function.args[*at]));
+            vec![made(value, quote!({ #(#borrowed)* #value }))]
+        }
+    };
+    quote!(#private::view() #(#receiver)* #(#key)*)
+}
+
+/// An argument of the key.
+fn part(plan: &Plan<'_>, private: &TokenStream, argument: &Argument) -> TokenStream {
+    let name = &argument.name;
+    match argument.shape() {
+        Shape::Optional { target } => quote! {
+            .and((&&#private::probe::OptionalArgument(#private::probe::keyed_option::<#target>(#name))).strata_part())
+        },
+        Shape::Plain { depth, target } => {
+            let borrowed = match depth {
+                0 => quote!(&#name),
+                1 => quote!(#name),
+                more => {
+                    let stars = (1..more).map(|_| quote!(*));
+                    quote!(#(#stars)*#name)
+                }
+            };
+            // Of a type parameter the compiler is to say which bounds it lacks, and not what we call them all together.
+            let asked =
+                if plan.function.is_parameter(target) { quote!(keyed_parameter) } else { quote!(keyed) };
+            quote!(.and((&&#private::probe::Argument(#private::probe::#asked::<#target>(#borrowed))).strata_part()))
+        }
+        Shape::Exclusive => TokenStream::new(),
+    }
+}
+
+/// An argument as the expression of `key` has it: a reference is what it was, all else is borrowed.
+fn borrowed(argument: &Argument) -> TokenStream {
+    let (name, ty) = (&argument.name, &argument.ty);
+    match argument.shape() {
+        Shape::Plain { depth: 0, .. } | Shape::Optional { .. } => quote!(let #name: &#ty = &#name;),
+        Shape::Exclusive => quote!(let #name = &*#name;),
+        Shape::Plain { .. } => quote!(let #name: #ty = #name;),
+    }
+}
+
+/// The rules by which values are stored, if there are some.
+pub(super) fn rules(plan: &Plan<'_>) -> Option<TokenStream> {
+    let (private, kind, returned) = (private(plan), kind(plan), &plan.returned);
+    let (when, negative) = (&plan.store.when, &plan.store.negative);
+    if when.is_none() && negative.none.is_none() && negative.err.is_none() {
+        return None;
+    }
+    let when = when.iter().map(|when| quote!(.when(#when)));
+    let here = located(plan.store.negative_span);
+    let none = negative.none.iter().map(|ttl| {
+        let ttl = ttl_of(&private, ttl);
+        quote_spanned!(here=> .none(#ttl))
     });
-    quote!(#private::view() #(#receiver)* #(#arguments)*)
+    let err = negative.err.iter().map(|ttl| {
+        let ttl = ttl_of(&private, ttl);
+        quote_spanned!(here=> .err(#ttl))
+    });
+    Some(quote!(#private::rules::<#returned, _>(#kind) #(#when)* #(#none)* #(#err)*))
+}
+
+/// The tags of the entry, if it has some.
+pub(super) fn tags(plan: &Plan<'_>) -> Option<TokenStream> {
+    let private = private(plan);
+    let tags: Vec<_> = plan
+        .store
+        .tags
+        .iter()
+        .map(|tag| {
+            let text = &tag.text;
+            let made = if tag.is_global { quote!(global) } else { quote!(own) };
+            quote!(#private::tags::#made(::core::format_args!(#text)))
+        })
+        .collect();
+    (!tags.is_empty()).then(|| quote!([#(#tags),*]))
+}
+
+/// Whether errors are values.
+fn stores_errors(plan: &Plan<'_>) -> bool {
+    plan.store.negative.err.is_some()
 }
 
 /// How the return type is taken apart, found under the return type itself.
 pub(super) fn kind(plan: &Plan<'_>) -> TokenStream {
     let (private, returned) = (private(plan), &plan.returned);
     let here = located(returned.span());
-    let kind = quote_spanned! {here=> {
-        #private::probe::storable((&&#private::probe::Returned::<#returned>::new()).strata_stored());
-        (&&&&#private::probe::Returned::<#returned>::new()).strata_kind()
-    }};
+    let kind = if plan.function.is_parameter(returned) {
+        quote_spanned! {here=> {
+            #private::probe::storable_parameter::<#returned>();
+            (&&&&#private::probe::Returned::<#returned>::new()).strata_kind()
+        }}
+    } else if stores_errors(plan) {
+        quote_spanned! {here=> {
+            #private::probe::storable_whole::<#returned>();
+            (&&#private::probe::Returned::<#returned>::new()).strata_whole()
+        }}
+    } else {
+        quote_spanned! {here=> {
+            #private::probe::storable((&&#private::probe::Returned::<#returned>::new()).strata_stored());
+            (&&&&#private::probe::Returned::<#returned>::new()).strata_kind()
+        }}
+    };
     match plan.without_scope {
         WithoutScope::Error => {
             let here = located(plan.without_scope_span);

@@ -1,129 +1,197 @@
-//! The companions: `invalidate`, `invalidate_scope`, `peek`, `stats`, and the hidden one that holds the call site.
+//! The companions: `invalidate`, `invalidate_scope`, `peek`, `prime`, `refresh`, `uncached`, `stats`.
 //!
-//! (1) They make the same key and place as the function, by the same code (`call`). (2) They take the function's own
-//! arguments, without those that are skipped and give no id.
+//! (1) They make the same key and place as the function, by the same code (`call`). (2) Those that do not run the function take
+//! its own arguments without those that are left out of the key and give no id; those that run it take all.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, quote};
-use syn::Generics;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 
-use super::call::{kind, parameter, place, private, scope, traits, view};
+use super::call::{kind, parameter, place, private, rules, scope, traits, view};
+use super::generics::{Inherent, turbofish};
 use super::{lints, of_companion};
-use crate::args::{Max, WithoutScope};
-use crate::check::Plan;
-use crate::ttl::Ttl;
+use crate::check::{Name, Plan};
+use crate::item::Argument;
 
-/// `invalidate`, `invalidate_scope`, `peek` and `stats`, named by `named`.
-pub(super) fn companions(plan: &Plan<'_>, site: &TokenStream, named: impl Fn(&str) -> Ident) -> TokenStream {
-    let (private, function, returned) = (private(plan), plan.function, &plan.returned);
-    let (vis, lints) = (&function.item.vis, lints());
+/// What a companion is made of, beside its name and its doc.
+struct Companion {
+    verb: &'static str,
+    doc: String,
+    parameters: Vec<TokenStream>,
+    returns: TokenStream,
+    body: TokenStream,
+}
+
+/// The companions, named by `named`.
+pub(super) fn companions(
+    plan: &Plan<'_>,
+    site: &TokenStream,
+    inherent: &Inherent,
+    named: impl Fn(&str) -> Ident,
+) -> TokenStream {
+    let function = plan.function;
+    let (vis, lints) = (visibility(plan), lints());
     let attrs: Vec<_> = of_companion(&function.item.attrs).collect();
+    let (generics, bounds) = inherent.of(&function.item.sig.generics);
+    let mut all = asked(plan, site);
+    all.push(of_scope(plan, site));
+    all.extend(running(plan, site));
+    let companions = all.into_iter().map(|companion| {
+        let Companion { verb, doc, parameters, returns, body } = companion;
+        let (name, doc) = (named(verb), doc.replace("{}", &link(plan)));
+        let asyncness =
+            (matches!(verb, "refresh" | "uncached") && function.is_async()).then(|| quote!(async));
+        quote! {
+            #(#attrs)*
+            #lints
+            #[doc = #doc]
+            #vis #asyncness fn #name #generics(#(#parameters),*) -> #returns #bounds {
+                #body
+            }
+        }
+    });
+    quote!(#(#companions)*)
+}
+
+/// Those of one call that do not run the function, and `stats`.
+fn asked(plan: &Plan<'_>, site: &TokenStream) -> Vec<Companion> {
+    let (private, returned) = (private(plan), &plan.returned);
     let (place, view, kind, traits) = (place(plan), view(plan), kind(plan), traits(plan));
-    let (generics, bounds) = header(&function.item.sig.generics);
-    let receiver = function.receiver.iter();
-    let asked = plan.asked.iter().map(|at| parameter(&function.args[*at]));
-    let asked: Vec<_> = receiver.map(ToTokens::to_token_stream).chain(asked).collect();
-    let (scope_parameters, scope) = scope(plan);
-    let link = match function.receiver.is_some() || named("peek") != "peek" {
-        true => format!("[`{0}`](Self::{0})", function.name()),
-        false => format!("[`{0}`]({0}())", function.name()),
-    };
-    let invalidate_doc = format!("Withdraws what {link} stored for these arguments. It acts at the call.");
-    let scope_doc = format!("Withdraws all that {link} stored in this scope and below. It acts at the call.");
-    let peek_doc =
-        format!("What {link} would be served now, without running it, counting or touching anything.");
-    let stats_doc = format!("Statistics of {link}, in all scopes together.");
     let depth = plan.levels.len();
-    let [invalidate, invalidate_scope, peek, stats] =
-        ["invalidate", "invalidate_scope", "peek", "stats"].map(named);
-    quote! {
-        #(#attrs)*
-        #lints
-        #[doc = #invalidate_doc]
-        #vis fn #invalidate #generics(#(#asked),*) -> #private::Invalidated #bounds {
-            #traits
-            #private::invalidate::<_, #returned, _, #depth>(#site, #place, &#view, #kind)
-        }
-
-        #(#attrs)*
-        #lints
-        #[doc = #scope_doc]
-        #vis fn #invalidate_scope #generics(#(#scope_parameters),*) -> #private::Evicting #bounds {
-            #private::invalidate_scope(#site, #scope)
-        }
-
-        #(#attrs)*
-        #lints
-        #[doc = #peek_doc]
-        #vis fn #peek #generics(#(#asked),*) -> ::core::option::Option<#returned> #bounds {
-            #traits
-            #private::peek(#site, #place, &#view, #kind)
-        }
-
-        #(#attrs)*
-        #lints
-        #[doc = #stats_doc]
-        #vis fn #stats() -> #private::RegionStats {
-            #private::stats(#site)
-        }
-    }
-}
-
-/// The hidden function that holds the call site's static.
-pub(super) fn at(plan: &Plan<'_>, name: &Ident, owner: TokenStream) -> TokenStream {
-    let (private, levels, lints) = (private(plan), &plan.levels, lints());
-    let attrs = of_companion(&plan.function.item.attrs);
-    let item = plan.function.name().unraw().to_string();
-    let ttl = match &plan.ttl {
-        None => quote!(#private::Ttl::Inherit),
-        Some(Ttl::Never) => quote!(#private::Ttl::Never),
-        Some(Ttl::After(time)) => {
-            let (seconds, nanos) = (time.as_secs(), time.subsec_nanos());
-            quote!(#private::Ttl::After(::core::time::Duration::new(#seconds, #nanos)))
-        }
-        Some(Ttl::Given(time)) => quote!({
-            let __strata_ttl: ::core::time::Duration = #time;
-            #private::Ttl::After(__strata_ttl)
-        }),
-    };
-    let max = match &plan.max {
-        None => quote!(::core::option::Option::None),
-        Some(Max::Count(count)) => quote!(::core::option::Option::Some(#count)),
-        Some(Max::Given(count)) => quote! {
-            ::core::option::Option::Some(const {
-                ::core::assert!((#count) > 0, "`max` must be greater than zero");
-                (#count) as u64
-            })
+    let parameters = parameters(plan, plan.asked.iter().copied());
+    let stored = Ident::new("returned", Span::mixed_site());
+    let mut with_value = parameters.clone();
+    with_value.push(quote!(#stored: #returned));
+    let rules = rules(plan).unwrap_or_else(|| quote!(#private::rules::<#returned, _>(#kind)));
+    vec![
+        Companion {
+            verb: "invalidate",
+            doc: "Withdraws what {} stored for these arguments. It acts at the call.".into(),
+            parameters: parameters.clone(),
+            returns: quote!(#private::Invalidated),
+            body: quote! {
+                #traits
+                #private::invalidate::<_, #returned, _, #depth>(#site, #place, &#view, #kind)
+            },
         },
-    };
-    let without_scope = match plan.without_scope {
-        WithoutScope::Bypass => quote!(Bypass),
-        WithoutScope::Error => quote!(Error),
-        WithoutScope::Panic => quote!(Panic),
-    };
-    quote! {
-        #(#attrs)*
-        #lints
-        #[doc(hidden)]
-        #[inline]
-        fn #name() -> #private::At {
-            static __STRATA_SITE: #private::Site = #private::Site::new();
-            #private::At::new(&__STRATA_SITE, || #private::Spec {
-                module: ::core::module_path!(),
-                owner: #owner,
-                item: #item,
-                levels: &[#(#levels),*],
-                ttl: #ttl,
-                max: #max,
-                without_scope: #private::WithoutScope::#without_scope,
-            })
-        }
+        Companion {
+            verb: "peek",
+            doc: "What {} would be served now, without running it, counting or touching anything.".into(),
+            parameters,
+            returns: quote!(::core::option::Option<#returned>),
+            body: quote! {
+                #traits
+                #private::peek(#site, #place, &#view, #kind)
+            },
+        },
+        Companion {
+            verb: "prime",
+            doc: "Stores what {} is to be served for these arguments, as if it had returned it: an error, say, is not \
+                  stored, and then the report is `false`. It acts at the call, and a run under way stores nothing."
+                .into(),
+            parameters: with_value,
+            returns: quote!(#private::Primed),
+            body: quote! {
+                #traits
+                #private::prime(#site, #place, &#view, (#kind, #rules), #stored)
+            },
+        },
+        Companion {
+            verb: "stats",
+            doc: "Statistics of {}, in all scopes together.".into(),
+            parameters: Vec::new(),
+            returns: quote!(#private::RegionStats),
+            body: quote!(#private::stats(#site)),
+        },
+    ]
+}
+
+fn of_scope(plan: &Plan<'_>, site: &TokenStream) -> Companion {
+    let private = private(plan);
+    let (parameters, scope) = scope(plan);
+    Companion {
+        verb: "invalidate_scope",
+        doc: "Withdraws all that {} stored in this scope and below. It acts at the call.".into(),
+        parameters,
+        returns: quote!(#private::Evicting),
+        body: quote!(#private::invalidate_scope(#site, #scope)),
     }
 }
 
-/// The lifetimes of a signature, before and after its parameters.
-fn header(generics: &Generics) -> (TokenStream, TokenStream) {
-    let (before, _, after) = generics.split_for_impl();
-    (before.to_token_stream(), after.to_token_stream())
+/// Those that run the function.
+fn running(plan: &Plan<'_>, site: &TokenStream) -> Vec<Companion> {
+    let (private, function) = (private(plan), plan.function);
+    let name = function.name();
+    let own = turbofish(function.item.sig.generics.params.iter().filter(|_| !function.takes_abstract()));
+    // An argument may have the name of the function, which then could not be called.
+    let named = |argument: &Argument| match &function.block {
+        None if argument.name == *name => Ident::new("argument", Span::mixed_site()),
+        _ => argument.name.clone(),
+    };
+    let arguments = function.args.iter().map(named);
+    let call = match (&function.block, &function.receiver) {
+        (None, _) => quote!(#name #own(#(#arguments),*)),
+        (Some(block), receiver) => {
+            let this = receiver.iter().map(|_| quote!(self));
+            let arguments = this.chain(arguments.map(|name| name.to_token_stream()));
+            match &block.of {
+                None => quote!(Self::#name #own(#(#arguments),*)),
+                Some(of) => quote!(<Self as #of>::#name #own(#(#arguments),*)),
+            }
+        }
+    };
+    let companion = |verb: &'static str, doc: &str| {
+        let made = format_ident!("{verb}{}", if function.is_async() { "_async" } else { "" });
+        let body = if function.is_async() {
+            quote!(#private::#made(#site, #call).await)
+        } else {
+            quote!(#private::#made(#site, || #call))
+        };
+        Companion {
+            verb,
+            doc: doc.into(),
+            parameters: receiver(plan)
+                .chain(function.args.iter().map(|argument| {
+                    let (name, ty) = (named(argument), &argument.ty);
+                    quote!(#name: #ty)
+                }))
+                .collect(),
+            returns: plan.returned.to_token_stream(),
+            body,
+        }
+    };
+    vec![
+        companion(
+            "refresh",
+            "Runs {} for these arguments, whatever is stored, and stores what it returns in its place. Others are served \
+             what was stored until then; a run that began before stores nothing.",
+        ),
+        companion("uncached", "Runs {} past the cache: nothing is looked up, and nothing is stored."),
+    ]
+}
+
+/// The receiver, if there is one, and these arguments.
+fn parameters(plan: &Plan<'_>, arguments: impl Iterator<Item = usize>) -> Vec<TokenStream> {
+    receiver(plan).chain(arguments.map(|at| parameter(&plan.function.args[at]))).collect()
+}
+
+fn receiver<'a>(plan: &'a Plan<'_>) -> impl Iterator<Item = TokenStream> + use<'a> {
+    plan.function.receiver.iter().map(ToTokens::to_token_stream)
+}
+
+/// That of the function; the impl of a trait has none, and what it may be seen by is what its type may be.
+fn visibility(plan: &Plan<'_>) -> TokenStream {
+    match &plan.function.block {
+        Some(block) if block.of.is_some() => quote!(pub),
+        _ => plan.function.item.vis.to_token_stream(),
+    }
+}
+
+fn link(plan: &Plan<'_>) -> String {
+    let name = plan.function.name();
+    match (&plan.function.block, &plan.companions) {
+        (Some(block), _) if block.of.is_some() => format!("`{}`", name.unraw()),
+        (Some(_), _) => format!("[`{name}`](Self::{name})"),
+        (None, Some(Name::Given(_)) | None | Some(Name::Own)) => format!("[`{name}`]({name}())"),
+    }
 }

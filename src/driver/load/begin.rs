@@ -7,11 +7,11 @@
 
 use strata_cache_core::engine::{Key, Lease, Place, Value};
 use strata_cache_core::error::Error;
-use strata_cache_core::flight::{LoadPermit, Permission, Run, Solo, SoloPermit, WhenFull};
+use strata_cache_core::flight::{FlightId, LoadPermit, Permission, Run, Solo, WhenFull};
 use strata_cache_core::scope::Node;
 use strata_cache_core::stats::Counter;
 
-use super::{Answer, Load, Loader, Next, Stage};
+use super::{Answer, Load, Loader, Name, Next, Stage};
 use crate::plan::Reply;
 
 impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
@@ -46,23 +46,34 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     pub(super) fn run_uncached(&mut self) {
         self.terms.store.counters().count(Counter::Bypassed);
         if let Some(run) = self.loader.start() {
-            self.stage = Stage::Alone(Box::pin(run), None, None);
+            self.stage = Stage::Alone(Box::pin(run), Name::None, None);
         }
     }
 
-    pub(super) fn run_alone(&mut self, alone: SoloPermit, permit: Option<LoadPermit>) {
+    pub(super) fn run_alone(&mut self, name: Name, permit: Option<LoadPermit>) {
         self.terms.store.count_load(permit.as_ref());
         if let Some(run) = self.loader.start() {
-            self.stage = Stage::Alone(Box::pin(run), Some(alone), permit);
+            self.stage = Stage::Alone(Box::pin(run), name, permit);
         }
+    }
+
+    /// Runs the loader beside one that runs, for a caller that does not wait for it.
+    pub(super) fn run_beside(&mut self) -> Result<Option<Answer<V, L::Error>>, Error> {
+        let node = self.terms.place.create(self.terms.engine.registry())?;
+        self.count(&node, false);
+        Ok(self.limit_alone(Name::Own(FlightId::fresh()), &node))
     }
 
     /// Asks for the permits of a run alone.
-    pub(super) fn limit_alone(&mut self, alone: SoloPermit, node: &Node) -> Option<Answer<V, L::Error>> {
+    pub(super) fn limit_alone(&mut self, name: Name, node: &Node) -> Option<Answer<V, L::Error>> {
+        let Some(id) = name.id() else {
+            self.run_alone(name, None);
+            return None;
+        };
         // It has no words for a refusal, or it would not run alone.
-        match self.terms.engine.ask_for_load((alone.id(), Run::Solo), node, WhenFull::Wait) {
-            Permission::Granted(permit) => self.run_alone(alone, permit),
-            Permission::Wait(waiter) => self.stage = Stage::WaitingAlone(waiter, alone),
+        match self.terms.engine.ask_for_load((id, Run::Solo), node, WhenFull::Wait) {
+            Permission::Granted(permit) => self.run_alone(name, permit),
+            Permission::Wait(waiter) => self.stage = Stage::WaitingAlone(waiter, name),
             Permission::Refused(error) => return Some(Answer::Refused(error)),
         }
         None
@@ -73,7 +84,7 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
         let node = self.terms.place.create(self.terms.engine.registry())?;
         self.count(&node, false);
         match self.terms.store.solo(&self.terms.engine, &node, &self.terms.key) {
-            Solo::Granted(permit) => return Ok(self.limit_alone(permit, &node)),
+            Solo::Granted(permit) => return Ok(self.limit_alone(Name::Solo(permit), &node)),
             Solo::Wait(waiter) => self.stage = Stage::WaitingForPermit(waiter, node),
             // The key was given; without one the run is as good as one inside its own load.
             Solo::Recursion | Solo::NeedsKey => self.run_uncached(),

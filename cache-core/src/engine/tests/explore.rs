@@ -169,7 +169,7 @@ impl World {
         let version = self.version.load(SeqCst);
         thread::yield_now();
         self.running.fetch_sub(1, SeqCst);
-        lease.land(KEY, &version, Write::default());
+        lease.land(KEY, &version, Some(Write::default()));
         version
     }
 
@@ -369,7 +369,7 @@ fn shuttle_stalled_leader_is_replaced_and_its_late_value_is_refused() {
                     part(move |world| world.write(how)),
                     part(move |world| {
                         // It has read the oldest version there is.
-                        let landing = stalled.land(KEY, &1, Write::default());
+                        let landing = stalled.land(KEY, &1, Some(Write::default()));
                         if landing == Landing::Published {
                             world.read();
                         }

@@ -48,7 +48,7 @@ impl World {
     fn new(capacity: u64) -> Arc<Self> {
         let engine = support::small(&TestClock::new(), capacity);
         let store = engine.regions().open(&engine, RegionKey::Programmatic, "numbers", support::options);
-        let other = engine.regions().open(&engine, RegionKey::Site(1), "others", support::options);
+        let other = engine.regions().open(&engine, RegionKey::Site(1, None), "others", support::options);
         let tree = engine.registry().tree().clone();
         let path = |place: &dyn crate::scope::Locate| ScopePath::of(&tree, place, "test").expect("a path");
         Arc::new(Self {

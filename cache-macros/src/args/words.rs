@@ -1,0 +1,103 @@
+//! Options whose value is one of a few words, or a number that stands alone.
+
+use proc_macro2::{Ident, Span};
+use syn::ext::IdentExt;
+use syn::parse::ParseStream;
+use syn::{Expr, ExprLit, Lit, Token, parenthesized};
+
+use crate::faults::Faults;
+use crate::suggest::or_known;
+
+/// What a call without a scope does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WithoutScope {
+    Bypass,
+    Error,
+    Panic,
+}
+
+/// Whose run is whose answer, where it is not one run for all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coalesce {
+    On,
+    Off,
+}
+
+/// Where the companions stand, if not in their usual place.
+#[derive(Clone)]
+pub(crate) enum Companions {
+    /// Nowhere.
+    Off,
+    /// On a type of this name.
+    On(Ident),
+}
+
+pub(super) fn without_scope(input: ParseStream<'_>) -> syn::Result<(WithoutScope, Span)> {
+    const WAYS: [(&str, WithoutScope); 3] =
+        [("bypass", WithoutScope::Bypass), ("error", WithoutScope::Error), ("panic", WithoutScope::Panic)];
+    word(input, "without_scope", &WAYS)
+}
+
+pub(super) fn coalesce(input: ParseStream<'_>) -> syn::Result<Coalesce> {
+    const WAYS: [(&str, Option<Coalesce>); 3] =
+        [("on", Some(Coalesce::On)), ("off", Some(Coalesce::Off)), ("detached", None)];
+    match word(input, "coalesce", &WAYS)? {
+        (Some(way), _) => Ok(way),
+        (None, span) => Err(syn::Error::new(span, "`coalesce = detached` is not yet available")),
+    }
+}
+
+pub(super) fn on_error(input: ParseStream<'_>) -> syn::Result<()> {
+    word(input, "on_error", &[("stale", ())]).map(|_| ())
+}
+
+pub(super) fn companions(input: ParseStream<'_>) -> syn::Result<Companions> {
+    match input.call(Ident::parse_any) {
+        Ok(name) if name == "off" => Ok(Companions::Off),
+        Ok(name) => Ok(Companions::On(name)),
+        Err(_) => Err(input.error("write `companions = off`, or the name of a type to put them on")),
+    }
+}
+
+/// `allow(unit)`.
+pub(super) fn allow(name: Span, input: ParseStream<'_>, faults: &mut Faults) -> syn::Result<bool> {
+    let content;
+    parenthesized!(content in input);
+    let words = content.parse_terminated(Ident::parse_any, Token![,])?;
+    for word in words.iter().filter(|word| *word != "unit") {
+        faults.at(word.span(), format!("nothing to allow is called `{word}`; known: `unit`"));
+    }
+    if words.is_empty() {
+        return Err(syn::Error::new(name, "`allow()` allows nothing: write `allow(unit)`"));
+    }
+    Ok(words.iter().any(|word| word == "unit"))
+}
+
+/// A number of loads.
+pub(super) fn limit(value: Expr) -> syn::Result<()> {
+    match &value {
+        Expr::Lit(ExprLit { lit: Lit::Int(count), .. })
+            if count.base10_parse::<u32>().is_ok_and(|n| n > 0) =>
+        {
+            Ok(())
+        }
+        Expr::Lit(_) => Err(syn::Error::new_spanned(value, "`limit` is a number of loads, 1 at least")),
+        _ => Ok(()),
+    }
+}
+
+fn word<T: Copy>(input: ParseStream<'_>, option: &str, ways: &[(&str, T)]) -> syn::Result<(T, Span)> {
+    let words = ways.iter().map(|(word, _)| *word);
+    let Ok(way) = input.call(Ident::parse_any) else {
+        let all: Vec<_> = words.map(|word| format!("`{option} = {word}`")).collect();
+        return Err(input.error(format!("write {}, without quotes", all.join(", "))));
+    };
+    let text = way.to_string();
+    match ways.iter().find(|(word, _)| *word == text) {
+        Some((_, chosen)) => Ok((*chosen, way.span())),
+        None => {
+            let message = format!("unknown `{option} = {text}`{}", or_known(&text, words));
+            Err(syn::Error::new(way.span(), message))
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What is different for the cached functions that are called in here: another cache, or one call past its cache or anew.
+//!
+//! (1) It follows the call stack of a thread, or the polls of a future, as the ambient scope does. (2) A function asks only
+//! while something in the process is different at all: one load of a word that is hardly ever written. (3) An order is for
+//! one function and for one call: the first that it meets takes it, and from then on nothing is different for others.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use crate::cache::Cache;
+
+/// How many exceptions there are in the process.
+static THERE: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static CACHES: RefCell<Vec<Cache>> = const { RefCell::new(Vec::new()) };
+    static ORDER: Cell<Option<(usize, Order)>> = const { Cell::new(None) };
+}
+
+/// How one call differs from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The function runs, and the cache is not asked.
+    Bypass,
+    /// The function runs, and its value takes the place of what is stored.
+    Renew,
+}
+
+/// Whether nothing is different, for anybody. A thread that made an exception sees it.
+#[inline]
+pub(crate) fn are_none() -> bool {
+    THERE.load(Relaxed) == 0
+}
+
+/// The cache that stands in for the functions' own.
+pub(crate) fn stand_in() -> Option<Cache> {
+    if are_none() {
+        return None;
+    }
+    CACHES.try_with(|caches| caches.borrow().last().cloned()).ok().flatten()
+}
+
+/// The order for a function, by the address of its site; it is not there any more then.
+pub(crate) fn take_order(site: usize) -> Option<Order> {
+    if are_none() {
+        return None;
+    }
+    let order = ORDER.try_with(|order| match order.get() {
+        Some((of, given)) if of == site => {
+            order.set(None);
+            THERE.fetch_sub(1, Relaxed);
+            Some(given)
+        }
+        _ => None,
+    });
+    order.ok().flatten()
+}
+
+/// Calls a function with an order for its site.
+pub(crate) fn with_order<T>(site: usize, order: Order, call: impl FnOnce() -> T) -> T {
+    let before = ORDER.try_with(|orders| orders.replace(Some((site, order)))).ok();
+    if before.is_some() {
+        THERE.fetch_add(1, Relaxed);
+    }
+    let _given = Given(before);
+    call()
+}
+
+/// Runs code in which cached functions keep their values in this cache and not in their own, on this thread: for tests that
+/// are not to see one another's values. For async code use [`InCache::in_cache`].
+///
+/// Functions whose levels the cache's tree does not have run uncached in here.
+///
+/// ```
+/// use strata_cache::{Cache, cached, with_cache};
+///
+/// #[cached(scope = "org")]
+/// fn plan(org_id: u64) -> String {
+///     format!("plan of {org_id}")
+/// }
+///
+/// # fn main() -> Result<(), strata_cache::Error> {
+/// let cache = Cache::builder().build()?;
+/// with_cache(&cache, || plan(7));
+/// assert_eq!(cache.stats().entries, 1);
+/// assert_eq!(plan::peek(7), None, "the default cache has none of it");
+/// # Ok(())
+/// # }
+/// ```
+pub fn with_cache<T>(cache: &Cache, run: impl FnOnce() -> T) -> T {
+    let _there = There::new();
+    let _entered = Entered::new(cache.clone());
+    run()
+}
+
+/// Gives a future another cache for the cached functions that it calls.
+pub trait InCache: Future + Sized {
+    /// Runs the future as [`with_cache`] runs code, in each of its polls, on whatever thread. A task that the future spawns is
+    /// another future.
+    fn in_cache(self, cache: &Cache) -> WithCache<Self> {
+        WithCache { future: self, cache: cache.clone(), there: There::new() }
+    }
+}
+
+impl<F: Future> InCache for F {}
+
+pin_project! {
+    /// A future whose cached functions use another cache; see [`InCache`].
+    #[derive(Debug)]
+    #[must_use = "a future does nothing unless it is polled"]
+    pub struct WithCache<F> {
+        #[pin]
+        future: F,
+        cache: Cache,
+        there: There,
+    }
+}
+
+impl<F: Future> Future for WithCache<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _entered = Entered::new(this.cache.clone());
+        this.future.poll(context)
+    }
+}
+
+pin_project! {
+    /// A call of an async function with an order. The function asks for it in its first poll.
+    pub(crate) struct Ordered<F> {
+        #[pin]
+        future: F,
+        order: Option<(usize, Order)>,
+    }
+}
+
+impl<F: Future> Ordered<F> {
+    pub(crate) fn new(site: usize, order: Order, future: F) -> Self {
+        Self { future, order: Some((site, order)) }
+    }
+}
+
+impl<F: Future> Future for Ordered<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        match this.order.take() {
+            Some((site, order)) => with_order(site, order, || this.future.poll(context)),
+            None => this.future.poll(context),
+        }
+    }
+}
+
+/// An exception that is there while this is.
+#[derive(Debug)]
+struct There(());
+
+impl There {
+    fn new() -> Self {
+        THERE.fetch_add(1, Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for There {
+    fn drop(&mut self) {
+        THERE.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Leaves the innermost cache when dropped.
+struct Entered;
+
+impl Entered {
+    fn new(cache: Cache) -> Option<Self> {
+        CACHES.try_with(|caches| caches.borrow_mut().push(cache)).ok().map(|()| Self)
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // It may be the last handle of its cache: it is dropped after the borrow.
+        let left = CACHES.try_with(|caches| caches.borrow_mut().pop());
+        drop(left);
+    }
+}
+
+/// Puts back the order that was there before, also where nobody took the one of this call.
+struct Given(Option<Option<(usize, Order)>>);
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        // The thread may be past the life of its locals; then nobody asks any more.
+        let left = self.0.and_then(|before| ORDER.try_with(|orders| orders.replace(before)).ok().flatten());
+        if left.is_some() {
+            THERE.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_is_taken_once_and_by_its_function_only() {
+        let taken = with_order(7, Order::Renew, || (take_order(8), take_order(7), take_order(7)));
+        assert_eq!(taken, (None, Some(Order::Renew), None));
+        assert_eq!(take_order(7), None);
+    }
+
+    #[test]
+    fn order_that_nobody_took_ends_with_its_call_and_leaves_the_outer_one() {
+        with_order(7, Order::Bypass, || {
+            with_order(8, Order::Renew, || ());
+            assert_eq!((take_order(8), take_order(7)), (None, Some(Order::Bypass)));
+        });
+        let panicked = std::panic::catch_unwind(|| with_order(7, Order::Bypass, || panic!("in the call")));
+        assert!(panicked.is_err());
+        assert_eq!(take_order(7), None);
+    }
+}

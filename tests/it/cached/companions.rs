@@ -1,0 +1,127 @@
+//! The companions that run a function or stand in for it: `refresh`, `uncached`, `prime`.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::thread;
+
+use strata_cache::{Cache, InCache, cached, with_cache};
+
+use crate::support::Outcome;
+
+static VERSION: AtomicU32 = AtomicU32::new(0);
+
+#[cached(scope = "org", ttl = 600)]
+fn version(org_id: u64) -> Result<u32, u32> {
+    let version = VERSION.fetch_add(1, SeqCst);
+    if org_id == 0 { Err(version) } else { Ok(version) }
+}
+
+#[test]
+fn refresh_runs_and_replaces_and_uncached_does_neither_look_nor_store() -> Outcome {
+    with_cache(&Cache::builder().build()?, || {
+        let first = version(1)?;
+        assert_eq!(version::uncached(1), Ok(first + 1));
+        assert_eq!(version(1), Ok(first), "what was stored stays");
+        assert_eq!(version::refresh(1), Ok(first + 2));
+        assert_eq!(version(1), Ok(first + 2));
+        let failed = version::refresh(0);
+        assert!(failed.is_err() && version::peek(0).is_none());
+        let stats = version::stats();
+        assert_eq!((stats.loads, stats.bypassed, stats.replaced), (3, 1, 1));
+        Ok(())
+    })
+    .map_err(|error: u32| format!("version {error} failed").into())
+}
+
+#[test]
+fn primed_value_is_served_without_a_run_and_an_error_is_not_stored() -> Outcome {
+    with_cache(&Cache::builder().build()?, || {
+        assert!(version::prime(2, Ok(77)).wait()?);
+        assert_eq!(version(2), Ok(77));
+        assert!(!version::prime(2, Err(1)).wait()?);
+        assert_eq!((version(2), version::stats().loads), (Ok(77), 0));
+        Ok(())
+    })
+}
+
+static GATE: Barrier = Barrier::new(2);
+static SLOW: AtomicU32 = AtomicU32::new(0);
+
+#[cached(scope = "global")]
+fn slow(gated: bool) -> u32 {
+    let run = SLOW.fetch_add(1, SeqCst);
+    if run == 0 && gated {
+        GATE.wait();
+        GATE.wait();
+    }
+    run
+}
+
+#[test]
+fn refresh_does_not_join_a_run_that_began_before_and_that_run_stores_nothing() -> Outcome {
+    let cache = Cache::builder().build()?;
+    thread::scope(|threads| {
+        let old = threads.spawn(|| with_cache(&cache, || slow(true)));
+        GATE.wait();
+        let fresh = with_cache(&cache, || slow::refresh(true));
+        GATE.wait();
+        assert_eq!((old.join().ok(), fresh), (Some(0), 1));
+    });
+    assert_eq!(with_cache(&cache, || slow::peek(true)), Some(1));
+    Ok(())
+}
+
+#[cached(scope = "org")]
+async fn later(org_id: u64, text: &str) -> String {
+    tokio::task::yield_now().await;
+    format!("{org_id} {text} {}", VERSION.fetch_add(1, SeqCst))
+}
+
+#[tokio::test]
+async fn async_function_has_the_same_companions() -> Outcome {
+    let cache = Cache::builder().build()?;
+    let first = later(1, "a").in_cache(&cache).await;
+    assert_ne!(later::uncached(1, "a").in_cache(&cache).await, first);
+    assert_eq!(later(1, "a").in_cache(&cache).await, first);
+    let second = later::refresh(1, "a").in_cache(&cache).await;
+    assert_ne!(second, first);
+    assert_eq!(later(1, "a").in_cache(&cache).await, second);
+    assert_eq!(with_cache(&cache, || later::peek(1, "a")), Some(second));
+    Ok(())
+}
+
+#[cached(scope = "global")]
+fn inner(n: u32) -> u32 {
+    VERSION.fetch_add(1, SeqCst);
+    n
+}
+
+#[cached(scope = "global")]
+fn outer(n: u32) -> u32 {
+    inner(n) + inner(n)
+}
+
+#[test]
+fn order_for_a_function_is_not_one_for_those_it_calls() -> Outcome {
+    with_cache(&Cache::builder().build()?, || {
+        outer(2);
+        assert_eq!(outer::uncached(3), 6);
+        assert_eq!((inner::stats().loads, inner::stats().hits, inner::peek(3)), (2, 2, Some(3)));
+        assert_eq!((outer::peek(3), outer::stats().bypassed, outer::stats().loads), (None, 1, 1));
+    });
+    Ok(())
+}
+
+#[test]
+fn panic_of_an_uncached_run_leaves_no_order_behind() -> Outcome {
+    #[cached(scope = "global")]
+    fn fragile(broken: bool) -> u32 {
+        assert!(!broken, "broken");
+        1
+    }
+    with_cache(&Cache::builder().build()?, || {
+        assert!(std::panic::catch_unwind(|| fragile::uncached(true)).is_err());
+        assert_eq!((fragile(false), fragile(false), fragile::stats().hits), (1, 1, 1));
+    });
+    Ok(())
+}
