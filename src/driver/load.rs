@@ -17,9 +17,9 @@ use std::task::{Context, Poll, ready};
 use strata_cache_core::engine::{Engine, Joined, Key, Lease, Place, Store, Value, Waited, Waiting, Write};
 use strata_cache_core::error::Error;
 use strata_cache_core::flight::{
-    Chain, LoadPermit, PermitWaiter, PlaceWaiter, Placed, Pulse, SoloPermit, SoloWaiter,
+    Adding, Chain, LoadPermit, PermitWaiter, PlaceWaiter, Placed, Pulse, SoloPermit, SoloWaiter,
 };
-use strata_cache_core::scope::{Node, ScopePath};
+use strata_cache_core::scope::{Node, ScopePath, Tags};
 use strata_cache_core::stats::Counter;
 
 use crate::plan::{Act, LoadPlan, Reply, WhenLeadersFail};
@@ -75,6 +75,8 @@ pub(crate) struct LoadTerms<K: Key, V: Value> {
     pub(crate) place: ScopePath,
     pub(crate) key: K,
     pub(crate) write: Write,
+    /// What the caller declares; none as a rule.
+    pub(crate) tags: Tags,
     pub(crate) when_leaders_fail: WhenLeadersFail,
 }
 
@@ -115,7 +117,8 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     /// Looks and joins.
     fn ask(&mut self) -> Result<Next<V, L::Error>, Error> {
         let node = self.terms.place.create(self.terms.engine.registry())?;
-        let joined = self.terms.store.join(&self.terms.engine, Arc::clone(&node), &self.terms.key);
+        let LoadTerms { engine, store, key, tags, .. } = &self.terms;
+        let joined = store.join_tagged(engine, Arc::clone(&node), key, tags);
         let reply = match joined {
             Joined::Hit(value) => {
                 self.count(&node, true);
@@ -257,8 +260,9 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                     return Poll::Ready(this.land(lease, output));
                 }
                 Stage::Alone(future, permit, _) => {
+                    // The tags that it adds go nowhere.
                     let id = permit.as_ref().map(SoloPermit::id);
-                    let inside = id.map(Chain::enter);
+                    let inside = Chain::enter_with(id, Adding::default());
                     let output = ready!(future.as_mut().poll(context));
                     drop(inside);
                     let Stage::Alone(future, permit, limited) =
@@ -313,6 +317,7 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
             Waited::Lead(lease) => return self.lead(lease),
             Waited::Refused(_) => Reply::Again,
             Waited::Rejoin => Reply::Again,
+            Waited::Outdated => Reply::Outdated,
             Waited::Stuck => Reply::Stuck,
         };
         Next::Act(self.decide(reply, node), None)
@@ -322,8 +327,9 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     fn poll_leading(&mut self, context: &mut Context<'_>) -> Poll<L::Output> {
         let mut guard = EndOnPanic { stage: &mut self.stage, armed: true };
         let Stage::Leading(future, lease) = &mut *guard.stage else { return Poll::Pending };
-        let _inside = lease.id().map(Chain::enter);
+        let inside = lease.enter();
         let polled = poll_in_lease(future.as_mut(), lease.pulse().as_ref(), context);
+        lease.leave(inside);
         guard.armed = false;
         polled
     }

@@ -12,7 +12,7 @@ use strata_cache_core::engine::{Key, Look, Taken, Write};
 use strata_cache_core::epoch;
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::event::RemovalCause;
-use strata_cache_core::scope::{IdText, LevelId, Node, PathIds, ScopeId};
+use strata_cache_core::scope::{IdText, LevelId, Node, PathIds, ScopeId, Tags};
 use strata_cache_core::stats::Stats;
 
 use super::key::View;
@@ -199,6 +199,7 @@ fn look<V: View, T: crate::Value, const N: usize>(
             place: path.path(&site.cache, "cached")?,
             key: view.to_key(),
             write: Write::default(),
+            tags: Tags::none(),
             when_leaders_fail: WhenLeadersFail::RunAlone,
         }))
     })

@@ -1,0 +1,1 @@
+//! Tags against a naive model.
