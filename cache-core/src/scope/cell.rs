@@ -298,7 +298,8 @@ impl Cells {
 
     /// Cells in the book, and tags in its index.
     #[cfg(test)]
-    pub(super) fn in_book(&self) -> (usize, usize) {
+    #[cfg(not(any(shuttle, loom)))]
+    fn in_book(&self) -> (usize, usize) {
         let book = self.book.read();
         (book.sets.len(), book.tags.len())
     }
@@ -399,3 +400,7 @@ impl Shared {
         &self.cells
     }
 }
+
+#[cfg(test)]
+#[cfg(not(any(shuttle, loom)))]
+mod tests;

@@ -64,3 +64,29 @@ impl Written {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(any(shuttle, loom)))]
+mod tests {
+    use super::*;
+    use crate::epoch::pin;
+
+    #[test]
+    fn words_are_those_that_were_written_last_however_the_table_grows() {
+        let (shown, mut written) = (Shown::new(None), Written::default());
+        let pin = pin();
+        assert_eq!((Words::read(&shown, &pin, 3), written.at(3)), (0, 0));
+        for slot in [0, 5, 63, 64, 1_000, 70] {
+            written.write(&shown, slot, u64::from(slot) + 1);
+            written.write(&shown, 9, u64::from(slot));
+            for known in [0, 5].into_iter().filter(|known| *known <= slot) {
+                assert_eq!(Words::read(&shown, &pin, known), u64::from(known) + 1);
+            }
+            assert_eq!(Words::read(&shown, &pin, 9), u64::from(slot));
+            assert_eq!(written.at(slot), u64::from(slot) + 1);
+        }
+        assert_eq!(written.0.as_ref().map(|words| words.0.len()), Some(1_024));
+        written.release(&shown);
+        assert_eq!((Words::read(&shown, &pin, 5), written.at(5)), (0, 0));
+    }
+}

@@ -349,6 +349,41 @@ mod tests {
     }
 
     #[test]
+    fn entry_with_tags_is_never_hot_and_keeps_its_mark_whatever_is_done_to_it() {
+        let cell = Some(CellWord::from_bits(7));
+        for limit in [1, 3, crate::policy::MOST_HEAT] {
+            let header = Header::new(1, 2, Deadline::NEVER, 0).of_cell(cell).header;
+            let face = Deadline::pack(Moment::from_nanos(0)).between(u8::MAX, u8::MAX);
+            let is_as = |heat: u8, age: u8| {
+                let state = header.state();
+                assert!(state.is_tagged() && !state.is_hot() && !state.is_hot_and_ahead_of(face));
+                assert!(state.is_ahead_of(face));
+                assert_eq!((state.heat(limit), header.age()), (heat, age));
+            };
+            is_as(0, 0);
+            for used in 1..=limit.saturating_add(2) {
+                header.note_tagged_use(header.state(), limit, used);
+                is_as(used.min(limit), used);
+            }
+            let before = header.state();
+            header.note_tagged_use(before, limit, before.age());
+            assert_eq!(header.state(), before, "nothing is written once it is as hot as can be");
+            header.cool(0, limit, 9);
+            is_as(0, 9);
+            (0..200).for_each(|_| header.warm(limit));
+            header.refresh(5);
+            is_as(limit, 5);
+            header.put_off(Deadline::NEVER);
+            header.set_heat(limit);
+            is_as(limit, 5);
+        }
+        let plain = Header::new(1, 2, Deadline::NEVER, 0).of_cell(None);
+        assert!(plain.cell.is_none() && !plain.header.state().is_tagged());
+        (0..4).for_each(|_| plain.header.note_use(plain.header.state(), 3, 0));
+        assert!(plain.header.state().is_hot() && !plain.header.state().is_tagged());
+    }
+
+    #[test]
     fn entry_without_a_deadline_is_ahead_of_every_clock() {
         let header = Header::new(1, 2, Deadline::NEVER, 0);
         assert!(header.state().is_ahead_of(u64::MAX));
