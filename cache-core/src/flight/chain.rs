@@ -77,7 +77,7 @@ impl Chain {
         Self::enter_with(Some(id), Adding::default())
     }
 
-    /// As [`enter`](Self::enter), where the loader may add tags to these; or, without a name, a run past the cache.
+    /// As [`enter`](Self::enter), where the loader may add tags to these; without a name it is a run past the cache.
     #[must_use = "the load is left when the guard drops"]
     pub fn enter_with(id: Option<FlightId>, tags: Adding) -> ChainGuard {
         let entered = CHAIN.try_with(|chain| {
@@ -87,6 +87,12 @@ impl Chain {
             serial
         });
         ChainGuard { serial: entered.ok(), stays: PhantomData }
+    }
+
+    /// Enters a run past the cache: what it adds goes nowhere.
+    #[must_use = "the run is left when the guard drops"]
+    pub fn enter_uncached() -> ChainGuard {
+        Self::enter_with(None, Adding::default())
     }
 
     /// Adds a tag to the innermost load that this thread is inside of.

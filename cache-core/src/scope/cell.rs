@@ -116,9 +116,13 @@ impl Live {
 
     fn of(&self, number: u32) -> &AtomicU64 {
         let (segment, offset) = Self::place(number);
-        let words = self.segments[segment]
-            .get_or_init(|| (0..(FIRST as usize) << segment).map(|_| AtomicU64::new(DEAD)).collect());
-        &words[offset]
+        let words = &self.segments[segment];
+        if words.get().is_none() {
+            let fresh = (0..(FIRST as usize) << segment).map(|_| AtomicU64::new(DEAD)).collect();
+            // Whoever was faster has set the same.
+            _ = words.set(fresh);
+        }
+        words.get().map(|words| &words[offset]).expect("it was set just now, or before")
     }
 
     /// The number is given to a cell, which nobody else knows yet.

@@ -23,6 +23,11 @@ fn explore(test: impl Fn() + Send + Sync + Clone + 'static) {
     check_pct(test, RUNS, 3);
 }
 
+/// Where all depends on one thread being held up in one place.
+fn explore_one_moment(test: impl Fn() + Send + Sync + Clone + 'static) {
+    check_pct(test, RUNS * 8, 2);
+}
+
 struct World {
     engine: Arc<Engine>,
     store: Arc<Store<u32, Box<u64>>>,
@@ -146,6 +151,7 @@ impl World {
         let stats = self.engine.stats();
         assert_eq!((stats.entries, stats.weight, stats.flights), (held, held, 0));
         assert_eq!(stats.inserts, held + stats.invalidated + stats.removed + stats.evicted + stats.expired);
+        assert_eq!((stats.expired, stats.evicted), (0, 0), "nothing has a deadline, and there is room");
         assert!(!self.engine.has_dead(), "something is left to sweep");
         self.evict();
         for _ in 0..3 {
@@ -302,6 +308,40 @@ fn readers_find_nothing_withdrawn_while_slots_and_cells_are_used_again() {
             act(|world| (0..3).for_each(|_| world.read())),
         ]);
         world.read();
+        world.settle(KEY);
+    });
+}
+
+#[test]
+fn reader_of_a_dead_entry_is_not_misled_by_a_cell_that_has_its_number() {
+    explore_one_moment(|| {
+        let world = World::new();
+        world.set(KEY, 1, &["row"]);
+        world.version.store(2, SeqCst);
+        world.withdraw("row");
+        world.floor.store(2, SeqCst);
+        world.run(vec![
+            act(|world| {
+                while world.engine.has_dead() {
+                    world.engine.sweep_step(64);
+                }
+                world.set(KEY, 2, &["row"]);
+            }),
+            act(|world| world.read()),
+        ]);
+        world.settle(KEY);
+    });
+}
+
+#[test]
+fn write_over_an_entry_that_is_just_withdrawn_is_counted_by_one_of_them() {
+    explore_one_moment(|| {
+        let world = World::new();
+        world.set(KEY, 1, &["a"]);
+        world.run(vec![act(|world| world.withdraw("a")), act(|world| world.set(KEY, 2, &[]))]);
+        let stats = world.engine.stats();
+        assert_eq!(stats.replaced + world.reported.load(SeqCst), 1);
+        assert_eq!(world.get(KEY), Some(2));
         world.settle(KEY);
     });
 }
