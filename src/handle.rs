@@ -11,7 +11,7 @@ use std::sync::Arc;
 use strata_cache_core::engine::Write;
 use strata_cache_core::error::Result;
 use strata_cache_core::event::RemovalCause;
-use strata_cache_core::scope::{Anchor, Node, ScopePath};
+use strata_cache_core::scope::{Anchor, IntoTag, Node, ScopePath, Tags};
 
 use crate::cache::Cache;
 use crate::operation::{Done, Evicted, GetOrLoad, Loading, Operation, Set};
@@ -83,7 +83,7 @@ impl Scope {
         &'a self,
         key: &'a str,
         value: V,
-    ) -> Set<impl FnOnce(Write) -> Result<()>> {
+    ) -> Set<impl FnOnce(Write, Tags) -> Result<()>> {
         self.cache.set(self, key, value)
     }
 
@@ -142,6 +142,14 @@ impl Scope {
     /// As there.
     pub fn pop<V: Any + Send + Sync>(&self, key: &str) -> Done<Option<Arc<V>>> {
         self.cache.pop(self, key)
+    }
+
+    /// Withdraws all entries that have a tag of this scope: [`Cache::invalidate_tag`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn invalidate_tag(&self, tag: impl IntoTag) -> Done<Evicted> {
+        self.cache.invalidate_tag(self, tag)
     }
 
     /// Evicts this scope with everything below it: [`Cache::evict_by_scope`].
@@ -232,7 +240,7 @@ pub struct ScopeReport {
     pub expired: u64,
     /// Entries that went to keep a capacity or limit.
     pub evicted: u64,
-    /// Entries withdrawn by key, region, scope or `clear`.
+    /// Entries withdrawn by key, tag, region, scope or `clear`.
     pub invalidated: u64,
     /// Entries taken out by `remove` or `pop`.
     pub removed: u64,

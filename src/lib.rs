@@ -11,7 +11,7 @@
 //! Where something is to happen is always said by one exact path, [`scope!`], by one level out of a bag of ids,
 //! `("user", &ids)`, or by a resolved handle. Every verb returns an operation: `.await` it in a task, `.wait()` for it in a
 //! thread; no runtime is needed. Verbs that take trust away ([`remove`](Cache::remove), [`invalidate`](Cache::invalidate),
-//! [`evict_by_scope`](Cache::evict_by_scope), [`clear`](Cache::clear)) act at the call.
+//! [`invalidate_tag`](Cache::invalidate_tag), [`evict_by_scope`](Cache::evict_by_scope), [`clear`](Cache::clear)) act at the call.
 //!
 //! What is promised: an entry is served only to the scope, region and key it was stored under. What was there before an
 //! invalidation returned is not served to any call that begins after, and a load that began before it stores nothing.
@@ -33,6 +33,7 @@ mod plan;
 pub mod private;
 mod region;
 mod setting;
+mod tag;
 mod trace;
 
 pub use budget::ScopeBudget;
@@ -46,6 +47,7 @@ pub use operation::{Below, Done, Evicted, GetOrLoad, LoadError, Loading, Operati
 pub use place::ToScope;
 pub use region::{Region, RegionBuilder, ToKey};
 pub use setting::{IntoBytes, IntoPolicy};
+pub use tag::tag_load;
 
 pub use equivalent::Equivalent;
 pub use strata_cache_core::clock::{Clock, TestClock};
@@ -56,8 +58,8 @@ pub use strata_cache_core::expiry::{IntoTtl, Ttl};
 pub use strata_cache_core::flight::LoadLimit;
 pub use strata_cache_core::policy::{self, Policy};
 pub use strata_cache_core::scope::{
-    Amount, Budget, Granted, IdText, Ids, IntoAmount, ScopeId, ScopeIds, ScopePath, ScopeTree,
-    ScopeTreeBuilder,
+    Amount, Budget, Granted, IdText, Ids, IntoAmount, IntoTag, ScopeId, ScopeIds, ScopePath, ScopeTree,
+    ScopeTreeBuilder, Tag,
 };
 pub use strata_cache_core::stats::Stats;
 pub use strata_cache_core::weight;

@@ -34,6 +34,10 @@ pub enum ErrorKind {
     InvalidBudget,
     /// A key longer than the configured limit.
     InvalidKey,
+    /// A tag that is empty, longer than 256 bytes or has control characters; one too many; or a global one where a scope was named.
+    InvalidTag,
+    /// What only a running load can do was asked for outside of one.
+    NoLoad,
     /// A level whose scopes do not count what was asked for.
     NotTracked,
     /// The entry or region holds values of another type.
@@ -64,6 +68,8 @@ impl ErrorKind {
             Self::InvalidWeight => "invalid weight",
             Self::InvalidBudget => "invalid budget",
             Self::InvalidKey => "invalid key",
+            Self::InvalidTag => "invalid tag",
+            Self::NoLoad => "no load",
             Self::NotTracked => "level not tracked",
             Self::TypeMismatch => "type mismatch",
             Self::NoScope => "no scope",

@@ -158,7 +158,10 @@ fn outer(plan: &Plan<'_>, site: &TokenStream, items: &TokenStream) -> TokenStrea
         quote!(#pending.run(move || -> #returned { #(#unpack)* #(#body)* }))
     };
     let rules = rules(plan).map(|rules| quote!(let #pending = { #traits #pending.by(#rules) };));
-    let tags = tags(plan).map(|tags| quote!(let #pending = #pending.tagged(#tags);));
+    let tags = (!plan.store.tags.is_empty()).then(|| {
+        let tags = tags(plan);
+        quote!(let #pending = #pending.tagged(|| #tags);)
+    });
     let mut item = function.item.clone();
     let mut arguments = function.args.iter();
     for input in &mut item.sig.inputs {

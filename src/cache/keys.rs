@@ -11,6 +11,7 @@ use strata_cache_core::engine::{Enough, Look, Taken, Write};
 use strata_cache_core::epoch;
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::event::RemovalCause;
+use strata_cache_core::scope::Tags;
 
 use super::{Cache, PROGRAMMATIC, Payload};
 use crate::driver::LoadTerms;
@@ -100,25 +101,29 @@ impl Cache {
     }
 
     /// Stores a value, of any type, in place of whatever is there. A load that runs for the key will not overwrite it.
-    /// Options: `ttl`, `weight`.
+    /// Options: `ttl`, `weight`, `tag`, `tags`.
     ///
     /// # Errors
-    /// What a bad place, key, ttl or weight brings; the old value stays.
+    /// What a bad place, key, ttl, weight or tag brings; the old value stays.
     pub fn set<'a, V: Any + Send + Sync>(
         &'a self,
         place: impl ToScope + 'a,
         key: &'a str,
         value: V,
-    ) -> Set<impl FnOnce(Write) -> Result<()>> {
-        Set::new(move |write| {
+    ) -> Set<impl FnOnce(Write, Tags) -> Result<()>> {
+        Set::new(move |write, tags| {
             self.check_key(key, "set")?;
             let at = At { cache: self, place: &place, operation: "set" };
-            self.keys().insert(self.engine(), &at, key.into(), Arc::new(value), write)
+            let (engine, value) = (self.engine(), Arc::new(value));
+            if tags.is_empty() {
+                return self.keys().insert(engine, &at, key.into(), value, write);
+            }
+            self.keys().insert_tagged(engine, &at, (key.into(), value), write, &tags)
         })
     }
 
     /// The value of a key, loaded if it is absent: once, however many ask at the same time. The loader is async, and not
-    /// called for a hit. Options: `ttl`, `weight`, `share_errors`.
+    /// called for a hit. Options: `ttl`, `weight`, `tag`, `tags`, `share_errors`.
     ///
     /// Dropping the operation cancels this call; if it was loading, one of those who wait takes over.
     ///
@@ -245,7 +250,7 @@ impl<P: ToScope> Begin<Box<str>, Payload> for Asked<'_, P> {
         self.cache.glance(&self.place, self.key)
     }
 
-    fn begin(self, write: Write) -> Result<Started<Box<str>, Payload>> {
+    fn begin(self, (write, tags): (Write, &Tags)) -> Result<Started<Box<str>, Payload>> {
         let Self { cache, place, key } = self;
         cache.check_key(key, "get_or_load")?;
         let pin = epoch::pin();
@@ -265,6 +270,7 @@ impl<P: ToScope> Begin<Box<str>, Payload> for Asked<'_, P> {
             place: place.path(cache, "get_or_load")?,
             key: key.into(),
             write,
+            tags: tags.clone(),
             when_leaders_fail: WhenLeadersFail::Report,
             coalescing: Coalescing::On(None),
             enough: Enough::Stored,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use strata_cache_core::engine::{Engine, RegionKey, Store, StoreOptions};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::flight::LoadLimit;
-use strata_cache_core::scope::{Budget, Node, ScopePath, ScopeTree};
+use strata_cache_core::scope::{Budget, IntoTag, Node, ScopePath, ScopeTree, Tag};
 use strata_cache_core::stats::Stats;
 
 use crate::budget::ScopeBudget;
@@ -145,6 +145,51 @@ impl Cache {
     fn evict(&self, place: &impl ToScope, operation: &'static str) -> Result<Evicted> {
         place.check_destructive(self, operation)?;
         let detached = place.find_node(self, operation)?.map(|node| self.engine().evict(&node));
+        Ok(detached.unwrap_or_default().into())
+    }
+
+    /// Withdraws all entries that have a tag, at the call: in every region, whatever there are, in the same time. The tag is that of
+    /// the place's scope, and not of those below it; tags of the root scope are the [global](crate::Tag::global) ones.
+    /// Running loads that have the tag, also one that their loader has added, will not be stored, and no call that begins after
+    /// this one returned waits for them. Memory comes back within a second.
+    ///
+    /// The time grows with the number of scopes and of different sets of tags that have this one: one look at each. For a tag that
+    /// belongs to a scope these are the sets it stands in; for a global one all that entries of any scope have.
+    ///
+    /// ```
+    /// use strata_cache::{Cache, Tag, scope};
+    ///
+    /// # fn main() -> Result<(), strata_cache::Error> {
+    /// let cache = Cache::builder().build()?;
+    /// let (acme, globex) = (cache.scope(scope!(org = "acme"))?, cache.scope(scope!(org = "globex"))?);
+    /// for org in [&acme, &globex] {
+    ///     org.set("seats", 30).tag("plan:gold").tag(Tag::global("prices")?).wait()?;
+    /// }
+    /// assert_eq!(acme.invalidate_tag("plan:gold").wait()?.entries, 1);
+    /// assert!(globex.contains("seats").wait()?, "a tag is its scope's own");
+    ///
+    /// assert_eq!(cache.invalidate_tag(scope!(global), "prices").wait()?.entries, 1);
+    /// assert!(!globex.contains("seats").wait()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What a bad place brings, ids for levels beside or below the asked one among it; [`ErrorKind::InvalidTag`] for a bad tag, or a
+    /// global one at another place than `scope!(global)`.
+    pub fn invalidate_tag(&self, place: impl ToScope, tag: impl IntoTag) -> Done<Evicted> {
+        Done::new(tag.into_tag().and_then(|tag| self.withdraw(&place, &tag)))
+    }
+
+    fn withdraw(&self, place: &impl ToScope, tag: &Tag) -> Result<Evicted> {
+        const OPERATION: &str = "invalidate_tag";
+        place.check_destructive(self, OPERATION)?;
+        if tag.is_global() && place.path(self, OPERATION)?.parts().next().is_some() {
+            return Err(Error::new(ErrorKind::InvalidTag, OPERATION)
+                .because("a global tag belongs to the root scope; invalidate it at `scope!(global)`"));
+        }
+        let node = place.find_node(self, OPERATION)?;
+        let detached = node.map(|node| self.engine().invalidate_tag(&node, tag));
         Ok(detached.unwrap_or_default().into())
     }
 

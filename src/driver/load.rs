@@ -19,9 +19,10 @@ use strata_cache_core::engine::{
 };
 use strata_cache_core::error::Error;
 use strata_cache_core::flight::{
-    Alarm, Chain, FlightId, LoadPermit, PermitWaiter, PlaceWaiter, Placed, Pulse, SoloPermit, SoloWaiter,
+    Adding, Alarm, Chain, FlightId, LoadPermit, PermitWaiter, PlaceWaiter, Placed, Pulse, SoloPermit,
+    SoloWaiter,
 };
-use strata_cache_core::scope::{Node, ScopePath};
+use strata_cache_core::scope::{Node, ScopePath, Tags};
 use strata_cache_core::stats::Counter;
 
 use crate::plan::{Act, Coalescing, LoadPlan, Reply, WhenLeadersFail};
@@ -81,6 +82,8 @@ pub(crate) struct LoadTerms<K: Key, V: Value> {
     pub(crate) place: ScopePath,
     pub(crate) key: K,
     pub(crate) write: Write,
+    /// What the caller declares; none as a rule.
+    pub(crate) tags: Tags,
     pub(crate) when_leaders_fail: WhenLeadersFail,
     pub(crate) coalescing: Coalescing,
     /// What answers the call: what is stored, or only a load that begins from now on.
@@ -146,9 +149,9 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     /// Looks and joins.
     fn ask(&mut self) -> Result<Next<V, L::Error>, Error> {
         let node = self.terms.place.create(self.terms.engine.registry())?;
-        let (engine, enough) = (&self.terms.engine, self.terms.enough);
-        let joined = self.terms.store.join_for(engine, Arc::clone(&node), &self.terms.key, enough);
-        if enough == Enough::LoadFromNow {
+        let LoadTerms { engine, store, key, tags, enough, .. } = &self.terms;
+        let joined = store.join_for(engine, Arc::clone(&node), key, tags, *enough);
+        if self.terms.enough == Enough::LoadFromNow {
             // Whatever runs from now on began after this call did.
             self.terms.enough = Enough::Load;
         }
@@ -305,7 +308,8 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                     return Poll::Ready(this.land(lease, output));
                 }
                 Stage::Alone(future, name, _) => {
-                    let inside = name.id().map(Chain::enter);
+                    // The tags that it adds go nowhere.
+                    let inside = Chain::enter_with(name.id(), Adding::default());
                     let output = ready!(future.as_mut().poll(context));
                     drop(inside);
                     let Stage::Alone(future, name, limited) = std::mem::replace(&mut this.stage, Stage::Done)
@@ -367,6 +371,7 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
             Waited::Lead(lease) => return self.lead(lease),
             Waited::Refused(_) => Reply::Again,
             Waited::Rejoin => Reply::Again,
+            Waited::Outdated => Reply::Outdated,
             Waited::Stuck => Reply::Stuck,
         };
         Next::Act(self.decide(reply, node), None)
@@ -376,8 +381,9 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     fn poll_leading(&mut self, context: &mut Context<'_>) -> Poll<L::Output> {
         let mut guard = EndOnPanic { stage: &mut self.stage, armed: true };
         let Stage::Leading(future, lease) = &mut *guard.stage else { return Poll::Pending };
-        let _inside = lease.id().map(Chain::enter);
+        let inside = lease.enter();
         let polled = poll_in_lease(future.as_mut(), lease.pulse().as_ref(), context);
+        lease.leave(inside);
         guard.armed = false;
         polled
     }

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use strata_cache_core::engine::{Engine, Key, Value, Write};
 use strata_cache_core::error::{Error, ErrorKind, Result};
+use strata_cache_core::scope::Tags;
 
 use super::done::spent;
 use super::load::{LoadError, Loading, Sharing};
@@ -32,7 +33,7 @@ pub(crate) trait Begin<K: Key, V: Value> {
     fn glance(&self) -> Option<V>;
 
     /// Looks in full; where the value is not there, the terms of its load.
-    fn begin(self, write: Write) -> Result<Started<K, V>>;
+    fn begin(self, terms: (Write, &Tags)) -> Result<Started<K, V>>;
 }
 
 /// Between what the loader gives (`U`), what the store holds (`V`) and what callers get (`T`).
@@ -80,11 +81,11 @@ where
         Self { stage: Stage::New { begin, loader, types: PhantomData }, sharing: None }
     }
 
-    fn begin(&mut self, write: Write) -> Result<Option<T>> {
+    fn begin(&mut self, terms: (Write, &Tags)) -> Result<Option<T>> {
         let Stage::New { begin, loader, .. } = std::mem::replace(&mut self.stage, Stage::Done) else {
             return Ok(None);
         };
-        match begin.begin(write)? {
+        match begin.begin(terms)? {
             Started::Hit(value) => C::serve(value).map(Some),
             Started::Miss(terms) => {
                 let look_up = Arc::downgrade(&terms.engine);
@@ -122,9 +123,13 @@ where
         Some(C::serve(value).map_err(LoadError::Cache))
     }
 
-    fn poll_load(&mut self, write: Write, context: &mut Context<'_>) -> Poll<Result<T, LoadError<E>>> {
+    fn poll_load(
+        &mut self,
+        terms: (Write, &Tags),
+        context: &mut Context<'_>,
+    ) -> Poll<Result<T, LoadError<E>>> {
         if matches!(self.stage, Stage::New { .. }) {
-            match self.begin(write) {
+            match self.begin(terms) {
                 Ok(Some(value)) => return Poll::Ready(Ok(value)),
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(Err(error.into())),

@@ -8,7 +8,9 @@ use std::task::{Context, Poll};
 use strata_cache_core::engine::Write;
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::expiry::IntoTtl;
+use strata_cache_core::scope::{IntoTag, Tags};
 
+use super::terms::Terms;
 use crate::driver::{SharedError, park_on};
 
 /// Why a get-or-load brought no value.
@@ -110,7 +112,7 @@ pub trait Loading {
     #[doc(hidden)]
     fn poll_load(
         &mut self,
-        write: Write,
+        terms: (Write, &Tags),
         context: &mut Context<'_>,
     ) -> Poll<Result<Self::Value, LoadError<Self::Error>>>;
 
@@ -136,25 +138,38 @@ impl<E: Clone + Send + Sync + 'static> Sharing<E> {
 #[must_use = "an operation does nothing unless it is awaited or waited for"]
 pub struct GetOrLoad<L> {
     loading: L,
-    write: Result<Write>,
+    terms: Terms,
 }
 
 impl<L: Loading> GetOrLoad<L> {
     #[inline]
     pub(crate) const fn new(loading: L) -> Self {
-        Self { loading, write: Ok(Write { ttl: None, weight: None }) }
+        Self { loading, terms: Terms::new() }
     }
 
     /// How long a loaded value may be served: a `Duration`, whole seconds, or a text like `"90s"`, `"1h30m"`, `"never"`.
     pub fn ttl(mut self, ttl: impl IntoTtl) -> Self {
-        self.write = self.write.and_then(|write| Ok(Write { ttl: Some(ttl.into_ttl()?), ..write }));
+        self.terms = self.terms.ttl(ttl);
         self
     }
 
     /// What a loaded entry weighs, in place of what the region's weigher would say. Zero, or more than the capacity,
     /// serves the value and does not store it.
     pub fn weight(mut self, weight: u64) -> Self {
-        self.write = self.write.map(|write| Write { weight: Some(weight), ..write });
+        self.terms = self.terms.weight(weight);
+        self
+    }
+
+    /// Marks a loaded entry with a tag, as [`Set::tag`](crate::Set::tag) does; one that is there already stays as it is. If the tag is
+    /// invalidated while the load runs, its value is not stored, and nobody who asks after that gets it. What is known only
+    /// while loading is added by [`tag_load`](crate::tag_load).
+    pub fn tag(self, tag: impl IntoTag) -> Self {
+        self.tags([tag])
+    }
+
+    /// As [`tag`](Self::tag), with several: 16 at most, each once.
+    pub fn tags(mut self, tags: impl IntoIterator<Item = impl IntoTag>) -> Self {
+        self.terms = self.terms.tags(tags, "get_or_load");
         self
     }
 
@@ -185,18 +200,18 @@ impl<L: Loading> GetOrLoad<L> {
 
     #[inline]
     fn glance(&mut self) -> Option<Result<L::Value, LoadError<L::Error>>> {
-        if self.write.is_ok() { self.loading.glance() } else { None }
+        if self.terms.are_good() { self.loading.glance() } else { None }
     }
 
     /// Polls on, where the first look did not tell it.
     #[cold]
     #[inline(never)]
     fn poll_on(&mut self, context: &mut Context<'_>) -> Poll<Result<L::Value, LoadError<L::Error>>> {
-        match &self.write {
-            Ok(write) => self.loading.poll_load(*write, context),
-            Err(_) => {
-                let error = std::mem::replace(&mut self.write, Ok(Write::default())).err();
-                Poll::Ready(error.map_or(Err(LoadError::LeaderFailed), |error| Err(error.into())))
+        match &self.terms {
+            Terms::Plain(write) => self.loading.poll_load((*write, &Tags::none()), context),
+            Terms::Tagged(both) => self.loading.poll_load((both.0, &both.1), context),
+            Terms::Wrong(_) => {
+                Poll::Ready(Err(self.terms.take().map_or_else(LoadError::from, |_| LoadError::LeaderFailed)))
             }
         }
     }
@@ -204,12 +219,13 @@ impl<L: Loading> GetOrLoad<L> {
     #[cold]
     #[inline(never)]
     fn park(mut self) -> Result<L::Value, LoadError<L::Error>> {
-        let write = std::mem::replace(&mut self.write, Ok(Write::default()))?;
+        let (write, tags) = self.terms.take()?;
         // Whoever parks looks after stalled leaders, so shared and mutable access must not overlap.
         let loading = std::cell::RefCell::new(self.loading);
-        park_on(std::future::poll_fn(|context| loading.borrow_mut().poll_load(write, context)), || {
-            loading.borrow().look_up()
-        })
+        park_on(
+            std::future::poll_fn(|context| loading.borrow_mut().poll_load((write, &tags), context)),
+            || loading.borrow().look_up(),
+        )
     }
 }
 
@@ -230,6 +246,6 @@ impl<L: Loading> Future for GetOrLoad<L> {
 
 impl<L> std::fmt::Debug for GetOrLoad<L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GetOrLoad").field("write", &self.write).finish_non_exhaustive()
+        f.debug_struct("GetOrLoad").field("terms", &self.terms).finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ mod keyed;
 mod load;
 mod ready;
 mod set;
+mod terms;
 
 pub use done::{Below, Done, Evicted};
 pub(crate) use keyed::{Begin, Call, Convert, KeyedLoad, Lazy, Started};

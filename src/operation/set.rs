@@ -5,53 +5,68 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::done::spent;
+use super::terms::Terms;
 use strata_cache_core::engine::Write;
 use strata_cache_core::error::Result;
 use strata_cache_core::expiry::IntoTtl;
+use strata_cache_core::scope::{IntoTag, Tags};
 
 /// A write that has not happened yet. A write that fails leaves the old value.
 #[must_use = "an operation does nothing unless it is awaited or waited for"]
 pub struct Set<F> {
     run: Option<F>,
-    write: Result<Write>,
+    terms: Terms,
 }
 
-impl<F: FnOnce(Write) -> Result<()>> Set<F> {
+impl<F: FnOnce(Write, Tags) -> Result<()>> Set<F> {
     pub(crate) const fn new(run: F) -> Self {
-        Self { run: Some(run), write: Ok(Write { ttl: None, weight: None }) }
+        Self { run: Some(run), terms: Terms::new() }
     }
 
     /// How long the value may be served: a `Duration`, whole seconds, or a text like `"90s"`, `"1h30m"`, `"never"`.
     pub fn ttl(mut self, ttl: impl IntoTtl) -> Self {
-        self.write = self.write.and_then(|write| Ok(Write { ttl: Some(ttl.into_ttl()?), ..write }));
+        self.terms = self.terms.ttl(ttl);
         self
     }
 
     /// What the entry weighs, in place of what the region's weigher would say.
     pub fn weight(mut self, weight: u64) -> Self {
-        self.write = self.write.map(|write| Write { weight: Some(weight), ..write });
+        self.terms = self.terms.weight(weight);
+        self
+    }
+
+    /// Marks the entry with a tag, which belongs to its scope, or to the root if it is a [global](crate::Tag::global) one:
+    /// [`invalidate_tag`](crate::Cache::invalidate_tag) withdraws all that have it. A value written without tags has none, whatever the
+    /// old one had.
+    pub fn tag(self, tag: impl IntoTag) -> Self {
+        self.tags([tag])
+    }
+
+    /// As [`tag`](Self::tag), with several: 16 at most, each once.
+    pub fn tags(mut self, tags: impl IntoIterator<Item = impl IntoTag>) -> Self {
+        self.terms = self.terms.tags(tags, "set");
         self
     }
 
     /// Performs it on this thread.
     ///
     /// # Errors
-    /// What is wrong with place, key, ttl or weight; the old value stays.
+    /// What is wrong with place, key, ttl, weight or tags; the old value stays.
     pub fn wait(mut self) -> Result<()> {
         self.perform()
     }
 
     fn perform(&mut self) -> Result<()> {
         let run = self.run.take();
-        let write = std::mem::replace(&mut self.write, Ok(Write::default()))?;
-        run.map_or_else(|| Err(spent("set")), |run| run(write))
+        let (write, tags) = self.terms.take()?;
+        run.map_or_else(|| Err(spent("set")), |run| run(write, tags))
     }
 }
 
 // The closure is called by value, never pinned.
 impl<F> Unpin for Set<F> {}
 
-impl<F: FnOnce(Write) -> Result<()>> Future for Set<F> {
+impl<F: FnOnce(Write, Tags) -> Result<()>> Future for Set<F> {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
@@ -61,6 +76,6 @@ impl<F: FnOnce(Write) -> Result<()>> Future for Set<F> {
 
 impl<F> std::fmt::Debug for Set<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Set").field("write", &self.write).finish_non_exhaustive()
+        f.debug_struct("Set").field("terms", &self.terms).finish_non_exhaustive()
     }
 }

@@ -4,11 +4,12 @@
 //! an error that cannot be shared goes on with one of those who wait, in the same flight and at most twice, so N callers
 //! cause at most three loads; one that can be shared is everybody's answer. (3) After the third failure a caller reports,
 //! or runs by itself with one of a few permits; which of the two is the caller's choice. (4) Inside its own load it runs
-//! uncached. (5) Who does not wait, or has waited long enough, runs by itself and stores nothing.
+//! uncached. (5) Who does not wait, or has waited long enough, runs by itself and stores nothing. (6) A caller who is sent away
+//! because a tag was withdrawn meanwhile asks again, at most twice, and then runs by itself: however often tags are withdrawn, it ends.
 
 use std::time::Duration;
 
-/// How often a caller asks again after a shared error of another type.
+/// How often a caller asks again after a shared error of another type, or a value that was outdated.
 const ROUNDS: u8 = 2;
 
 /// What a waiter does when the load failed for all who led it.
@@ -50,6 +51,8 @@ pub(crate) enum Reply {
     Failed,
     /// It failed, and its error was shared, but is of a type this caller has no use for.
     FailedOtherwise,
+    /// It landed, but may have begun before a tag was withdrawn that its loader added.
+    Outdated,
     /// A place may be free, or the load is not to be waited for any more.
     Again,
     /// The caller has waited for as long as it would.
@@ -105,11 +108,13 @@ impl LoadPlan {
             Reply::NoPlace => Act::WaitForPlace,
             Reply::Recursion => Act::RunUncached,
             Reply::Again => Act::Join,
-            Reply::FailedOtherwise if self.rounds < ROUNDS => {
+            Reply::FailedOtherwise | Reply::Outdated if self.rounds < ROUNDS => {
                 self.rounds += 1;
                 Act::Join
             }
             Reply::Failed | Reply::FailedOtherwise => self.last_resort(Act::ReportLeaderFailed),
+            // What it loads by itself begins after whatever was withdrawn before it asked.
+            Reply::Outdated => Act::RunAlone,
             Reply::Stuck => self.last_resort(Act::ReportStalled),
         }
     }
@@ -146,6 +151,15 @@ mod tests {
         let mut plan = LoadPlan::new(WhenLeadersFail::Report, Coalescing::On(None));
         let acts = [Reply::FailedOtherwise; 3].map(|reply| plan.step(reply));
         assert_eq!(acts, [Act::Join, Act::Join, Act::ReportLeaderFailed]);
+    }
+
+    #[test]
+    fn caller_asks_again_twice_after_outdated_values_and_then_runs_alone() {
+        for when in [WhenLeadersFail::Report, WhenLeadersFail::RunAlone] {
+            let mut plan = LoadPlan::new(when);
+            let acts = [Reply::Outdated; 4].map(|reply| plan.step(reply));
+            assert_eq!(acts, [Act::Join, Act::Join, Act::RunAlone, Act::RunAlone]);
+        }
     }
 
     #[test]

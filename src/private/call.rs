@@ -11,6 +11,7 @@ use std::sync::Arc;
 use strata_cache_core::engine::{Enough, Key, Write};
 use strata_cache_core::epoch;
 use strata_cache_core::error::Result;
+use strata_cache_core::scope::{Tag, Tags};
 
 use super::key::View;
 use super::outcome::{Outcome, SharedError};
@@ -18,6 +19,7 @@ use super::place::Place;
 use super::rules::Rules;
 use super::site::{At, Opened};
 use super::spec::{Coalesce, WithoutScope};
+use super::tags::together;
 use crate::driver::{Answer, Load, LoadTerms, Loader, park_on};
 use crate::exceptions::{self, Order};
 use crate::operation::Call;
@@ -37,6 +39,7 @@ pub enum Start<R, P> {
 pub struct Pending<K: Key, R, O: Outcome<R>> {
     /// `None`: the call runs past the cache.
     terms: Option<LoadTerms<K, O::Value>>,
+    at: At,
     kind: O,
     rules: Rules<O::Value>,
     returns: PhantomData<fn() -> R>,
@@ -87,12 +90,12 @@ fn start_slowly<V: View, R, O: Outcome<R>, const N: usize>(
     let order = exceptions::take_order(at.address());
     if order == Some(Order::Bypass) {
         site.count_bypass();
-        return Start::Load(Pending::past_the_cache(kind));
+        return Start::Load(Pending::past_the_cache(at, kind));
     }
     match look(&site, place, view, order) {
         Ok(Looked::Hit(value)) => Start::Done(kind.ok(value)),
         Ok(Looked::Miss(terms)) => {
-            Start::Load(Pending { terms: Some(terms), ..Pending::past_the_cache(kind) })
+            Start::Load(Pending { terms: Some(terms), ..Pending::past_the_cache(at, kind) })
         }
         Err(error) => match site.without_scope {
             WithoutScope::Panic => panic!("{error}"),
@@ -100,12 +103,12 @@ fn start_slowly<V: View, R, O: Outcome<R>, const N: usize>(
                 site.bypassed(&error);
                 match kind.no_scope(error) {
                     Some(returned) => Start::Done(returned),
-                    None => Start::Load(Pending::past_the_cache(kind)),
+                    None => Start::Load(Pending::past_the_cache(at, kind)),
                 }
             }
             WithoutScope::Bypass => {
                 site.bypassed(&error);
-                Start::Load(Pending::past_the_cache(kind))
+                Start::Load(Pending::past_the_cache(at, kind))
             }
         },
     }
@@ -143,6 +146,7 @@ fn look<V: View, T: crate::Value, const N: usize>(
             place: path.path(&site.cache, "cached")?,
             key: view.to_key(),
             write: Write::default(),
+            tags: Tags::none(),
             when_leaders_fail: WhenLeadersFail::RunAlone,
             coalescing: match site.coalesce {
                 Coalesce::On { wait } => Coalescing::On(wait),
@@ -154,14 +158,29 @@ fn look<V: View, T: crate::Value, const N: usize>(
 }
 
 impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
-    fn past_the_cache(kind: O) -> Self {
-        Self { terms: None, kind, rules: Rules::default(), returns: PhantomData }
+    fn past_the_cache(at: At, kind: O) -> Self {
+        Self { terms: None, at, kind, rules: Rules::default(), returns: PhantomData }
     }
 
     /// What comes of the call is stored by these rules.
     #[must_use]
     pub fn by(mut self, rules: Rules<O::Value>) -> Self {
         self.rules = rules;
+        self
+    }
+
+    /// What comes of the call has these tags. They are made where it may be stored, and only there.
+    #[must_use]
+    pub fn tagged<const N: usize>(mut self, tags: impl FnOnce() -> [Result<Tag>; N]) -> Self {
+        if let Some(terms) = &mut self.terms {
+            match together(tags()) {
+                Ok(tags) => terms.tags = tags,
+                Err(error) => {
+                    self.at.bypassed(&*terms.store, &error);
+                    self.terms = None;
+                }
+            }
+        }
         self
     }
 

@@ -7,8 +7,9 @@ use std::future::Future;
 
 use strata_cache_core::engine::{Look, Taken, Write};
 use strata_cache_core::epoch;
+use strata_cache_core::error::Result;
 use strata_cache_core::event::RemovalCause;
-use strata_cache_core::scope::Node;
+use strata_cache_core::scope::{Node, Tag};
 use strata_cache_core::stats::Stats;
 
 use super::key::View;
@@ -16,6 +17,7 @@ use super::outcome::Outcome;
 use super::place::Place;
 use super::rules::Rules;
 use super::site::At;
+use super::tags::together;
 use crate::exceptions::{Order, Ordered, with_order};
 use crate::operation::{Done, Evicted};
 use crate::place::ToScope;
@@ -65,12 +67,12 @@ pub fn invalidate<V: View, R, O: Outcome<R>, const N: usize>(
     }))
 }
 
-/// Stores what the function is to have returned, at this call, by its rules.
-pub fn prime<V: View, R, O: Outcome<R>, const N: usize>(
+/// Stores what the function is to have returned, at this call, by its rules and with its tags.
+pub fn prime<V: View, R, O: Outcome<R>, const N: usize, const TAGS: usize>(
     at: At,
     place: Place<'_, N>,
     view: &V,
-    (kind, rules): (O, Rules<O::Value>),
+    (kind, rules, tags): (O, Rules<O::Value>, [Result<Tag>; TAGS]),
     returned: R,
 ) -> Primed {
     let Ok(value) = kind.split(returned) else { return Done::new(Ok(false)) };
@@ -78,8 +80,8 @@ pub fn prime<V: View, R, O: Outcome<R>, const N: usize>(
     let site = at.open::<V::Key, O::Value>();
     Done::new(site.store::<V::Key, O::Value>().and_then(|store| {
         place.with(site.level, |path| {
-            let path = path.path(&site.cache, "prime")?;
-            store.insert(site.cache.engine(), &path, view.to_key(), value, write)?;
+            let (tags, path) = (together(tags)?, path.path(&site.cache, "prime")?);
+            store.insert_tagged(site.cache.engine(), &path, (view.to_key(), value), write, &tags)?;
             Ok(true)
         })
     }))

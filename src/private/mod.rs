@@ -9,6 +9,7 @@ pub mod probe;
 mod rules;
 mod site;
 mod spec;
+pub mod tags;
 
 pub use call::{Pending, Start, start};
 pub use companions::{

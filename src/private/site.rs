@@ -38,6 +38,12 @@ impl Site {
     fn address(&'static self) -> usize {
         std::ptr::from_ref(self).addr()
     }
+
+    fn report(&self, region: &str, why: &Error) {
+        if !self.reported.swap(true, Ordering::Relaxed) {
+            tracing::warn!(target: "strata_cache", region, %why, "cached function runs uncached");
+        }
+    }
 }
 
 /// A site, which of its instances is meant, and how to make its options.
@@ -106,6 +112,12 @@ impl At {
         };
         let region = cache.engine().regions().find(&self.region_key())?;
         Some((cache, region))
+    }
+
+    /// A call cannot but run past the cache: counted always, logged once.
+    pub(super) fn bypassed(self, region: &dyn AnyRegion, why: &Error) {
+        region.count_bypass();
+        self.site.report(region.region_name(), why);
     }
 
     /// The level of the function in the tree of a cache.
@@ -211,10 +223,7 @@ impl Opened {
     /// A call cannot but run past the cache: counted always, logged once.
     pub(super) fn bypassed(&self, why: &Error) {
         self.count_bypass();
-        if !self.site.reported.swap(true, Ordering::Relaxed) {
-            let region = self.name.as_str();
-            tracing::warn!(target: "strata_cache", region, %why, "cached function runs uncached");
-        }
+        self.site.report(&self.name, why);
     }
 }
 

@@ -15,7 +15,7 @@ use strata_cache_core::engine::{AnyRegion, Enough, Glance, Key, Look, Sight, Sto
 use strata_cache_core::epoch;
 use strata_cache_core::error::Result;
 use strata_cache_core::event::RemovalCause;
-use strata_cache_core::scope::Node;
+use strata_cache_core::scope::{Node, Tags};
 use strata_cache_core::stats::Stats;
 
 use crate::cache::Cache;
@@ -243,19 +243,23 @@ impl<K: Key, V: Value> Region<K, V> {
     }
 
     /// Stores a value in place of whatever is there. A load that runs for the key will not overwrite it. Options: `ttl`,
-    /// `weight`.
+    /// `weight`, `tag`, `tags`.
     ///
     /// # Errors
-    /// What a bad place, ttl or weight brings; the old value stays.
+    /// What a bad place, ttl, weight or tag brings; the old value stays.
     pub fn set<'a>(
         &'a self,
         place: impl ToScope + 'a,
         key: K,
         value: V,
-    ) -> Set<impl FnOnce(Write) -> Result<()>> {
-        Set::new(move |write| {
+    ) -> Set<impl FnOnce(Write, Tags) -> Result<()>> {
+        Set::new(move |write, tags| {
             let at = At { cache: &self.cache, place: &place, operation: "set" };
-            self.store.insert(self.cache.engine(), &at, key, value, write)
+            let engine = self.cache.engine();
+            if tags.is_empty() {
+                return self.store.insert(engine, &at, key, value, write);
+            }
+            self.store.insert_tagged(engine, &at, (key, value), write, &tags)
         })
     }
 
@@ -413,7 +417,7 @@ impl<K: Key, V: Value, P: ToScope, Q: ToKey<K> + ?Sized> Begin<K, V> for Asked<'
         self.region.glance_hit(&self.place, self.key)
     }
 
-    fn begin(self, write: Write) -> Result<Started<K, V>> {
+    fn begin(self, (write, tags): (Write, &Tags)) -> Result<Started<K, V>> {
         let Self { region: Region { cache, store }, place, key } = self;
         let pin = epoch::pin();
         let found = place.with_node(&pin, cache, "get_or_load", |node| {
@@ -432,6 +436,7 @@ impl<K: Key, V: Value, P: ToScope, Q: ToKey<K> + ?Sized> Begin<K, V> for Asked<'
             place: place.path(cache, "get_or_load")?,
             key: key.to_key(),
             write,
+            tags: tags.clone(),
             when_leaders_fail: WhenLeadersFail::Report,
             coalescing: Coalescing::On(None),
             enough: Enough::Stored,

@@ -3,6 +3,7 @@
 mod caches;
 mod companions;
 mod options;
+mod tags;
 mod waiting;
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

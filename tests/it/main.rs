@@ -13,6 +13,7 @@ mod observe;
 mod regressions;
 mod scopes;
 mod support;
+mod tags;
 mod top;
 mod torture;
 mod values;

@@ -7,7 +7,11 @@
 //! (3) Whoever lands serves those who waited, published or not. (4) Values are cloned outside of locks.
 //! (5) A lease asks for the permits of its scope's load limits before its loader runs, and gives them back when that has
 //! ended; if it is refused, so is everybody who waits for it. A load counts from when its loader runs.
+//! (6) A lease knows how many withdrawals of tags there were when it began. It says under which cell its entry will be found, then
+//! looks whether one of its tags was withdrawn since, under the lock under which others join it: so no order of events publishes. Who
+//! waited is served all the same if the tag was declared, for none of them came after it was withdrawn; but not if the loader added it.
 
+mod fenced;
 mod limit;
 
 use std::any::Any;
@@ -18,18 +22,19 @@ use std::task::{Context, Poll};
 use super::Engine;
 use super::options::{Key, Value, Write};
 use super::removal::Removals;
-use super::shard::Draft;
+use super::shard::{Draft, Target};
 use super::store::Store;
 use super::write::{Fate, Rest};
 use crate::epoch;
 use crate::error::Error;
+use crate::flight::{Adding, Chain, ChainGuard, FlightId, Joined as Join, LoadPermit};
 use crate::flight::{
     After, Ask, Failure, Flights, Outcome, PlaceWaiter, Pulse, Reaper, Solo, TakeOver, Ticket, Waiter,
 };
-use crate::flight::{FlightId, Joined as Join, LoadPermit};
-use crate::scope::Node;
+use crate::scope::{Node, Tags};
 use crate::stats::Counter;
 use crate::sync::Arc;
+use fenced::Fenced;
 
 /// What is good enough for who asks for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +79,8 @@ pub enum Waited<K: Key, V: Value> {
     Lead(Lease<K, V>),
     /// Ask again.
     Rejoin,
+    /// It landed, and its value may be older than the withdrawal of a tag that its loader added: ask again.
+    Outdated,
     /// Two loads of this key are stalled; no third may begin.
     Stuck,
 }
@@ -91,6 +98,8 @@ pub enum Landing {
     RefusedWeight,
     /// It was not to be stored.
     Unwanted,
+    /// One of its tags was withdrawn since the load began.
+    RefusedTag,
 }
 
 /// The right, and the duty, to load one key once. Dropping it gives the right up.
@@ -103,6 +112,9 @@ pub struct Lease<K: Key, V: Value> {
     has_begun: bool,
     /// It ends with the loader, before somebody else is told to lead.
     permit: Option<LoadPermit>,
+    /// How many withdrawals of tags there were when it began.
+    since: u64,
+    tags: Adding,
 }
 
 /// A wait for somebody else's load: a future that tasks poll and threads park on alike.
@@ -117,18 +129,22 @@ pub struct Waiting<K: Key, V: Value> {
 impl<K: Key, V: Value> Store<K, V> {
     /// Looks for a usable value and, without one, joins or leads the load of the key. Counts nothing but the touch.
     pub fn join(self: &Arc<Self>, engine: &Arc<Engine>, node: Arc<Node>, key: &K) -> Joined<K, V> {
-        self.join_for(engine, node, key, Enough::Stored)
+        self.join_for(engine, node, key, &Tags::none(), Enough::Stored)
     }
 
-    /// As [`join`](Self::join), for who may want more than what is stored.
+    /// As [`join`](Self::join), for who may want more than what is stored, and for a load that declares tags: whoever comes after one of
+    /// them was withdrawn does not wait for it.
     pub fn join_for(
         self: &Arc<Self>,
         engine: &Arc<Engine>,
         node: Arc<Node>,
         key: &K,
+        tags: &Tags,
         enough: Enough,
     ) -> Joined<K, V> {
         let hash = self.hash(&node, key);
+        let since = engine.fences().count();
+        let fence = engine.fence_of(&node, tags);
         let mut owned = None;
         loop {
             let mut after = After::new();
@@ -146,7 +162,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 if enough == Enough::LoadFromNow && owned.is_none() {
                     shard.books().flights.detach(hash, eq, &mut after);
                 }
-                let ask = Ask { hash, now, node: &node, key: &mut owned };
+                let ask = Ask { hash, now, node: &node, fence: fence.clone(), key: &mut owned };
                 shard.books().flights.join(ask, eq, |node| node.is_live(), &mut after)
             };
             drop(after);
@@ -157,7 +173,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 }
                 Join::Lead(ticket) => {
                     engine.note_scope();
-                    Joined::Lead(Lease::new(self, engine, node, ticket))
+                    Joined::Lead(Lease::new(self, engine, node, ticket, since))
                 }
                 Join::Wait(waiter) => {
                     engine.load_limits().admit(waiter.awaits());
@@ -184,7 +200,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let now = engine.now();
         let solo = {
             let mut shard = self.shard(hash);
-            let ask = Ask { hash, now, node, key: &mut owned };
+            let ask = Ask { hash, now, node, fence: None, key: &mut owned };
             let eq = |other: &Arc<Node>, known: &K| other.same_path(node) && known == key;
             shard.books().flights.solo(ask, eq, &mut after)
         };
@@ -215,6 +231,7 @@ impl<K: Key, V: Value> Store<K, V> {
             Landing::RefusedDetached => self.counters.count(Counter::RefusedDetached),
             Landing::RefusedStalled => self.counters.count(Counter::RefusedStalled),
             Landing::RefusedWeight => self.counters.count(Counter::RefusedWeight),
+            Landing::RefusedTag => self.counters.count(Counter::RefusedTag),
         }
     }
 }
@@ -226,9 +243,31 @@ impl<K: Key, V: Value> Reaper for Store<K, V> {
 }
 
 impl<K: Key, V: Value> Lease<K, V> {
-    fn new(store: &Arc<Store<K, V>>, engine: &Arc<Engine>, node: Arc<Node>, ticket: Ticket<V>) -> Self {
+    fn new(
+        store: &Arc<Store<K, V>>,
+        engine: &Arc<Engine>,
+        node: Arc<Node>,
+        ticket: Ticket<V>,
+        since: u64,
+    ) -> Self {
         let (store, engine) = (Arc::clone(store), Arc::clone(engine));
-        Self { store, engine, node, ticket: Some(ticket), has_begun: false, permit: None }
+        let ticket = Some(ticket);
+        Self { store, engine, node, ticket, has_begun: false, permit: None, since, tags: Adding::default() }
+    }
+
+    /// The tags that the caller declares for what it loads; to be said before the loader runs.
+    pub fn declare(&mut self, tags: &Tags) {
+        self.tags.declared = tags.clone();
+    }
+
+    /// Enters the load on this thread: around a sync loader's call, or each poll of an async one.
+    pub fn enter(&mut self) -> ChainGuard {
+        Chain::enter_with(self.id(), std::mem::take(&mut self.tags))
+    }
+
+    /// Leaves it again, and keeps the tags that its loader has added.
+    pub fn leave(&mut self, inside: ChainGuard) {
+        self.tags = inside.leave();
     }
 
     /// The name of the load, for the call chain.
@@ -246,7 +285,8 @@ impl<K: Key, V: Value> Lease<K, V> {
         &self.node
     }
 
-    /// Delivers the loaded value: to everybody who waited and, if it is to be stored and (1) holds, to the cache.
+    /// Delivers the loaded value: to everybody who waited, unless (6) sends them away, and to the cache if it is to be stored and (1)
+    /// holds.
     pub fn land(mut self, key: K, value: &V, write: Option<Write>) -> Landing {
         let Some(mut ticket) = self.ticket.take() else { return Landing::RefusedStalled };
         let permit = self.permit.take();
@@ -254,35 +294,48 @@ impl<K: Key, V: Value> Lease<K, V> {
         let shared = Arc::new(value.clone());
         let terms = write.and_then(|write| store.terms(engine, &key, value, write).ok());
         let hash = ticket.hash();
+        let fenced = Fenced::of(engine, node, &self.tags, self.since);
+        let target = Target { node, cell: fenced.cell.as_ref() };
         let pays = terms.and_then(|terms| store.expire_before(engine, node, terms, hash));
         // Made before the lock: to clone a value is to run user code.
         let mut draft = terms.map(|terms| Draft { key, value: value.clone(), terms });
         let pin = store.listening(engine);
         let mut removals = Removals::new(pin.as_ref());
         let mut after = After::new();
-        let (landing, fate, tired) = {
+        let (landing, fate, is_outdated, tired) = {
             let mut shard = store.shard(hash);
             let current = shard.books().flights.is_current(&ticket);
+            let [is_withdrawn, mut is_outdated] = fenced.look(engine);
             let (landing, fate) = if !current || !node.is_live() {
                 let stalled = !current && ticket.is_deposed();
                 (if stalled { Landing::RefusedStalled } else { Landing::RefusedDetached }, None)
+            } else if is_withdrawn {
+                (Landing::RefusedTag, None)
             } else {
-                match store.link(engine, &mut shard, node, hash, &mut draft, pays, &mut removals) {
+                match store.link(engine, &mut shard, target, hash, &mut draft, pays, &mut removals) {
                     Fate::Nothing if write.is_none() => (Landing::Unwanted, None),
                     Fate::Nothing => (Landing::RefusedWeight, None),
+                    Fate::Dead if node.is_live() => {
+                        is_outdated = !self.tags.added.is_empty();
+                        (Landing::RefusedTag, None)
+                    }
                     Fate::Dead => (Landing::RefusedDetached, None),
                     fate => (Landing::Published, Some(fate)),
                 }
             };
             shard.books().flights.end(&mut ticket, &mut after);
-            (landing, fate, shard.is_tired())
+            (landing, fate, is_outdated, shard.is_tired())
         };
         drop(after);
         // The loader has ended, and its value is there for whoever asks next.
         drop(permit);
         store.count_landing(landing);
         node.stats().count_load();
-        ticket.complete(shared);
+        if is_outdated {
+            ticket.outdate();
+        } else {
+            ticket.complete(shared);
+        }
         let fate = fate.unwrap_or(Fate::Nothing);
         let over = store.settle(engine, node, fate, &mut draft, removals);
         drop(pin);
@@ -348,9 +401,12 @@ impl<K: Key, V: Value> Future for Waiting<K, V> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited<K, V>> {
         let this = self.get_mut();
-        let lead =
-            |ticket| Waited::Lead(Lease::new(&this.store, &this.engine, Arc::clone(&this.node), ticket));
         loop {
+            // Before the lease can be had: what is withdrawn from now on is withdrawn from its load.
+            let since = this.engine.fences().count();
+            let lead = |ticket| {
+                Waited::Lead(Lease::new(&this.store, &this.engine, Arc::clone(&this.node), ticket, since))
+            };
             let Poll::Ready(outcome) = Pin::new(&mut this.waiter).poll(cx) else { return Poll::Pending };
             return Poll::Ready(match outcome {
                 Outcome::Value(value) => Waited::Value(V::clone(&value)),
@@ -359,6 +415,7 @@ impl<K: Key, V: Value> Future for Waiting<K, V> {
                     None => Waited::Failed(failure),
                 },
                 Outcome::Rejoin => Waited::Rejoin,
+                Outcome::Outdated => Waited::Outdated,
                 Outcome::Stuck => Waited::Stuck,
                 Outcome::Lead(ticket) => lead(ticket),
                 Outcome::Stalled => {

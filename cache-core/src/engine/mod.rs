@@ -28,6 +28,7 @@ mod shard;
 mod shared;
 mod space;
 mod store;
+mod tags;
 mod take;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! One shard of a region: entries, their order, their scopes and weights, and running loads, under one lock.
 //!
-//! (1) A live slot is in one domain, and its scope is in `spaces`. (2) Nothing here drops a value or runs user code, `Eq` of
+//! (1) A live slot is in one domain, and who is charged for it, its scope or the cell of its tags, is in `spaces`. (2) Nothing here drops a value or runs user code, `Eq` of
 //! keys and policies excepted; an `Eq` that panics does so before anything has changed. (3) Weights are kept one by one
 //! only once two differ. Cost: O(1) expected a call.
 
@@ -13,7 +13,7 @@ use super::Engine;
 use crate::clock::{Deadline, Moment};
 use crate::flight::{Flights, Setup};
 use crate::policy::{Fault, HeatSource, Policy, SlotId, grow};
-use crate::scope::Node;
+use crate::scope::{Cell, CellWord, Node};
 use crate::sync::Arc;
 
 use payers::Homing;
@@ -115,12 +115,39 @@ pub(super) struct Terms {
     pub(super) now: Option<Moment>,
 }
 
+/// Where an entry is to be found, and who is charged for it: its scope, or the cell of its tags there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) node: &'a Arc<Node>,
+    pub(super) cell: Option<&'a Cell>,
+}
+
+impl<'a> Target<'a> {
+    /// An entry without tags.
+    pub(super) const fn plain(node: &'a Arc<Node>) -> Self {
+        Self { node, cell: None }
+    }
+
+    /// Who is charged.
+    #[inline]
+    pub(super) fn charged(self) -> &'a Arc<Node> {
+        self.cell.map_or(self.node, Cell::node)
+    }
+
+    /// What stands beside the entry.
+    #[inline]
+    pub(super) fn word(self) -> Option<CellWord> {
+        self.cell.map(Cell::word)
+    }
+}
+
 /// Who goes next, for a newcomer that takes its place.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Leaving {
     at: Whereabouts,
     hash: u32,
-    pub(super) scope: u32,
+    /// The number of the node that it is charged to.
+    pub(super) charged: u32,
     pub(super) weight: u64,
 }
 
@@ -155,7 +182,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
     #[allow(clippy::too_many_arguments, reason = "what a write knows when it has the lock")]
     pub(super) fn link(
         &mut self,
-        node: &Arc<Node>,
+        target: Target<'_>,
         hash: u32,
         age: u8,
         due: Moment,
@@ -164,10 +191,10 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         leaves: impl FnMut((K, V)),
     ) -> Option<SlotId> {
         let Terms { weight, deadline, .. } = draft.as_ref()?.terms;
-        let header = Header::new(node.number(), hash, deadline, age);
+        let header = Header::new(target.node.number(), hash, deadline, age).of_cell(target.word());
         let slot = self.insert(header, due, || draft.take().map(|draft| (draft.key, draft.value)), leaves)?;
         let Books { spaces, domains, weights, .. } = self.books();
-        let domain = seat.unwrap_or_else(|| spaces.enter(node, structure, domains));
+        let domain = seat.unwrap_or_else(|| spaces.enter(target.charged(), structure, domains));
         weights.set(slot, weight);
         domains.insert(domain, slot, hash, weight);
         Some(slot)
@@ -188,11 +215,14 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
     }
 
     /// Puts a draft in the place of the live entry of its key, which keeps its heat and counts one use more. Answers what the
-    /// old one weighed, too. Otherwise as [`link`](Self::link); where the draft stays, so does the old entry.
+    /// old one weighed, too. Otherwise as [`link`](Self::link); where the draft stays, so does the old entry. The books of scopes
+    /// are told of it by [`hand_over`](Self::hand_over), where another node is charged now.
     #[inline]
+    #[allow(clippy::too_many_arguments, reason = "what a write knows when it has the lock")]
     pub(super) fn overwrite(
         &mut self,
         from: SlotId,
+        cell: Option<CellWord>,
         age: u8,
         due: Moment,
         heat_limit: u8,
@@ -204,6 +234,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         let (scope, hash, heat) = (old.scope(), old.hash(), old.heat(heat_limit));
         let header = Header::new(scope, hash, deadline, age);
         header.set_heat(heat.saturating_add(1).min(heat_limit));
+        let header = header.of_cell(cell);
         let to =
             self.replace(from, header, due, || draft.take().map(|draft| (draft.key, draft.value)), leaves)?;
         let Books { domains, weights, .. } = self.books();
@@ -240,15 +271,15 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         slot: SlotId,
         settle: impl FnOnce(&Arc<Node>, u64) -> R,
     ) -> Option<(R, Option<Arc<Node>>)> {
-        let header = self.view().entry(slot)?.header();
-        let (scope, hash) = (header.scope(), header.hash());
+        let entry = self.view().entry(slot)?;
+        let (charged, hash) = (self.view().charged_of(entry), entry.header().hash());
         self.prefetch(hash);
         let Books { spaces, domains, weights, .. } = self.books();
         if let Some(domain) = domains.of(slot) {
             domains.remove(domain, slot);
         }
         let weight = weights.of(slot);
-        let answer = spaces.leave(scope, |node| settle(node, weight));
+        let answer = spaces.leave(charged, |node| settle(node, weight));
         self.retire(slot);
         answer
     }
@@ -284,8 +315,9 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
     ) -> Option<Next> {
         let slot = self.victim_of(domain, structure, None)?;
         let (view, Books { weights, .. }) = self.parts();
-        let header = view.entry(slot)?.header();
-        let is_same = header.scope() == node.number() && weights.of(slot) == weight;
+        let entry = view.entry(slot)?;
+        let header = entry.header();
+        let is_same = view.charged_of(entry) == node.number() && weights.of(slot) == weight;
         let next = Next { slot, hash: header.hash(), used: header.age(), is_same };
         self.prefetch(next.hash);
         Some(next)
@@ -302,7 +334,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         let (view, Books { weights, .. }) = self.parts();
         let entry = view.entry(slot)?;
         let (at, header) = (entry.whereabouts(), entry.header());
-        Some(Leaving { at, hash: header.hash(), scope: header.scope(), weight: weights.of(slot) })
+        Some(Leaving { at, hash: header.hash(), charged: view.charged_of(entry), weight: weights.of(slot) })
     }
 
     /// A newcomer of this hash is about to be written.
@@ -361,10 +393,20 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         domains.ignores_overwrites() && weights.of(slot) == weight
     }
 
-    /// Whether an entry's scope is dead.
+    /// Whether an entry's scope is dead, or the cell of its tags.
     pub(super) fn is_dead(&mut self, slot: SlotId) -> bool {
-        let scope = self.view().entry(slot).map(|entry| entry.header().scope());
-        scope.is_some_and(|scope| self.books().spaces.is_dead(scope))
+        let charged = self.charged_of(slot);
+        charged.is_some_and(|charged| self.books().spaces.is_dead(charged))
+    }
+
+    /// The number of the node that a live entry is charged to.
+    pub(super) fn charged_of(&self, slot: SlotId) -> Option<u32> {
+        self.view().entry(slot).map(|entry| self.view().charged_of(entry))
+    }
+
+    /// The cell of a live entry with tags.
+    pub(super) fn cell_of(&self, slot: SlotId) -> Option<CellWord> {
+        self.view().entry(slot).and_then(|entry| self.view().cell_of(entry))
     }
 
     /// What a live entry weighs.

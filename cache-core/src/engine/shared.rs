@@ -16,7 +16,7 @@ use crate::clock::{Deadline, Moment, REREAD, TimeSource};
 use crate::epoch;
 use crate::error::Result;
 use crate::expiry::Ttl;
-use crate::flight::{Alarm, Defaults, LeaseTimes, LoadLimits, Reaper, Setup, Watch};
+use crate::flight::{Alarm, Defaults, Fences, LeaseTimes, LoadLimits, Reaper, Setup, Watch};
 use crate::policy::Policy;
 use crate::scope::{Node, Registry, ScopeTree, TrackedLevels};
 use crate::stats::Stats;
@@ -65,6 +65,7 @@ pub struct Engine {
     load_limits: Arc<LoadLimits>,
     listener: Option<Listener>,
     hasher: ahash::RandomState,
+    pub(super) fences: Arc<Fences>,
     watch: Arc<Watch>,
     pub(super) upkeep: maintenance::Upkeep,
     /// What the age of entries is counted in: about sixteen to as many writes as the cache holds entries. Read by hits.
@@ -103,6 +104,7 @@ impl Engine {
             load_limits,
             listener,
             hasher: ahash::RandomState::new(),
+            fences: Arc::default(),
             watch,
             upkeep: maintenance::Upkeep::new(maintenance, this.clone()),
             generation: Arc::new(CachePadded::new(AtomicU32::new(0))),
@@ -370,6 +372,8 @@ impl Engine {
         }
         stats.queued = self.load_limits.waiting();
         stats.scopes = self.registry.len() as u64;
+        stats.tag_sets = self.registry.tag_sets() as u64;
+        stats.tag_invalidations = self.fences.count();
         stats.regions = self.regions.len() as u64;
         stats
     }

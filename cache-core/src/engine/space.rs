@@ -1,7 +1,9 @@
 //! The scopes that a shard has entries of: their nodes, held while there are any, and their domains.
 //!
-//! (1) A number in an entry's header is the number of the node that is kept here under it; a node's number goes to
-//! another node only after the node was dropped, so while an entry lives its number means one scope and no other.
+//! A cell, which is charged for the entries of a scope that have certain tags, counts as a scope here, and is in its scope's domain.
+//! (1) The number in an entry's header, or that of its cell if it has tags, is the number of the node that is kept here under it; a
+//! cell holds its scope. A node's number goes to another node only after the node was dropped, so while an entry lives its number
+//! means one scope and no other.
 //! (2) A node leaves with the last entry of its scope. Cost: one hash look-up of four bytes; 32 bytes a scope.
 
 use hashbrown::HashTable;
@@ -35,7 +37,7 @@ impl Space {
 
 /// In whose domain the entries of a scope are.
 pub(super) fn owner(node: &Arc<Node>, separate: bool) -> Option<&Arc<Node>> {
-    if separate { Some(node) } else { node.payer() }
+    if separate { Some(node.scope()) } else { node.payer() }
 }
 
 /// The number of an owner; that of none is no node's.

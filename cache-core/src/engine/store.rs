@@ -4,7 +4,8 @@
 //! these cases only: `Eq` of keys, policies, and the clock. Readers run `Eq`, and `Clone` of values, while they are
 //! pinned: a clone that blocks holds back memory, not other callers. Lock order: shard, then flight. No lock of another
 //! shard, region or the registry is taken under a shard's. (3) A reader takes a lock only for a policy that asks to be
-//! told of hits.
+//! told of hits. (4) An entry whose tags were withdrawn is served to nobody, though it is found until it is swept; what is looked
+//! at to tell that costs entries without tags nothing once they are hot.
 
 use std::hash::Hash;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
 
-use super::arena::{Entry, Header};
+use super::arena::{Entry, Header, HeaderState};
 use super::options::{Glance, Key, Look, Sight, StoreOptions, Value};
 use super::removal::Removals;
 use super::shard::{Books, LockedShard, Shard, Shards};
@@ -22,8 +23,8 @@ use crate::clock::{Deadline, REREAD, TimeSource};
 use crate::epoch::{self, Pin};
 use crate::expiry::Ttl;
 use crate::flight::Reaper;
-use crate::policy::{EvictionPolicy as _, Guarded, Touches};
-use crate::scope::{Node, Word};
+use crate::policy::{EvictionPolicy as _, Guarded, SlotId, Touches};
+use crate::scope::{Live, Node, Word};
 use crate::stats::{Counters, Event, Tag, tally};
 use crate::sync::{Arc, AtomicU32, Weak};
 
@@ -43,6 +44,8 @@ pub struct Store<K, V> {
     /// The word of the registry, and the generation, of the engine.
     word: Arc<Word>,
     generation: Arc<CachePadded<AtomicU32>>,
+    /// Which tags were not withdrawn.
+    cells: Arc<Live>,
     hasher: ahash::RandomState,
     /// The bits of a key's hash that count: not those that choose the shard where a scope's entries are together.
     hashed: u64,
@@ -113,6 +116,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 && options.jitter == 0
                 && options.listener.is_none()
                 && engine.listener().is_none(),
+            cells: Arc::clone(engine.registry().live_cells()),
             options,
             tag: counters.tag(),
             counters,
@@ -201,11 +205,69 @@ impl<K: Key, V: Value> Store<K, V> {
             if !self.hits.leave_traces_only || !state.is_ahead_of(face) {
                 return Glance::Unsure;
             }
+            if state.is_tagged() {
+                return self.glance_tagged(pin, shard, entry, state);
+            }
             if !state.is_hot() {
                 entry.header().note_use(state, self.hits.heat_limit, self.generation());
             }
         }
         found
+    }
+
+    /// As [`glance_entry`](Self::glance_entry), of an entry with tags that was found and whose time is not over.
+    #[inline(never)]
+    fn glance_tagged<'p>(
+        &self,
+        pin: &'p Pin,
+        shard: &Shard<K, V>,
+        entry: Entry<'p, K, V>,
+        state: HeaderState,
+    ) -> Glance<Entry<'p, K, V>> {
+        if !self.cells.is_live(shard.cell_of(pin, entry)) {
+            // It may have been overwritten meanwhile, by one that is there.
+            return Glance::Unsure;
+        }
+        entry.header().note_tagged_use(state, self.hits.heat_limit, self.generation());
+        Glance::Found(entry)
+    }
+
+    /// Finds an entry whose tags, if it has any, were not withdrawn. Says nothing of its time.
+    #[inline]
+    fn find<'p, Q>(&'p self, pin: &'p Pin, hash: u64, node: &Node, key: &Q) -> Option<Entry<'p, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let shard = self.shards.of(hash);
+        let entry = shard.find(pin, short(hash), node.number(), key)?;
+        if !entry.header().state().is_tagged() { Some(entry) } else { self.find_tagged(pin, hash, node, key) }
+    }
+
+    #[cold]
+    fn find_tagged<'p, Q>(&'p self, pin: &'p Pin, hash: u64, node: &Node, key: &Q) -> Option<Entry<'p, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let shard = self.shards.of(hash);
+        let mut dead = None;
+        loop {
+            let entry = shard.find(pin, short(hash), node.number(), key)?;
+            if !entry.header().state().is_tagged() || self.cells.is_live(shard.cell_of(pin, entry)) {
+                return Some(entry);
+            }
+            // One that was overwritten before its tags were withdrawn says nothing of the one that is there. While the caller is
+            // pinned no slot is used again, so the same slot is the same entry.
+            if dead == Some(entry.slot()) {
+                return None;
+            }
+            dead = Some(entry.slot());
+        }
+    }
+
+    /// Whether the tags of a live entry were withdrawn, so that it counts as absent.
+    #[inline]
+    pub(super) fn is_withdrawn(&self, shard: &LockedShard<'_, K, V>, slot: SlotId) -> bool {
+        shard.cell_of(slot).is_some_and(|cell| !self.cells.is_live(cell))
     }
 
     /// Now and then between look-ups, by the thread's count of them: reads the clock for all, and heeds whether somebody wants to
@@ -289,8 +351,7 @@ impl<K: Key, V: Value> Store<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(node, key);
-        let shard = self.shards.of(hash);
-        let entry = shard.find(pin, short(hash), node.number(), key)?;
+        let entry = self.find(pin, hash, node, key)?;
         if engine.is_over_for(entry.header()) {
             return None;
         }
@@ -372,7 +433,7 @@ impl<K: Key, V: Value> Store<K, V> {
     {
         let slot = shard.find(short(hash), node.number(), key)?.slot();
         let entry = shard.hold(pin, slot)?;
-        if entry.header().is_expired(|| engine.now()) {
+        if entry.header().is_expired(|| engine.now()) || self.is_withdrawn(shard, slot) {
             return None;
         }
         self.use_entry(engine, entry.header());

@@ -22,12 +22,12 @@ use crate::scope::Node;
 use crate::stats::tally;
 use crate::sync::Arc;
 
-/// The scope an entry was taken out of.
+/// The scope an entry was taken out of, or the cell of its tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
     /// It lives: whoever took the entry counts it.
     Living,
-    /// It was evicted, and that eviction has counted the entry.
+    /// It was evicted, or withdrawn, and whoever did that has counted the entry.
     Evicted,
 }
 
@@ -52,10 +52,15 @@ impl<K: Key, V: Value> Store<K, V> {
         let entry = {
             let mut shard = self.shard(hash);
             let slot = shard.find(short(hash), node.number(), key).map(Entry::slot);
-            // What has expired, or belongs to an evicted scope, is absent, whatever it was.
+            // What has expired, belongs to an evicted scope or had its tags withdrawn is absent, whatever it was.
             let entry = slot.and_then(|slot| shard.hold(&pin, slot));
             let expired = entry.is_some_and(|entry| entry.header().is_expired(|| engine.now()));
-            if !expired && entry.is_some_and(|entry| !entry.with_value(&accept)) && node.is_live() {
+            let withdrawn = slot.is_some_and(|slot| self.is_withdrawn(&shard, slot));
+            if !expired
+                && !withdrawn
+                && entry.is_some_and(|entry| !entry.with_value(&accept))
+                && node.is_live()
+            {
                 return Taken::Refused;
             }
             let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key.equivalent(known);

@@ -3,6 +3,8 @@ mod explore;
 #[cfg(shuttle)]
 mod explore_budgets;
 #[cfg(shuttle)]
+mod explore_tags;
+#[cfg(shuttle)]
 mod explore_values;
 #[cfg(not(any(shuttle, loom)))]
 mod leftovers;

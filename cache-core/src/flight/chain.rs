@@ -7,7 +7,9 @@
 //! (3) The edges go when the wait ends. A caller with an empty chain never touches the graph.
 //! (4) Waiting for one of several (a place, a solo run) counts as waiting for all of them: careful, never too
 //!     bold.
-//! (5) The graph also counts who is waited for by such callers, so that a load that waits for a permit can be told.
+//! (5) A frame of the chain takes the tags that the loader adds, and gives them back when it is left. What runs past the
+//!     cache has a frame without a name, whose tags go nowhere: so a loader may add tags wherever it runs.
+//! (6) The graph also counts who is waited for by such callers, so that a load that waits for a permit can be told.
 //!
 //! Not seen: a loader that hands its wait to another task or thread. That one ends by the lease (60 s).
 //! Seen though harmless: a task that a sync loader's own executor polls on its thread runs uncached.
@@ -21,18 +23,20 @@ use std::marker::PhantomData;
 use parking_lot::{Mutex, const_mutex};
 
 use super::FlightId;
+use crate::error::{Error, ErrorKind, Result};
+use crate::scope::{Tag, Tags};
 
 #[cfg(shuttle)]
 use shuttle::thread_local;
 
 #[cfg(not(shuttle))]
 thread_local! {
-    static CHAIN: RefCell<Vec<FlightId>> = const { RefCell::new(Vec::new()) };
+    static CHAIN: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
 }
 
 #[cfg(shuttle)]
 thread_local! {
-    static CHAIN: RefCell<Vec<FlightId>> = RefCell::new(Vec::new());
+    static CHAIN: RefCell<Vec<Frame>> = RefCell::new(Vec::new());
 }
 
 static GRAPH: Mutex<Option<Graph>> = const_mutex(None);
@@ -44,6 +48,24 @@ struct Graph {
     awaited: HashMap<FlightId, usize>,
 }
 
+/// The tags of a load: those its caller declared, and those its loader has added so far.
+#[derive(Debug, Clone, Default)]
+pub struct Adding {
+    /// Declared.
+    pub declared: Tags,
+    /// Added, none of them declared.
+    pub added: Tags,
+}
+
+/// A run that this thread is inside of.
+struct Frame {
+    /// None if it runs past the cache.
+    id: Option<FlightId>,
+    /// Tells it from others of this thread.
+    serial: u64,
+    tags: Adding,
+}
+
 /// The loads that the calling thread is inside of, the innermost last.
 #[derive(Debug)]
 pub struct Chain(());
@@ -52,38 +74,85 @@ impl Chain {
     /// Enters a load: around a sync loader's call, or around each poll of an async one.
     #[must_use = "the load is left when the guard drops"]
     pub fn enter(id: FlightId) -> ChainGuard {
-        let entered = CHAIN.try_with(|chain| chain.borrow_mut().push(id)).is_ok();
-        ChainGuard { id: entered.then_some(id), stays: PhantomData }
+        Self::enter_with(Some(id), Adding::default())
+    }
+
+    /// As [`enter`](Self::enter), where the loader may add tags to these; without a name it is a run past the cache.
+    #[must_use = "the load is left when the guard drops"]
+    pub fn enter_with(id: Option<FlightId>, tags: Adding) -> ChainGuard {
+        let entered = CHAIN.try_with(|chain| {
+            let mut chain = chain.borrow_mut();
+            let serial = chain.last().map_or(0, |frame| frame.serial + 1);
+            chain.push(Frame { id, serial, tags });
+            serial
+        });
+        ChainGuard { serial: entered.ok(), stays: PhantomData }
+    }
+
+    /// Enters a run past the cache: what it adds goes nowhere.
+    #[must_use = "the run is left when the guard drops"]
+    pub fn enter_uncached() -> ChainGuard {
+        Self::enter_with(None, Adding::default())
+    }
+
+    /// Adds a tag to the innermost load that this thread is inside of.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoLoad`] outside of a load, [`ErrorKind::InvalidTag`] for one tag too many.
+    pub fn add_tag(tag: Tag) -> Result<()> {
+        let added = CHAIN.try_with(|chain| {
+            let mut chain = chain.borrow_mut();
+            let Adding { declared, added } = &mut chain.last_mut()?.tags;
+            let is_declared = declared.contains(&tag);
+            Some(if is_declared { Ok(()) } else { added.add(tag, declared.as_slice().len(), "tag_load") })
+        });
+        added.ok().flatten().unwrap_or_else(|| {
+            Err(Error::new(ErrorKind::NoLoad, "tag_load")
+                .because("call it in a loader or cached function, on the thread or in the task that runs it"))
+        })
     }
 
     /// Whether this thread is inside of that load.
     pub fn contains(id: FlightId) -> bool {
-        CHAIN.try_with(|chain| chain.borrow().contains(&id)).unwrap_or(false)
+        CHAIN.try_with(|chain| chain.borrow().iter().any(|frame| frame.id == Some(id))).unwrap_or(false)
     }
 
     /// The loads this thread is inside of, the innermost last.
     pub fn current() -> Vec<FlightId> {
-        CHAIN.try_with(|chain| chain.borrow().clone()).unwrap_or_default()
+        CHAIN
+            .try_with(|chain| chain.borrow().iter().filter_map(|frame| frame.id).collect())
+            .unwrap_or_default()
     }
 }
 
 /// Leaves the load when it drops. Stays on its thread.
 #[derive(Debug)]
 pub struct ChainGuard {
-    id: Option<FlightId>,
+    serial: Option<u64>,
     stays: PhantomData<*const ()>,
+}
+
+impl ChainGuard {
+    /// Leaves the load, and answers its tags.
+    pub fn leave(mut self) -> Adding {
+        self.take().map(|frame| frame.tags).unwrap_or_default()
+    }
+
+    fn take(&mut self) -> Option<Frame> {
+        let serial = self.serial.take()?;
+        // The thread may be past the life of its locals; then the chain is gone already.
+        let taken = CHAIN.try_with(|chain| {
+            let mut chain = chain.borrow_mut();
+            let at = chain.iter().rposition(|frame| frame.serial == serial)?;
+            Some(chain.remove(at))
+        });
+        taken.ok().flatten()
+    }
 }
 
 impl Drop for ChainGuard {
     fn drop(&mut self) {
-        let Some(id) = self.id else { return };
-        // The thread may be past the life of its locals; then the chain is gone already.
-        let _ = CHAIN.try_with(|chain| {
-            let mut chain = chain.borrow_mut();
-            if let Some(at) = chain.iter().rposition(|&entered| entered == id) {
-                chain.remove(at);
-            }
-        });
+        drop(self.take());
     }
 }
 

@@ -9,6 +9,7 @@
 
 use super::after::After;
 use super::chain::{Chain, Edges};
+use super::fence::Fence;
 use super::place::{Line, PlaceWaiter};
 use super::record::{Detached, Record};
 use super::solo::{Solo, Solos};
@@ -29,6 +30,8 @@ pub struct Ask<'a, N, K> {
     pub now: Moment,
     /// The caller's live scope node.
     pub node: &'a N,
+    /// The tags that the caller's load would declare, if there are any.
+    pub fence: Option<Fence>,
     /// The owned key. Taken only if a record is made for it; `None` to be told if it is needed.
     pub key: &'a mut Option<K>,
 }
@@ -69,7 +72,8 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
     /// Leads or joins the load of a key.
     ///
     /// `eq` compares scope path and key in full. `live` says whether a record's node is alive (whether it is
-    /// the caller's own does not matter); the current load of a node that is not becomes detached. A current
+    /// the caller's own does not matter); the current load of a node that is not becomes detached, and so does one that
+    /// has declared a tag which was withdrawn since. A current
     /// load that is stalled is taken over, where a place is free.
     pub fn join(
         &mut self,
@@ -83,14 +87,15 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
                 return Joined::NeedsKey;
             };
             let mut record = Record::new(ask.node.clone(), key, ask.hash);
-            let ticket = lead(&mut record, &self.setup, ask.now);
+            let ticket = lead(&mut record, &self.setup, ask.now, ask.fence);
             self.records.insert_unique(ask.hash, record, |record| record.hash);
             self.running += 1;
             return Joined::Lead(ticket);
         };
         let node_lives = live(&record.node);
         let before = record.running();
-        if !node_lives {
+        let is_fenced = record.current.as_ref().is_some_and(|flight| flight.is_fenced());
+        if !node_lives || is_fenced {
             record.detach(&mut after.wakes);
         }
         let joined = join_record(record, &self.setup, &ask, after);
@@ -109,7 +114,7 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
         let dismissal = match found {
             Some(record) => {
                 let before = record.running();
-                if let Some(ticket) = seize(record, &flight, Some(slot), now) {
+                if let Some(ticket) = seize(record, &flight, Some(slot), waiter.fence(), now) {
                     self.running = self.running - before + record.running();
                     waiter.finish();
                     return TakeOver::Lead(ticket);
@@ -148,8 +153,13 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
     }
 }
 
-fn lead<N, K, V>(record: &mut Record<N, K, V>, setup: &Arc<Setup>, now: Moment) -> Ticket<V> {
-    let (flight, lease) = Flight::new(record.hash, setup, now);
+fn lead<N, K, V>(
+    record: &mut Record<N, K, V>,
+    setup: &Arc<Setup>,
+    now: Moment,
+    fence: Option<Fence>,
+) -> Ticket<V> {
+    let (flight, lease) = Flight::new(record.hash, setup, now, fence);
     record.current = Some(Arc::clone(&flight));
     Ticket::new(flight, lease)
 }
@@ -159,9 +169,10 @@ fn seize<N, K, V>(
     record: &mut Record<N, K, V>,
     flight: &Arc<Flight<V>>,
     slot: Option<u32>,
+    fence: Option<&Fence>,
     now: Moment,
 ) -> Option<Ticket<V>> {
-    let seized = flight.seize(slot, record.detached.is_empty(), now)?;
+    let seized = flight.seize(slot, record.detached.is_empty(), fence, now)?;
     let old = seized.old.map(|lease| Detached { flight: flight.id, lease });
     record.detached.extend(old);
     Some(Ticket::new(Arc::clone(flight), seized.new))
@@ -179,7 +190,7 @@ fn join_record<N: Clone, K, V: Send + Sync + 'static>(
         if Chain::contains(flight.id) {
             return Joined::Recursion;
         }
-        if let Some(ticket) = seize(record, &flight, None, ask.now) {
+        if let Some(ticket) = seize(record, &flight, None, ask.fence.as_ref(), ask.now) {
             return Joined::Lead(ticket);
         }
         if record.is_stuck(ask.now) {
@@ -189,7 +200,7 @@ fn join_record<N: Clone, K, V: Send + Sync + 'static>(
             return Joined::Recursion;
         };
         if let Some(waiter) = flight.add_waiter(ask.now) {
-            return Joined::Wait(waiter.with_edges(edges));
+            return Joined::Wait(waiter.with_edges(edges).with_fence(ask.fence.clone()));
         }
         // It closed since we looked; nobody leads it any more.
         record.current = None;
@@ -197,7 +208,7 @@ fn join_record<N: Clone, K, V: Send + Sync + 'static>(
     if record.has_place() {
         let old = std::mem::replace(&mut record.node, ask.node.clone());
         after.retire_node(old);
-        return Joined::Lead(lead(record, setup, ask.now));
+        return Joined::Lead(lead(record, setup, ask.now, ask.fence.clone()));
     }
     if record.is_stuck(ask.now) {
         return Joined::Stuck;

@@ -2,7 +2,7 @@
 //!
 //! What is where: [`Flights`] is a shard's table of running loads, used under the shard's lock. A [`Ticket`]
 //! is the lease of one run of the loader, a [`Waiter`] a future that is answered when the load ends.
-//! [`Pulse`] tells a stalled lease from a busy one, [`Watch`] looks for such, [`Chain`] knows which loads
+//! [`Fences`] knows which tags were withdrawn of late. [`Pulse`] tells a stalled lease from a busy one, [`Watch`] looks for such, [`Chain`] knows which loads
 //! this thread is inside of. [`LoadLimits`] lets only so many loads of a scope run at once.
 //!
 //! A caller [joins](Flights::join). It leads: it runs the loader inside of [`Chain::enter`], then ends the
@@ -10,8 +10,8 @@
 //! outside ([`Ticket::complete`], [`Ticket::fail`]); or, cancelled, it [hands over](Flights::hand_over). Or it
 //! waits, and does what the [`Outcome`] says.
 //!
-//! (1) Lock order: shard, then flight (or line, or solos), then pulse, watch list, load limits, wait graph. Never
-//!     back.
+//! (1) Lock order: shard, then flight (or line, or solos), then pulse, watch list, load limits, wait graph,
+//!     fences. Never back.
 //! (2) Nothing but the caller's `eq` runs under a lock: wakers are called and cloned, keys, values and wakers
 //!     dropped outside. What a call under the shard's lock leaves to do is put into an [`After`], which the
 //!     caller makes *before* it takes the lock, so that it is dropped after it.
@@ -24,12 +24,15 @@
 //! (6) A record exists only while something of its key runs, is invited or waits for its turn.
 //! (7) No cycle of waits: whoever waits while it holds leases is in the wait graph, and does not wait if that
 //!     would close a circle.
+//! (8) Who comes after a tag was withdrawn never gets a value that was loaded, or may have been, before: they do not
+//!     join a load that has declared it, and are sent away from one whose loader added it.
 //!
 //! Cost: a load is two small allocations and O(1) table work; a waiter is one slot in its flight.
 
 mod after;
 mod alarm;
 mod chain;
+mod fence;
 mod join;
 mod limit;
 mod place;
@@ -51,7 +54,8 @@ use std::time::Duration;
 
 pub use after::After;
 pub use alarm::Alarm;
-pub use chain::{Chain, ChainGuard};
+pub use chain::{Adding, Chain, ChainGuard};
+pub use fence::{Fence, Fences};
 pub use join::{Ask, Joined, TakeOver};
 pub use limit::{Defaults, LoadLimit, LoadLimits, LoadPermit, Permission, PermitWaiter, Run, WhenFull};
 pub use place::{PlaceWaiter, Placed};

@@ -17,6 +17,7 @@
 use std::time::Duration;
 
 use super::after::Wakes;
+use super::fence::Fence;
 use super::queue::Queue;
 use super::stall::{Pulse, Stalling, soon};
 use super::waiter::{Failure, Waiter};
@@ -42,6 +43,8 @@ pub(super) struct State<V> {
     watched: bool,
     /// Leases of this flight that ended in a failure.
     failures: u32,
+    /// What the present leader has declared.
+    pub(super) fence: Option<Fence>,
 }
 
 /// One waiter was asked to lead, or to take over.
@@ -57,6 +60,8 @@ pub(super) enum Closed<V> {
     Failed(Failure),
     /// Nobody leads it any more: join again.
     Left,
+    /// Its value may be older than the withdrawal of a tag that the loader added: join again.
+    Outdated,
 }
 
 /// Why a waiter was sent away from a flight that goes on.
@@ -87,7 +92,12 @@ pub(super) enum GivenUp {
 }
 
 impl<V> Flight<V> {
-    pub(super) fn new(hash: u64, setup: &Arc<Setup>, now: Moment) -> (Arc<Self>, Arc<Pulse>) {
+    pub(super) fn new(
+        hash: u64,
+        setup: &Arc<Setup>,
+        now: Moment,
+        fence: Option<Fence>,
+    ) -> (Arc<Self>, Arc<Pulse>) {
         let pulse = Pulse::new(Arc::clone(setup), now);
         let state = State {
             leader: Some(Arc::clone(&pulse)),
@@ -97,6 +107,7 @@ impl<V> Flight<V> {
             queue: Queue::new(),
             watched: false,
             failures: 0,
+            fence,
         };
         let flight = Self { id: FlightId::fresh(), hash, setup: Arc::clone(setup), state: Mutex::new(state) };
         (Arc::new(flight), pulse)
@@ -116,6 +127,11 @@ impl<V> Flight<V> {
         self.state.lock().is_stalled(now)
     }
 
+    /// Whether a tag that its leader has declared was withdrawn since.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.state.lock().fence.as_ref().is_some_and(Fence::is_broken)
+    }
+
     /// Who leads; `None` if it is leaderless or closed.
     pub(super) fn leader(&self) -> Option<Arc<Pulse>> {
         let state = self.state.lock();
@@ -124,7 +140,13 @@ impl<V> Flight<V> {
 
     /// Takes the lead where it lies idle: from a stalled leader if `depose`, or of a leaderless flight whose
     /// invited waiter does not come. `slot` is the waiter who takes it, if it is one.
-    pub(super) fn seize(&self, slot: Option<u32>, depose: bool, now: Moment) -> Option<Seized> {
+    pub(super) fn seize(
+        &self,
+        slot: Option<u32>,
+        depose: bool,
+        fence: Option<&Fence>,
+        now: Moment,
+    ) -> Option<Seized> {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         if !(depose && state.is_stalled(now) || state.is_overdue(now, self.setup.times.patience)) {
@@ -132,6 +154,7 @@ impl<V> Flight<V> {
         }
         let new = Pulse::new(Arc::clone(&self.setup), now);
         let old = state.leader.replace(Arc::clone(&new));
+        state.fence = fence.map(Fence::renewed);
         state.invited = None;
         let waker = slot.and_then(|slot| state.queue.remove(slot).0);
         drop(guard);
@@ -341,6 +364,7 @@ impl<V> Clone for Closed<V> {
             Self::Value(value) => Self::Value(Arc::clone(value)),
             Self::Failed(failure) => Self::Failed(failure.clone()),
             Self::Left => Self::Left,
+            Self::Outdated => Self::Outdated,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The lease of one run of a loader, as its holder sees it.
 //!
 //! (1) A ticket is ended in the table, under the shard's lock (`Flights::end` or `Flights::hand_over`), and
-//!     then, outside of it, closed with what came of the load (`complete` or `fail`).
+//!     then, outside of it, closed with what came of the load (`complete`, `outdate` or `fail`).
 //! (2) A ticket that is dropped too early strands nobody: its waiters are told to join again, and what it
 //!     left in the table is reaped. That is a net, not the way: it does not hand over.
 //! (3) A ticket whose lease was taken over closes nothing.
@@ -69,6 +69,14 @@ impl<V> Ticket<V> {
         self.catch();
         self.closed = true;
         self.flight.close(&self.pulse, Closed::Failed(Failure { shared, panicked }))
+    }
+
+    /// Tells everybody who waits that the value may be older than they are: they join again. Call it after `Flights::end` and
+    /// without any lock. Whether this lease still led the flight.
+    pub fn outdate(mut self) -> bool {
+        self.catch();
+        self.closed = true;
+        self.flight.close(&self.pulse, Closed::Outdated)
     }
 
     pub(super) fn flight(&self) -> &Arc<Flight<V>> {

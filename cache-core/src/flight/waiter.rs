@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 
 use super::after::Wakes;
 use super::chain::Edges;
+use super::fence::Fence;
 use super::stall::Pulse;
 use super::state::{Closed, Dismissal, Flight};
 use super::ticket::Ticket;
@@ -57,6 +58,8 @@ pub enum Outcome<V> {
     Stalled,
     /// The load is not to be waited for any more: look up and join again.
     Rejoin,
+    /// The load landed, but may have begun before a tag was withdrawn that its loader added: look up and join again.
+    Outdated,
     /// Two loads of the key are stalled, so no third may begin.
     Stuck,
 }
@@ -67,6 +70,8 @@ pub struct Waiter<V> {
     flight: Arc<Flight<V>>,
     slot: u32,
     edges: Option<Edges>,
+    /// What it declares if it comes to lead.
+    fence: Option<Fence>,
     /// The last answer was `Stalled`, and the invitation is still held.
     asked: bool,
     done: bool,
@@ -74,7 +79,7 @@ pub struct Waiter<V> {
 
 impl<V> Waiter<V> {
     pub(super) fn new(flight: Arc<Flight<V>>, slot: u32) -> Self {
-        Self { flight, slot, edges: None, asked: false, done: false }
+        Self { flight, slot, edges: None, fence: None, asked: false, done: false }
     }
 
     /// The flight's name.
@@ -95,6 +100,15 @@ impl<V> Waiter<V> {
     pub(super) fn with_edges(mut self, edges: Option<Edges>) -> Self {
         self.edges = edges;
         self
+    }
+
+    pub(super) fn with_fence(mut self, fence: Option<Fence>) -> Self {
+        self.fence = fence;
+        self
+    }
+
+    pub(super) fn fence(&self) -> Option<&Fence> {
+        self.fence.as_ref()
     }
 
     pub(super) fn flight(&self) -> &Arc<Flight<V>> {
@@ -141,6 +155,7 @@ impl<V> Waiter<V> {
             if state.leader.is_none() {
                 let pulse = Pulse::new(Arc::clone(&self.flight.setup), invitation.since);
                 state.leader = Some(Arc::clone(&pulse));
+                state.fence = self.fence.as_ref().map(Fence::renewed);
                 state.invited = None;
                 let (waker, _) = state.queue.remove(self.slot);
                 drop(guard);
@@ -200,6 +215,7 @@ impl<V> Future for Waiter<V> {
                 Step::Closed(Closed::Value(value)) => break Outcome::Value(value),
                 Step::Closed(Closed::Failed(failure)) => break Outcome::Failed(failure),
                 Step::Closed(Closed::Left) => break Outcome::Rejoin,
+                Step::Closed(Closed::Outdated) => break Outcome::Outdated,
                 Step::Dismissed(Some(Dismissal::Stuck)) => break Outcome::Stuck,
                 Step::Dismissed(_) => break Outcome::Rejoin,
             }

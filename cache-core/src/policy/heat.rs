@@ -8,8 +8,8 @@
 
 use super::SlotId;
 
-/// No heat is above this, whatever limit a policy asks for.
-pub(super) const MOST_HEAT: u8 = u8::MAX - 1;
+/// No heat is above this, whatever limit a policy asks for: the engine keeps a bit of the byte for itself, and a value.
+pub(crate) const MOST_HEAT: u8 = u8::MAX / 2 - 1;
 
 /// Where the heat of slots is kept: the engine's arena, or a table in a test.
 pub trait HeatSource {

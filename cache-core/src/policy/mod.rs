@@ -40,6 +40,7 @@ pub use adaptive::Adaptive;
 pub use fifo::Fifo;
 pub use guard::{Fault, Guarded};
 pub use heads::{Heads, LISTS};
+pub(crate) use heat::MOST_HEAT;
 pub use heat::{Heat, HeatSource};
 pub use kind::{Custom, Policy};
 pub use lfu::Lfu;
@@ -116,7 +117,7 @@ pub trait EvictionPolicy: Send {
         self.on_insert(order, to, hash, weight);
     }
 
-    /// How far hits raise the heat of a slot, 254 at most. A low limit spares writes: a hit writes nothing where the limit is
+    /// How far hits raise the heat of a slot, 126 at most. A low limit spares writes: a hit writes nothing where the limit is
     /// reached. Asked once, when the domain is made.
     fn heat_limit(&self) -> u8 {
         3

@@ -6,12 +6,14 @@
 //! the registry's word is the same, no detachment has completed since, so the node may be trusted. No other registry ever has
 //! that word. (6) Counters are those of the nearest scope at or above the node that has its own: one at a tracked level, or the
 //! root.
+//! (7) A cell (`cell`) is a node below its scope that is in no index and has no level: its path, counters and root are its scope's.
 //! Cost: 128 bytes and two counts, in one allocation if the id has at most 16 bytes; `is_live_at` compares two words unless
 //! something was detached; charges cost two additions per level.
 
 use std::fmt;
 
 use super::budget::{Account, Unit};
+use super::cell::{CELL, Cells};
 use super::id::IdText;
 use super::ledger::Ledger;
 use super::name::Name;
@@ -31,6 +33,7 @@ pub(super) struct Shared {
     /// Something may have become idle since the flag was last cleared.
     pub(super) stirred: AtomicBool,
     pub(super) numbers: Numbers,
+    pub(super) cells: Cells,
 }
 
 impl Shared {
@@ -40,6 +43,7 @@ impl Shared {
             nodes: AtomicUsize::new(0),
             stirred: AtomicBool::new(false),
             numbers: Numbers::default(),
+            cells: Cells::default(),
         }
     }
 
@@ -114,11 +118,27 @@ pub(super) struct Seed<'a> {
 
 impl Node {
     pub(super) fn new(shared: &Arc<Shared>, parent: Option<Arc<Node>>, seed: Seed<'_>) -> Arc<Self> {
+        shared.nodes.fetch_add(1, Ordering::Relaxed);
+        shared.stir();
+        Self::build(shared, parent, seed, shared.numbers.take())
+    }
+
+    /// The node of a cell: below its scope, but no path leads there, and it passes for its scope where somebody asks for one.
+    pub(super) fn cell(scope: &Arc<Self>, id: u64) -> Arc<Self> {
+        let seed = Seed {
+            id,
+            level: scope.level(),
+            text: IdText::borrowed(""),
+            path_hash: scope.path_hash,
+            stats: Arc::clone(&scope.stats),
+        };
+        Self::build(&scope.shared, Some(Arc::clone(scope)), seed, scope.shared.cells().take_number())
+    }
+
+    fn build(shared: &Arc<Shared>, parent: Option<Arc<Node>>, seed: Seed<'_>, number: u32) -> Arc<Self> {
         let Seed { id, level, text, path_hash, stats } = seed;
         let above = parent.as_ref().map_or(0, |parent| parent.id);
         let root = parent.as_ref().map(|parent| Arc::clone(parent.root.as_ref().unwrap_or(parent)));
-        shared.nodes.fetch_add(1, Ordering::Relaxed);
-        shared.stir();
         Arc::new(Self {
             id,
             above,
@@ -126,7 +146,7 @@ impl Node {
             height: Height::of(level),
             announced: AtomicBool::new(false),
             pins: AtomicU32::new(0),
-            number: u64::from(shared.numbers.take()) << 32,
+            number: u64::from(number) << 32,
             path_hash,
             tag: stats.tag(),
             // No registry counts that far, so a new node is trusted only after a walk.
@@ -168,6 +188,17 @@ impl Node {
     #[inline]
     pub(crate) fn number_above(&self) -> u64 {
         self.number
+    }
+
+    /// Whether it is a cell: who is charged for entries of a scope that have tags.
+    #[inline]
+    pub(crate) fn is_cell(&self) -> bool {
+        self.number() & CELL != 0
+    }
+
+    /// Itself, or the scope that this cell is of.
+    pub(crate) fn scope(self: &Arc<Self>) -> &Arc<Self> {
+        self.parent.as_ref().filter(|_| self.is_cell()).unwrap_or(self)
     }
 
     /// The node above; none for the root.
@@ -430,6 +461,9 @@ impl Node {
 
     /// The path, for errors, handles and people.
     pub fn path(&self) -> ScopePath {
+        if let Some(scope) = self.parent.as_ref().filter(|_| self.is_cell()) {
+            return scope.path();
+        }
         let mut ids: Vec<Box<str>> =
             self.chain().filter(|node| node.level().is_some()).map(|node| Box::from(node.text())).collect();
         ids.reverse();
@@ -503,6 +537,12 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        if self.is_cell() {
+            self.shared.cells().forget(self.number(), self);
+            // What it kept may be idle now.
+            self.shared.stir();
+            return;
+        }
         self.shared.nodes.fetch_sub(1, Ordering::Relaxed);
         self.shared.numbers.give_back(self.number());
     }

@@ -28,8 +28,9 @@ impl Numbers {
     pub(super) fn take(&self) -> u32 {
         let mut given = self.0.lock();
         given.take_back().unwrap_or_else(|| {
-            // Four thousand million nodes at a time do not fit into memory.
-            given.next = given.next.checked_add(1).expect("fewer than 2^32 scopes exist at a time");
+            // Two thousand million nodes at a time do not fit into memory. The highest bit says what a number is of.
+            let next = given.next.checked_add(1).filter(|next| *next < 1 << 31);
+            given.next = next.expect("fewer than 2^31 scopes exist at a time");
             given.next - 1
         })
     }

@@ -15,9 +15,11 @@
 use ahash::RandomState;
 
 use super::budget::{Account, Budget, Budgets};
+use super::cell::{Cell, Live, Withdrawn};
 use super::id::IdText;
 use super::node::{Detached, Node, Seed, Shared};
 use super::path::{Locate, ScopePath};
+use super::tag::Tags;
 use super::tree::{LevelId, ScopeTree};
 use super::word::Word;
 use crate::epoch::{self, Pin, Slot};
@@ -331,6 +333,27 @@ impl Registry {
         }
         self.word.moves();
         dead.set_announced();
+    }
+
+    /// Who is charged for entries of a scope with these tags. What a withdrawal of one of them takes out of reach later has been
+    /// charged to it, or to one that was found after that.
+    pub fn cell(&self, scope: &Arc<Node>, tags: &Tags) -> Cell {
+        self.shared.cells().cell(scope, tags, &self.next_id)
+    }
+
+    /// Withdraws all entries that have a tag of this owner.
+    pub fn withdraw(&self, owner: &Node, text: &str) -> Withdrawn {
+        self.shared.cells().withdraw(owner.id(), text)
+    }
+
+    /// Which cells live.
+    pub(crate) fn live_cells(&self) -> &Arc<Live> {
+        self.shared.cells().live()
+    }
+
+    /// Sets of tags that entries of a scope have, or that are written just now; those of each scope by themselves.
+    pub fn tag_sets(&self) -> usize {
+        self.shared.cells().len()
     }
 
     fn create(&self, parent: Arc<Node>, level: LevelId, text: IdText<'_>) -> Arc<Node> {

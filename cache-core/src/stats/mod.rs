@@ -50,6 +50,8 @@ pub enum Counter {
     RefusedStalled,
     /// A load that was not published because its weight was zero or above the capacity.
     RefusedWeight,
+    /// A load that was not published because one of its tags was invalidated meanwhile.
+    RefusedTag,
     /// A load that was not begun because as many as may waited for a permit of its scope.
     Overloaded,
     /// A load that ran over its scope's load limit: inside of another load, or for the sake of one.
@@ -58,7 +60,7 @@ pub enum Counter {
     Expired,
     /// An entry that went to keep a capacity or limit.
     Evicted,
-    /// An entry withdrawn by key, region, scope or `clear`.
+    /// An entry withdrawn by key, tag, region, scope or `clear`.
     Invalidated,
     /// An entry taken out by `remove` or `pop`.
     Removed,
@@ -133,6 +135,7 @@ impl Counters {
         into.refused_detached += self.sum(Counter::RefusedDetached);
         into.refused_stalled += self.sum(Counter::RefusedStalled);
         into.refused_weight += self.sum(Counter::RefusedWeight);
+        into.refused_tag += self.sum(Counter::RefusedTag);
         into.overloaded += self.sum(Counter::Overloaded);
         into.over_limit += self.sum(Counter::OverLimit);
         into.expired += self.sum(Counter::Expired);
@@ -189,6 +192,8 @@ pub struct Stats {
     pub refused_stalled: u64,
     /// Loads not published: weight of zero, or above the capacity.
     pub refused_weight: u64,
+    /// Loads not published: one of their tags was invalidated since they began.
+    pub refused_tag: u64,
     /// Loads not begun: as many as may waited for a permit of their scope. They are not among [`loads`](Self::loads).
     pub overloaded: u64,
     /// Loads run over their scope's load limit: inside of another load, or because somebody inside of one waited for them.
@@ -197,7 +202,7 @@ pub struct Stats {
     pub expired: u64,
     /// Entries that went to keep a capacity or limit.
     pub evicted: u64,
-    /// Entries withdrawn by key, region, scope or `clear`.
+    /// Entries withdrawn by key, tag, region, scope or `clear`.
     pub invalidated: u64,
     /// Entries taken out by `remove` or `pop`.
     pub removed: u64,
@@ -213,6 +218,11 @@ pub struct Stats {
     pub queued: u64,
     /// Scopes that the cache keeps something for, the root not counted.
     pub scopes: u64,
+    /// Calls of `invalidate_tag` that found their scope; of the whole cache, not of one region.
+    pub tag_invalidations: u64,
+    /// Sets of tags that entries have now, those of each scope by themselves: what an invalidation of a tag looks at. Of the whole
+    /// cache, not of one region.
+    pub tag_sets: u64,
     /// Regions open now.
     pub regions: u64,
 }
@@ -231,7 +241,7 @@ impl Stats {
 
     /// Loads that were not published, for any reason.
     pub fn refused(&self) -> u64 {
-        self.refused_detached + self.refused_stalled + self.refused_weight
+        self.refused_detached + self.refused_stalled + self.refused_weight + self.refused_tag
     }
 }
 

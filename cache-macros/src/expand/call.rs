@@ -167,20 +167,15 @@ pub(super) fn rules(plan: &Plan<'_>) -> Option<TokenStream> {
     Some(quote!(#private::rules::<#returned, _>(#kind) #(#when)* #(#none)* #(#err)*))
 }
 
-/// The tags of the entry, if it has some.
-pub(super) fn tags(plan: &Plan<'_>) -> Option<TokenStream> {
+/// The tags of the entry.
+pub(super) fn tags(plan: &Plan<'_>) -> TokenStream {
     let private = private(plan);
-    let tags: Vec<_> = plan
-        .store
-        .tags
-        .iter()
-        .map(|tag| {
-            let text = &tag.text;
-            let made = if tag.is_global { quote!(global) } else { quote!(own) };
-            quote!(#private::tags::#made(::core::format_args!(#text)))
-        })
-        .collect();
-    (!tags.is_empty()).then(|| quote!([#(#tags),*]))
+    let tags = plan.store.tags.iter().map(|tag| {
+        let text = &tag.text;
+        let made = if tag.is_global { quote!(global) } else { quote!(own) };
+        quote!(#private::tags::#made(::core::format_args!(#text)))
+    });
+    quote!([#(#tags),*])
 }
 
 /// Whether errors are values.

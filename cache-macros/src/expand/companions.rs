@@ -7,7 +7,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 
-use super::call::{kind, parameter, place, private, rules, scope, traits, view};
+use super::call::{kind, parameter, place, private, rules, scope, tags, traits, view};
 use super::generics::{Inherent, turbofish};
 use super::{lints, of_companion};
 use crate::check::{Name, Plan};
@@ -60,8 +60,18 @@ fn asked(plan: &Plan<'_>, site: &TokenStream) -> Vec<Companion> {
     let depth = plan.levels.len();
     let parameters = parameters(plan, plan.asked.iter().copied());
     let stored = Ident::new("returned", Span::mixed_site());
-    let mut with_value = parameters.clone();
+    // What is stored may have tags that are made of more.
+    let named = |at: &usize| {
+        plan.store
+            .tags
+            .iter()
+            .flat_map(|tag| &tag.names)
+            .any(|name| plan.function.position(name) == Some(*at))
+    };
+    let needed = (0..plan.function.args.len()).filter(|at| plan.asked.contains(at) || named(at));
+    let mut with_value = self::parameters(plan, needed);
     with_value.push(quote!(#stored: #returned));
+    let tags = tags(plan);
     let rules = rules(plan).unwrap_or_else(|| quote!(#private::rules::<#returned, _>(#kind)));
     vec![
         Companion {
@@ -93,7 +103,7 @@ fn asked(plan: &Plan<'_>, site: &TokenStream) -> Vec<Companion> {
             returns: quote!(#private::Primed),
             body: quote! {
                 #traits
-                #private::prime(#site, #place, &#view, (#kind, #rules), #stored)
+                #private::prime(#site, #place, &#view, (#kind, #rules, #tags), #stored)
             },
         },
         Companion {

@@ -36,6 +36,7 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
         self.trace("load");
         match self.loader.start() {
             Some(run) => {
+                lease.declare(&self.terms.tags);
                 lease.begin(permit);
                 self.stage = Stage::Leading(Box::pin(run), lease);
             }

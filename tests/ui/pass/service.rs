@@ -104,7 +104,7 @@ fn user_by_id(db: &Db, org_id: i64, user_id: i64) -> Result<User, AppError> {
 }
 
 /// 2. A list, and an error of any kind.
-#[cached(scope = "org", ttl = 600, skip(db))]
+#[cached(scope = "org", ttl = 600, skip(db), tags("plans"))]
 fn plans(db: &Db, org_id: i64) -> anyhow::Result<Vec<Plan>> {
     ran();
     if org_id == 0 {

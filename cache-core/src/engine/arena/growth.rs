@@ -99,6 +99,7 @@ impl<K, V> Reader<K, V> {
     /// Gives all memory back. Nothing is live and nothing in limbo.
     pub(super) fn release(&self, state: &mut State<K, V>) {
         self.exchange(Table::new(1, 0));
+        state.cells.release(&self.cells);
         for segment in 0..SEGMENTS {
             let nodes = std::mem::take(&mut state.allocated[segment]);
             if nodes > 0 {

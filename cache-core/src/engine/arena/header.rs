@@ -4,9 +4,11 @@
 //! raise them one after the other, so a raise may be lost. (3) Heat, deadline and age are one word, in this order, so that one
 //! comparison tells whether an entry is as hot as can be and its time is not over: a heat at its limit is written as [`HOT`].
 //! The writer, who holds the shard's lock, stores it as he likes; readers change heat and age in it and leave the deadline alone,
-//! whoever writes that meanwhile. (4) A deadline is written after the value that goes with it, and read before.
+//! whoever writes that meanwhile. A heat with [`TAGGED`] is that of an entry with tags, which is never [`HOT`]: who reads it has to
+//! look whether its tags live. Whether an entry has tags does not change while it can be found. (4) A deadline is written after the value that goes with it, and read before.
 
 use crate::clock::{Deadline, Moment};
+use crate::scope::CellWord;
 use crate::sync::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -26,6 +28,11 @@ const _: () = assert!(size_of::<Header>() == 16);
 
 /// In a state: the heat is at its limit, and uses leave no trace.
 const HOT: u8 = u8::MAX;
+
+/// In a heat that is not [`HOT`]: the entry has tags.
+const TAGGED: u8 = 1 << 7;
+
+const _: () = assert!(crate::policy::MOST_HEAT < HOT & !TAGGED);
 
 /// Heat, deadline and age, as they were at one look: 8, 48 and 8 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,13 +72,25 @@ impl State {
         self.deadline() == Deadline::NEVER
     }
 
+    /// Whether the entry has tags.
+    #[inline]
+    pub(in crate::engine) fn is_tagged(self) -> bool {
+        (TAGGED..HOT).contains(&self.warmth())
+    }
+
     /// The heat, which is never above this limit.
     #[inline]
     pub(in crate::engine) fn heat(self, limit: u8) -> u8 {
-        self.warmth().min(limit)
+        (self.warmth() & !TAGGED).min(limit)
     }
 
-    /// The heat, or [`HOT`].
+    /// A heat below any limit as this entry has it.
+    #[inline]
+    fn of_its_kind(self, heat: u8) -> u8 {
+        if self.is_tagged() { heat | TAGGED } else { heat }
+    }
+
+    /// The heat with [`TAGGED`], or [`HOT`].
     #[inline]
     fn warmth(self) -> u8 {
         let [.., warmth] = self.0.to_le_bytes();
@@ -96,6 +115,15 @@ impl State {
 impl Header {
     pub(in crate::engine) fn new(scope: u32, hash: u32, deadline: Deadline, age: u8) -> Self {
         Self { id: id_of(scope, hash), state: AtomicU64::new(State::new(deadline, 0, age).0) }
+    }
+
+    /// Marks an entry that nobody else knows yet as one with tags, which are those of this cell.
+    pub(in crate::engine) fn of_cell(self, cell: Option<CellWord>) -> Fresh {
+        if cell.is_some() {
+            let state = self.state();
+            self.state.store(state.with_heat(state.heat(HOT) | TAGGED).0, Relaxed);
+        }
+        Fresh { header: self, cell }
     }
 
     /// Whether it has this [`id_of`].
@@ -167,7 +195,8 @@ impl Header {
 
     /// Raises the heat, to a limit at most.
     pub(in crate::engine) fn warm(&self, limit: u8) {
-        self.change(|state| if state.warmth() < limit { state.with_heat(state.warmth() + 1) } else { state });
+        let is_warmer = |state: State| state.warmth() & !TAGGED < limit;
+        self.change(|state| if is_warmer(state) { state.with_heat(state.warmth() + 1) } else { state });
     }
 
     /// Notes a use in a generation of an entry whose `state` was just read: heat to a limit, and age.
@@ -175,6 +204,15 @@ impl Header {
     pub(in crate::engine) fn note_use(&self, state: State, limit: u8, generation: u8) {
         let heat = state.warmth().saturating_add(1);
         self.set_hints(if heat < limit { heat } else { HOT }, generation);
+    }
+
+    /// As [`note_use`](Self::note_use), of an entry with tags; nothing is written once it is as hot as can be and of this generation.
+    #[inline]
+    pub(in crate::engine) fn note_tagged_use(&self, state: State, limit: u8, generation: u8) {
+        let heat = state.heat(limit);
+        if heat < limit || state.age() != generation {
+            self.set_hints((heat + 1).min(limit) | TAGGED, generation);
+        }
     }
 
     /// Sets heat and age, and leaves the deadline as it is: two changes of the whole word that the processor makes by writing
@@ -215,13 +253,14 @@ impl Header {
         let state = self.state();
         let heat = state.heat(limit);
         if to < heat {
-            self.set_hints(to, if heat >= limit { generation } else { state.age() });
+            self.set_hints(state.of_its_kind(to), if heat >= limit { generation } else { state.age() });
         }
     }
 
     /// Sets the heat of an entry that nobody else knows yet.
     pub(in crate::engine) fn set_heat(&self, heat: u8) {
-        self.state.store(self.state().with_heat(heat).0, Relaxed);
+        let state = self.state();
+        self.state.store(state.with_heat(state.of_its_kind(heat)).0, Relaxed);
     }
 
     /// The generation of the last use.
@@ -232,6 +271,19 @@ impl Header {
     /// Notes a use in a generation; written once in each.
     pub(in crate::engine) fn refresh(&self, generation: u8) {
         self.change(|state| state.with_age(generation));
+    }
+}
+
+/// An entry that is to be taken in, and what is kept beside it if it has tags.
+#[derive(Debug)]
+pub(in crate::engine) struct Fresh {
+    pub(super) header: Header,
+    pub(super) cell: Option<CellWord>,
+}
+
+impl From<Header> for Fresh {
+    fn from(header: Header) -> Self {
+        Self { header, cell: None }
     }
 }
 
@@ -248,7 +300,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_of_a_state_do_not_touch_one_another(nanos: u64, later: u64, heat: u8, age: u8, limit in 0..HOT) {
+        fn parts_of_a_state_do_not_touch_one_another(nanos: u64, later: u64, heat: u8, age: u8, limit in 0..=crate::policy::MOST_HEAT) {
             let heat = heat.min(limit);
             let [deadline, later] = [nanos, later].map(|nanos| Deadline::pack(Moment::from_nanos(nanos)));
             let header = Header::new(3, 4, deadline, age);
@@ -294,6 +346,41 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn entry_with_tags_is_never_hot_and_keeps_its_mark_whatever_is_done_to_it() {
+        let cell = Some(CellWord::from_bits(7));
+        for limit in [1, 3, crate::policy::MOST_HEAT] {
+            let header = Header::new(1, 2, Deadline::NEVER, 0).of_cell(cell).header;
+            let face = Deadline::pack(Moment::from_nanos(0)).between(u8::MAX, u8::MAX);
+            let is_as = |heat: u8, age: u8| {
+                let state = header.state();
+                assert!(state.is_tagged() && !state.is_hot() && !state.is_hot_and_ahead_of(face));
+                assert!(state.is_ahead_of(face));
+                assert_eq!((state.heat(limit), header.age()), (heat, age));
+            };
+            is_as(0, 0);
+            for used in 1..=limit.saturating_add(2) {
+                header.note_tagged_use(header.state(), limit, used);
+                is_as(used.min(limit), used);
+            }
+            let before = header.state();
+            header.note_tagged_use(before, limit, before.age());
+            assert_eq!(header.state(), before, "nothing is written once it is as hot as can be");
+            header.cool(0, limit, 9);
+            is_as(0, 9);
+            (0..200).for_each(|_| header.warm(limit));
+            header.refresh(5);
+            is_as(limit, 5);
+            header.put_off(Deadline::NEVER);
+            header.set_heat(limit);
+            is_as(limit, 5);
+        }
+        let plain = Header::new(1, 2, Deadline::NEVER, 0).of_cell(None);
+        assert!(plain.cell.is_none() && !plain.header.state().is_tagged());
+        (0..4).for_each(|_| plain.header.note_use(plain.header.state(), 3, 0));
+        assert!(plain.header.state().is_hot() && !plain.header.state().is_tagged());
     }
 
     #[test]

@@ -9,12 +9,13 @@
 //! replaced is dropped when no pin can have seen it. (7) No user code runs here but `Eq` of keys, before anything
 //! changes; keys and values that leave are handed out, to be dropped without the lock. (8) What is filled is written
 //! over only if it is a word (`word`), its slot is live, and the lock is held; then as a word, and before the deadline
-//! that goes with it.
+//! that goes with it. (9) What stands beside a tagged entry (`cells`) is written before the table names its slot, as in (2).
 //! Cost: a look-up is two cold lines; an entry is 16 bytes beside key and value, 9 in the table and 0.3 in `chunks`.
 //! The idea of memory that outlives its removal until readers have passed: Fraser, "Practical lock-freedom", 2004, 5.2.3.
 
 #![allow(unsafe_code, reason = "slots are shared between readers and a writer; the rules are above")]
 
+mod cells;
 mod entry;
 mod growth;
 mod header;
@@ -35,9 +36,10 @@ use std::hash::Hash;
 use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
 
+use cells::Words;
 pub(super) use entry::{Entry, Whereabouts};
-pub(super) use header::Header;
 use header::id_of;
+pub(super) use header::{Header, State as HeaderState};
 use slots::{Place, Slots};
 use state::State;
 use table::{First, Table};
@@ -48,6 +50,7 @@ pub(super) use writer::Locked;
 use super::options::Glance;
 use super::removal::guarded;
 use crate::epoch::Pin;
+use crate::scope::CellWord;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, Mutex, Ordering};
 
 /// Slots whose state is kept in one word.
@@ -85,6 +88,7 @@ struct Writing<K, V, B> {
 struct Reader<K, V> {
     table: AtomicPtr<Table>,
     slots: Slots<K, V>,
+    cells: cells::Shown,
 }
 
 struct Writer<K, V, B> {
@@ -153,7 +157,11 @@ impl<K, V, B> Arena<K, V, B> {
     pub(super) fn new(expected: u32, books: B) -> Self {
         let table = Box::into_raw(Box::new(Table::new(1, 0)));
         Self {
-            reader: CachePadded::new(Reader { table: AtomicPtr::new(table), slots: Slots::new() }),
+            reader: CachePadded::new(Reader {
+                table: AtomicPtr::new(table),
+                slots: Slots::new(),
+                cells: cells::Shown::new(None),
+            }),
             writing: CachePadded::new(Writing {
                 writer: Mutex::new(Writer { state: State::new(expected), books }),
                 waiting: AtomicBool::new(false),
@@ -193,6 +201,12 @@ impl<K, V, B> Arena<K, V, B> {
     {
         // SAFETY: the caller is pinned for 'a.
         unsafe { self.reader.glance(hash, scope_above | u64::from(hash), key) }
+    }
+
+    /// What was kept beside a tagged entry that the caller has found under this pin.
+    #[inline]
+    pub(super) fn cell_of(&self, pin: &Pin, entry: Entry<'_, K, V>) -> CellWord {
+        CellWord::from_bits(Words::read(&self.reader.cells, pin, entry.slot().0))
     }
 
     /// Asks for the table's line ahead of its use.

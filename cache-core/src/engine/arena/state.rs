@@ -2,6 +2,7 @@
 //!
 //! Kept under the shard's lock. Of (1) and (4) of the room it holds the writer's side. Cost: 16 bytes for 64 slots.
 
+use super::cells::Written;
 use super::limbo::Limbo;
 use super::slots::{Place, SEGMENTS};
 use super::{BATCH, CHUNK, FEWEST, SHARE};
@@ -28,6 +29,8 @@ pub(super) struct State<K, V> {
     pub(super) outgrown: bool,
     /// The heat at which uses leave no trace, and the present generation, as the writer was told last.
     pub(super) hints: [u8; 2],
+    /// The words of tagged entries.
+    pub(super) cells: Written,
     pub(super) payload: std::marker::PhantomData<(K, V)>,
 }
 
@@ -53,6 +56,7 @@ impl<K, V> State<K, V> {
             retired: 0,
             outgrown: false,
             hints: [u8::MAX, 0],
+            cells: Written::default(),
             payload: std::marker::PhantomData,
         }
     }

@@ -6,6 +6,7 @@ use super::state::State;
 use super::{CHUNK, Reader};
 use crate::policy::SlotId;
 use crate::prefetch::prefetch;
+use crate::scope::CellWord;
 
 /// The entries of a shard, read-only, beside its books.
 pub(in crate::engine) struct View<'a, K, V> {
@@ -31,6 +32,17 @@ impl<'a, K, V> View<'a, K, V> {
         let place = Place::of(slot.0);
         // SAFETY: a live slot is filled (4) and its segment allocated; the lock is held for 'a.
         Some(Entry { node: unsafe { self.reader.slots.node(place) }, place })
+    }
+
+    /// What was kept beside a tagged entry that is live.
+    pub(in crate::engine) fn cell_of(self, entry: Entry<'_, K, V>) -> Option<CellWord> {
+        entry.header().state().is_tagged().then(|| CellWord::from_bits(self.state.cells.at(entry.slot().0)))
+    }
+
+    /// The number of the node that a live entry is charged to: its scope, or the cell of its tags.
+    #[inline]
+    pub(in crate::engine) fn charged_of(self, entry: Entry<'_, K, V>) -> u32 {
+        self.cell_of(entry).map_or(entry.header().scope(), CellWord::number)
     }
 
     /// Asks for the line of a slot ahead of its use.

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use equivalent::Equivalent;
 
 use super::entry::{Entry, Whereabouts};
-use super::header::Header;
+use super::header::{Fresh, Header};
 use super::slots::{Node, Place};
 use super::state::State;
 use super::table::fill_of;
@@ -85,14 +85,15 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     #[inline]
     pub(in crate::engine) fn insert(
         &mut self,
-        header: Header,
+        fresh: impl Into<Fresh>,
         due: Moment,
         payload: impl FnOnce() -> Option<(K, V)>,
         leaves: impl FnMut((K, V)),
     ) -> Option<SlotId> {
-        let hash = header.hash();
+        let fresh = fresh.into();
+        let hash = fresh.header.hash();
         let state = &mut self.writer.state;
-        let slot = self.arena.fill(state, header, payload, leaves)?;
+        let slot = self.arena.fill(state, fresh, payload, leaves)?;
         // SAFETY: the lock is held.
         let table = unsafe { self.arena.reader.table() };
         if state.len >= fill_of(table.buckets()) || !table.insert(hash, Place::of(slot).0) {
@@ -175,14 +176,15 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     pub(in crate::engine) fn replace(
         &mut self,
         slot: SlotId,
-        header: Header,
+        fresh: impl Into<Fresh>,
         due: Moment,
         payload: impl FnOnce() -> Option<(K, V)>,
         leaves: impl FnMut((K, V)),
     ) -> Option<SlotId> {
-        let hash = header.hash();
+        let fresh = fresh.into();
+        let hash = fresh.header.hash();
         let state = &mut self.writer.state;
-        let fresh = self.arena.fill(state, header, payload, leaves)?;
+        let fresh = self.arena.fill(state, fresh, payload, leaves)?;
         let at = Whereabouts::of(slot);
         // SAFETY: the lock is held.
         unsafe { self.arena.reader.table() }.replace(hash, at.place.0, Place::of(fresh).0);
@@ -312,7 +314,7 @@ impl<K, V, B> Arena<K, V, B> {
     pub(super) fn fill(
         &self,
         state: &mut State<K, V>,
-        header: Header,
+        Fresh { header, cell }: Fresh,
         payload: impl FnOnce() -> Option<(K, V)>,
         leaves: impl FnMut((K, V)),
     ) -> Option<u32> {
@@ -321,6 +323,9 @@ impl<K, V, B> Arena<K, V, B> {
             state.free.push(place);
             return None;
         };
+        if let Some(cell) = cell {
+            state.cells.write(&self.reader.cells, place.slot(), cell.bits());
+        }
         // SAFETY: `vacate` handed out an empty slot that no reader knows.
         unsafe { self.reader.slots.fill(place, Node::new(header, payload)) };
         Some(place.slot())

@@ -5,7 +5,7 @@
 //! Cost: a few domains a question, or all of them where it has to be thorough.
 
 use super::super::Thoroughness;
-use super::super::arena::{CHUNK, Entry, View};
+use super::super::arena::{CHUNK, View};
 use super::super::claim::{Claim, Offer, Standing};
 use super::super::domain::Domains;
 use super::{Books, LockedShard};
@@ -81,10 +81,10 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
     /// Brings an entry into the domain it belongs to; whether it was in another.
     fn bring_home(&mut self, slot: SlotId, structure: u64) -> bool {
         let (view, Books { domains, spaces, weights, .. }) = self.parts();
-        let Some(header) = view.entry(slot).map(Entry::header) else { return false };
-        let home = spaces.home_of(header.scope(), structure, domains);
+        let Some(entry) = view.entry(slot) else { return false };
+        let home = spaces.home_of(view.charged_of(entry), structure, domains);
         let (Some(home), Some(present)) = (home, domains.of(slot)) else { return false };
-        domains.rehome([present, home], slot, header.hash(), weights.of(slot));
+        domains.rehome([present, home], slot, entry.header().hash(), weights.of(slot));
         home != present
     }
 

@@ -132,7 +132,7 @@ impl World {
                 Joined::Wait(waiting) => match block_on(waiting) {
                     Waited::Value(value) => (Err(value), true),
                     Waited::Lead(lease) => (Ok(lease), true),
-                    Waited::Failed(_) | Waited::Rejoin => continue,
+                    Waited::Failed(_) | Waited::Rejoin | Waited::Outdated => continue,
                     Waited::Refused(_) | Waited::Stuck => {
                         panic!("nothing is limited or stalls for good here")
                     }

@@ -2,7 +2,8 @@
 //!
 //! (1) What is wrong with a write is found before anything changes. (2) A write detaches the load that runs for its
 //! key, under the same lock. (3) A charge comes before the link, under the shard's lock. (4) A draft that was not
-//! linked stays with the caller, to be dropped or tried again without the lock. (5) The clock is read once a write, before
+//! linked stays with the caller, to be dropped or tried again without the lock. An entry with tags is charged to their cell; a write
+//! with other tags, or none, moves the charge. (5) The clock is read once a write, before
 //! anything else; only what is due is looked for by what look-ups read.
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,7 +13,7 @@ mod usual;
 use super::options::{Key, Value, Write};
 use super::removal::Removals;
 use super::seat::{Pays, Seat};
-use super::shard::{Draft, LockedShard, Terms};
+use super::shard::{Draft, LockedShard, Target, Terms};
 use super::store::{Store, short};
 use super::{Engine, Place, Spare};
 use crate::clock::{Deadline, Moment};
@@ -22,7 +23,7 @@ use crate::event::RemovalCause;
 use crate::expiry::Ttl;
 use crate::flight::After;
 use crate::policy::SlotId;
-use crate::scope::Node;
+use crate::scope::{Charge, Node, Tags};
 use crate::stats::{Event, tally};
 use crate::sync::Arc;
 
@@ -110,16 +111,35 @@ impl<K: Key, V: Value> Store<K, V> {
             && let hash = draft.as_ref().map_or(0, |draft| self.hash(&node, &draft.key))
             && let Some(pays) = self.who_pays(engine, &node, terms, hash)
         {
-            let rest = self.insert_under(engine, &pin, &node, hash, &mut draft, pays);
+            let rest = self.insert_under(engine, &pin, Target::plain(&node), hash, &mut draft, pays);
             drop(pin);
             self.complete(engine, rest);
         } else {
             drop(pin);
         }
-        if draft.is_some() { self.insert_anew(engine, place, draft, terms) } else { Ok(()) }
+        if draft.is_some() { self.insert_anew(engine, place, draft, terms, &Tags::none()) } else { Ok(()) }
     }
 
-    /// As [`insert`](Self::insert) where the scope has to be looked up, or something has to expire first.
+    /// As [`insert`](Self::insert), of an entry with tags. Where one of them is withdrawn meanwhile, the write comes after that.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn insert_tagged(
+        &self,
+        engine: &Engine,
+        place: &impl Place,
+        (key, value): (K, V),
+        write: Write,
+        tags: &Tags,
+    ) -> Result<()> {
+        if tags.is_empty() {
+            return self.insert(engine, place, key, value, write);
+        }
+        let terms = self.terms(engine, &key, &value, write)?;
+        self.insert_anew(engine, place, Some(Draft { key, value, terms }), terms, tags)
+    }
+
+    /// As [`insert`](Self::insert) where the scope has to be looked up, or something has to expire first, or there are tags.
     #[cold]
     #[inline(never)]
     fn insert_anew(
@@ -128,31 +148,35 @@ impl<K: Key, V: Value> Store<K, V> {
         place: &impl Place,
         mut draft: Option<Draft<K, V>>,
         terms: Terms,
+        tags: &Tags,
     ) -> Result<()> {
         while draft.is_some() {
             let node = place.create(engine.registry())?;
             engine.note_scope();
+            let cell = (!tags.is_empty()).then(|| engine.registry().cell(&node, tags));
+            let target = Target { node: &node, cell: cell.as_ref() };
             let hash = draft.as_ref().map_or(0, |draft| self.hash(&node, &draft.key));
             let pays = self.expire_before(engine, &node, terms, hash);
             let pin = epoch::pin();
-            let rest = self.insert_under(engine, &pin, &node, hash, &mut draft, pays);
+            let rest = self.insert_under(engine, &pin, target, hash, &mut draft, pays);
             drop(pin);
             self.complete(engine, rest);
         }
         Ok(())
     }
 
-    /// Stores under one node. The draft stays if the node was evicted meanwhile.
+    /// Stores under one node. The draft stays if the node was evicted meanwhile, or the cell of the tags withdrawn.
     #[inline(always)]
     fn insert_under(
         &self,
         engine: &Engine,
         pin: &Pin,
-        node: &Arc<Node>,
+        target: Target<'_>,
         hash: u64,
         draft: &mut Option<Draft<K, V>>,
         pays: Pays,
     ) -> Rest {
+        let node = target.node;
         let arena = &self.shards[self.shard_index(hash)];
         arena.prefetch(pin, short(hash));
         let mut removals = Removals::new(self.is_heard(engine).then_some(pin));
@@ -163,14 +187,14 @@ impl<K: Key, V: Value> Store<K, V> {
             if !shard.books().flights.is_empty() {
                 self.detach_load(&mut shard, node, hash, draft, after.insert(After::new()));
             }
-            let fate = self.link(engine, &mut shard, node, hash, draft, pays, &mut removals);
+            let fate = self.link(engine, &mut shard, target, hash, draft, pays, &mut removals);
             (fate, shard.is_tired())
         };
         if after.is_some() {
             drop(after);
         }
         let over = self.settle(engine, node, fate, draft, removals);
-        if matches!(fate, Fate::Dead) {
+        if matches!(fate, Fate::Dead) && !node.is_live() {
             // Whoever evicts the scope may have stopped halfway: finish it, rather than find the dead node again.
             engine.registry().detach(node);
         }
@@ -200,7 +224,7 @@ impl<K: Key, V: Value> Store<K, V> {
         &self,
         engine: &Engine,
         shard: &mut LockedShard<'p, K, V>,
-        node: &Arc<Node>,
+        target: Target<'_>,
         hash: u64,
         draft: &mut Option<Draft<K, V>>,
         mut pays: Pays,
@@ -208,14 +232,18 @@ impl<K: Key, V: Value> Store<K, V> {
     ) -> Fate {
         let Some(Draft { key, terms, .. }) = &draft else { return Fate::Nothing };
         let (weight, last, due) = (terms.weight, terms.last, terms.deadline.moment());
-        if let Some(entry) = shard.find(short(hash), node.number(), key) {
+        let node = target.charged();
+        if let Some(entry) = shard.find(short(hash), target.node.number(), key) {
             let slot = entry.slot();
-            if !entry.header().is_expired(|| terms.now(engine)) {
+            let (expired, withdrawn) =
+                (entry.header().is_expired(|| terms.now(engine)), self.is_withdrawn(shard, slot));
+            if !expired && !withdrawn {
                 if !node.is_live() {
                     return Fate::Dead;
                 }
-                return self.overwrite(engine, shard, slot, node, draft, removals);
+                return self.overwrite(engine, shard, slot, target, draft, removals);
             }
+            // What was withdrawn is counted so, whatever is said here.
             self.take(engine, shard, slot, RemovalCause::Expired, removals);
             pays = pays.filter(|_| engine.is_full_for(node, weight));
         }
@@ -232,8 +260,8 @@ impl<K: Key, V: Value> Store<K, V> {
         }
         let left = if let Seat::Left(domain) = seat { Some(domain) } else { None };
         let structure = engine.structure();
-        let linked =
-            shard.link(node, short(hash), age, due, draft, (left, structure), |old| removals.drop_later(old));
+        let linked = shard
+            .link(target, short(hash), age, due, draft, (left, structure), |old| removals.drop_later(old));
         if structure != 0 {
             shard.go_on_homing(structure, 1);
         }
@@ -275,19 +303,21 @@ impl<K: Key, V: Value> Store<K, V> {
         engine: &Engine,
         shard: &mut LockedShard<'p, K, V>,
         slot: SlotId,
-        node: &Arc<Node>,
+        target: Target<'_>,
         draft: &mut Option<Draft<K, V>>,
         removals: &mut Removals<'p, K, V>,
     ) -> Fate {
         let Some(Terms { weight, deadline, last, .. }) = draft.as_ref().map(|draft| draft.terms) else {
             return Fate::Nothing;
         };
-        let due = deadline.moment();
+        let (node, due) = (target.charged(), deadline.moment());
         engine.note_deadline(due);
         let told = removals.pin().and_then(|pin| shard.hold(pin, slot));
         let age = engine.tick(shard, self.heat_limit());
-        let written =
-            shard.overwrite(slot, age, due, self.heat_limit(), draft, |old| removals.drop_later(old));
+        let was_charged = shard.charged_of(slot);
+        let heat_limit = self.heat_limit();
+        let leaves = |old| removals.drop_later(old);
+        let written = shard.overwrite(slot, target.word(), age, due, heat_limit, draft, leaves);
         let Some((fresh, old_weight)) = written else {
             // The old value may not be served again.
             self.take(engine, shard, slot, RemovalCause::Evicted, removals);
@@ -298,19 +328,56 @@ impl<K: Key, V: Value> Store<K, V> {
         }
         let change = weight.cast_signed().wrapping_sub(old_weight.cast_signed());
         if change != 0 {
-            node.reweigh(change);
             self.weight.fetch_add(change, Relaxed);
         }
-        if !tally::try_count(self.tag, node.tag(), [Event::Replaced]) {
-            self.count(node, Event::Replaced);
-        }
+        let cause = match was_charged.filter(|charged| *charged != node.number()) {
+            Some(charged) => self.recharge(engine, shard, (charged, old_weight), (node, weight), removals),
+            None => {
+                if change != 0 {
+                    node.reweigh(change);
+                }
+                if !tally::try_count(self.tag, node.tag(), [Event::Replaced]) {
+                    self.count(node, Event::Replaced);
+                }
+                RemovalCause::Replaced
+            }
+        };
         if shard.books().has_fault() {
             self.note_fault(shard, removals);
         }
         if let Some(entry) = told {
-            removals.tell(entry, Arc::clone(node), old_weight, RemovalCause::Replaced);
+            removals.tell(entry, Arc::clone(node), old_weight, cause);
         }
         Fate::Linked(fresh)
+    }
+
+    /// An entry was overwritten by one with other tags: the charge goes over, from the node of a number. Answers why the old one left:
+    /// where its tags, or its scope, were withdrawn in this moment, that one has counted it. A charge that comes too late is that of
+    /// an entry that was withdrawn right after.
+    #[cold]
+    fn recharge(
+        &self,
+        engine: &Engine,
+        shard: &mut LockedShard<'_, K, V>,
+        (from, old_weight): (u32, u64),
+        (node, weight): (&Arc<Node>, u64),
+        removals: &mut Removals<'_, K, V>,
+    ) -> RemovalCause {
+        let mut cause = RemovalCause::Replaced;
+        let settle = |left: &Arc<Node>| {
+            let (charge, counted) = node.exchange(left, [weight, old_weight]);
+            if charge == Charge::Dead {
+                engine.note_dead();
+            }
+            if !counted {
+                engine.forget_dead();
+                self.count(node, Event::Insert);
+                cause = RemovalCause::Invalidated;
+            }
+            self.count(node, cause.into());
+        };
+        removals.let_go(shard.hand_over(node, engine.structure(), from, settle));
+        cause
     }
 
     /// After the lock: tells and drops what left. Answers whether the cache is too full now, or a scope on a path.

@@ -6,6 +6,7 @@
 //! that: its entry is out of reach then, and swept. Where the word says under the lock that this happened, the general way
 //! writes to the successor. (2) Where newcomer and leaver are of one scope and weight, its ledgers stay as they are.
 //! (3) Values that are words are written over; all others move to another slot, which the general way does.
+//! (4) An entry with tags is not written over here; one that is next to go is released where it was charged.
 //! Cost: one lock, and no other line that threads share where newcomer and leaver are of one scope.
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -51,6 +52,9 @@ impl<K: Key, V: Value> Store<K, V> {
             return self.exchange_usually(engine, shard, node, hash, pair, weight, times);
         };
         let (at, state) = (entry.whereabouts(), entry.header().state());
+        if state.is_tagged() {
+            return Err(pair);
+        }
         // What a late clock takes for alive was so a moment ago, and nobody has seen it go.
         let now = || times.1.unwrap_or_else(|| engine.now());
         if !state.is_ahead_of(self.face()) && entry.header().is_expired(now) {
@@ -129,7 +133,7 @@ impl<K: Key, V: Value> Store<K, V> {
             }
         };
         let slot = shard.exchange_for(domain, leaving, (header, due), weight, pair, leaves)?;
-        let is_of_another = leaving.scope != node.number() || leaving.weight != weight;
+        let is_of_another = leaving.charged != node.number() || leaving.weight != weight;
         let let_go =
             if is_of_another { self.hand_over(engine, &mut shard, node, leaving, weight) } else { None };
         let tired = shard.is_tired();
@@ -176,7 +180,7 @@ impl<K: Key, V: Value> Store<K, V> {
             }
             self.count(left, Event::Evicted);
         };
-        let let_go = shard.hand_over(node, engine.structure(), leaving.scope, settle);
+        let let_go = shard.hand_over(node, engine.structure(), leaving.charged, settle);
         let change = weight.cast_signed().wrapping_sub(leaving.weight.cast_signed());
         if change != 0 {
             self.weight.fetch_add(change, Relaxed);

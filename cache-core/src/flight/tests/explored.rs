@@ -98,7 +98,7 @@ impl Scene {
             match (&mut *waiter).await {
                 Outcome::Value(value) => return Err(Some(Home::Value(value.0))),
                 Outcome::Lead(ticket) => return Ok(ticket),
-                Outcome::Failed(_) | Outcome::Rejoin => return Err(None),
+                Outcome::Failed(_) | Outcome::Rejoin | Outcome::Outdated => return Err(None),
                 Outcome::Stuck => return Err(Some(Home::Stuck)),
                 Outcome::Stalled => match self.host.take_over(waiter) {
                     TakeOver::Lead(ticket) => return Ok(ticket),

@@ -164,7 +164,7 @@ impl Host {
     pub(super) fn join(&self, key: u32) -> Joined<Value> {
         let mut owned = Some(Key(key));
         let node = self.node.lock().clone();
-        let ask = Ask { hash: u64::from(key), now: self.now(), node: &node, key: &mut owned };
+        let ask = Ask { hash: u64::from(key), now: self.now(), node: &node, fence: None, key: &mut owned };
         let joined = self.with(|table, after| {
             let live = |node: &Node| !node.dead.load(Ordering::SeqCst);
             table.join(ask, |_, known| known.0 == key, live, after)
@@ -197,7 +197,7 @@ impl Host {
     pub(super) fn solo(&self, key: u32) -> Solo {
         let mut owned = Some(Key(key));
         let node = self.node.lock().clone();
-        let ask = Ask { hash: u64::from(key), now: self.now(), node: &node, key: &mut owned };
+        let ask = Ask { hash: u64::from(key), now: self.now(), node: &node, fence: None, key: &mut owned };
         let solo = self.with(|table, after| table.solo(ask, |_, known| known.0 == key, after));
         drop(owned);
         solo

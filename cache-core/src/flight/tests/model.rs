@@ -416,7 +416,7 @@ impl World {
             Outcome::Failed(_) => Answer::Failed,
             Outcome::Lead(_) => Answer::Lead,
             Outcome::Stalled => Answer::Stalled,
-            Outcome::Rejoin => Answer::Rejoin,
+            Outcome::Rejoin | Outcome::Outdated => Answer::Rejoin,
             Outcome::Stuck => Answer::Stuck,
         };
         assert_eq!(answer, expected);

@@ -24,7 +24,7 @@ fn other_keys_of_the_same_hash_have_flights_of_their_own() {
     for key in [1, 2] {
         let node = host.node.lock().clone();
         let mut owned = Some(Key(key));
-        let ask = Ask { hash: 9, now: host.now(), node: &node, key: &mut owned };
+        let ask = Ask { hash: 9, now: host.now(), node: &node, fence: None, key: &mut owned };
         let joined = host.with(|table, after| table.join(ask, |_, known| known.0 == key, |_| true, after));
         let Joined::Lead(ticket) = joined else { panic!("two keys shared a flight: {joined:?}") };
         tickets.push(ticket);
@@ -40,7 +40,7 @@ fn join_without_an_owned_key_asks_for_it_only_to_make_a_record() {
     let host = Host::new();
     let node = host.node.lock().clone();
     let join = |key: &mut Option<Key>| {
-        let ask = Ask { hash: 1, now: host.now(), node: &node, key };
+        let ask = Ask { hash: 1, now: host.now(), node: &node, fence: None, key };
         host.with(|table, after| table.join(ask, |_, known| known.0 == 1, |_| true, after))
     };
     assert!(matches!(join(&mut None), Joined::NeedsKey));
@@ -378,12 +378,12 @@ fn eq_that_panics_leaves_the_table_sound() {
     let node = host.node.lock().clone();
     let mut owned = Some(Key(1));
     let joined = catch_unwind(AssertUnwindSafe(|| {
-        let ask = Ask { hash: 1, now: host.now(), node: &node, key: &mut owned };
+        let ask = Ask { hash: 1, now: host.now(), node: &node, fence: None, key: &mut owned };
         host.with(|table, after| table.join(ask, |_, _| panic!("eq"), |_| true, after))
     }));
     assert!(joined.is_err());
     let live = catch_unwind(AssertUnwindSafe(|| {
-        let ask = Ask { hash: 1, now: host.now(), node: &node, key: &mut owned };
+        let ask = Ask { hash: 1, now: host.now(), node: &node, fence: None, key: &mut owned };
         host.with(|table, after| table.join(ask, |_, _| true, |_| panic!("live"), after))
     }));
     assert!(live.is_err());

@@ -6,9 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::scope::node::{Seed, Shared};
-use crate::scope::number::Numbers;
 use crate::scope::tree::ScopeTree;
-use crate::sync::{AtomicBool, AtomicUsize};
 
 /// The parent's id and the id of a node, both small.
 type Name = (u64, u64);
@@ -53,12 +51,7 @@ impl World {
     fn new(bits: u64) -> Self {
         let tree = ScopeTree::default();
         let level = tree.level("user").unwrap();
-        let shared = Arc::new(Shared {
-            tree,
-            nodes: AtomicUsize::new(0),
-            stirred: AtomicBool::new(false),
-            numbers: Numbers::default(),
-        });
+        let shared = Arc::new(Shared::new(tree));
         let index = Index::new(&RandomState::with_seeds(1, 2, 3, 4));
         Self { index, shared, level, made: 10, model: BTreeMap::new(), held: BTreeMap::new(), bits }
     }
