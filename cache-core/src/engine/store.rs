@@ -205,10 +205,14 @@ impl<K: Key, V: Value> Store<K, V> {
             if !self.hits.leave_traces_only || !state.is_ahead_of(face) {
                 return Glance::Unsure;
             }
-            if state.is_tagged() {
-                return self.glance_tagged(pin, shard, entry, state);
-            }
             if !state.is_hot() {
+                if state.is_tagged() {
+                    // The way of a hit at home is free of calls.
+                    return match sight {
+                        Sight::Home => Glance::Unsure,
+                        Sight::All => self.glance_tagged(pin, shard, entry, state),
+                    };
+                }
                 entry.header().note_use(state, self.hits.heat_limit, self.generation());
             }
         }
