@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn caller_asks_again_twice_after_outdated_values_and_then_runs_alone() {
         for when in [WhenLeadersFail::Report, WhenLeadersFail::RunAlone] {
-            let mut plan = LoadPlan::new(when);
+            let mut plan = LoadPlan::new(when, Coalescing::On(None));
             let acts = [Reply::Outdated; 4].map(|reply| plan.step(reply));
             assert_eq!(acts, [Act::Join, Act::Join, Act::RunAlone, Act::RunAlone]);
         }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::scope::node::{Seed, Shared};
 use crate::scope::tree::ScopeTree;
+use crate::sync::AtomicBool;
 
 /// The parent's id and the id of a node, both small.
 type Name = (u64, u64);
