@@ -95,6 +95,12 @@ macro_rules! scope {
 mod prose {
     #[doc = include_str!("../README.md")]
     mod readme {}
+    #[doc = include_str!("../docs/guide/invalidation.md")]
+    mod invalidation {}
+    #[doc = include_str!("../docs/guide/memoize.md")]
+    mod memoize {}
+    #[doc = include_str!("../docs/guide/migrating-from-cached.md")]
+    mod migrating_from_cached {}
     #[doc = include_str!("../docs/guide/tenants.md")]
     mod tenants {}
     #[doc = include_str!("../docs/guide/tuning.md")]
