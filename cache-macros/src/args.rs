@@ -40,7 +40,6 @@ pub(crate) struct Args {
     pub(crate) without_scope: Option<(WithoutScope, Span)>,
     pub(crate) cache: Option<Expr>,
     pub(crate) companions: Option<Companions>,
-    pub(crate) allows_unit: bool,
     pub(crate) krate: Option<Path>,
     /// The times of later releases, to be compared.
     pub(crate) later: Vec<(Known, Time)>,
@@ -182,7 +181,7 @@ impl Args {
             Known::WithoutScope => self.without_scope = Some(words::without_scope(input)?),
             Known::Cache => self.cache = Some(input.parse()?),
             Known::Companions => self.companions = Some(words::companions(input)?),
-            Known::Allow => self.allows_unit = words::allow(name, input, faults)?,
+            Known::Allow => words::allow(name, input, faults)?,
             Known::Crate => match input.call(Path::parse_mod_style) {
                 Ok(path) => self.krate = Some(path),
                 Err(_) => return Err(input.error("`crate` is a path: write `crate = ::renamed`")),
@@ -345,7 +344,7 @@ fn names(name: Span, input: ParseStream<'_>, faults: &mut Faults) -> syn::Result
 }
 
 /// Goes on to the next comma outside of brackets.
-fn skip_option(input: ParseStream<'_>) -> syn::Result<()> {
+pub(crate) fn skip_option(input: ParseStream<'_>) -> syn::Result<()> {
     while !input.is_empty() && !input.peek(Token![,]) {
         proc_macro2::TokenTree::parse(input)?;
     }

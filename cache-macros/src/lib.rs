@@ -68,7 +68,7 @@ use item::Function;
 /// | `negative(none = "30s", err = "5s")` | also that of errors, which are stored then and handed out as clones | errors are not stored |
 /// | `weigh = \|value\| value.len() as u64` | what a value weighs | the size of its type and its key's |
 /// | `tags("plan:{plan}", global("prices"))` | names by which values can be withdrawn together; in braces the names of parameters | none |
-/// | `coalesce = off` | each call runs the function for itself, and one of those that run at once stores | one runs, the others wait |
+/// | `coalesce = off` | each call runs the function for itself, and one of those that run at once stores | `on`: one runs, the others wait |
 /// | `wait = "2s"` | the longest that a call waits for another one; then it runs the function for itself, and stores nothing | while that one runs |
 /// | `without_scope = bypass` | without a scope that resolves (no ambient scope, a level that the installed tree lacks, an empty id): `bypass` runs it uncached, counts it in `stats().bypassed` and logs it once, `error` returns an error (`E: From<strata_cache::Error>`), `panic` panics | `bypass` |
 /// | `cache = crate::CACHE` | the cache: a static, whatever it hides behind, or a call without arguments of this one | the installed one, or the default one |

@@ -8,6 +8,7 @@ use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{LitStr, Token, parenthesized};
 
+use crate::args::skip_option;
 use crate::faults::Faults;
 
 /// No tag is longer, in bytes.
@@ -30,8 +31,18 @@ impl Tag {
         let content;
         parenthesized!(content in input);
         let mut tags: Vec<Self> = Vec::new();
+        let mut are_good = true;
         while !content.is_empty() {
-            let tag = Self::parse(&content)?;
+            let tag = match Self::parse(&content) {
+                Ok(tag) => tag,
+                Err(fault) => {
+                    are_good = false;
+                    faults.add(fault);
+                    skip_option(&content)?;
+                    content.parse::<Option<Token![,]>>()?;
+                    continue;
+                }
+            };
             let same =
                 |other: &Self| other.text.value() == tag.text.value() && other.is_global == tag.is_global;
             if tags.iter().any(same) {
@@ -43,7 +54,7 @@ impl Tag {
                 content.parse::<Token![,]>()?;
             }
         }
-        if tags.is_empty() {
+        if tags.is_empty() && are_good {
             return Err(syn::Error::new(name, "`tags()` names nothing: write `tags(\"plan:{plan}\")`"));
         }
         if tags.len() > MOST {
@@ -63,10 +74,11 @@ impl Tag {
                 let content;
                 parenthesized!(content in input);
                 let text = content.parse().map_err(|_| content.error(FORM))?;
-                if !content.is_empty() {
-                    return Err(content.error("`global(…)` holds one tag"));
+                if content.is_empty() {
+                    Self::of(text, true)
+                } else {
+                    Err(content.error("`global(…)` holds one tag"))
                 }
-                Self::of(text, true)
             }
             Ok(word) => Err(syn::Error::new(word.span(), FORM)),
             Err(_) => Err(input.error(FORM)),

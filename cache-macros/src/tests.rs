@@ -216,6 +216,10 @@ fn tag_names_parameters_and_is_a_good_tag() {
     says(options(quote!(scope = "org", tags("name}"))), &["a `}` without its `{`"]);
     says(options(quote!(scope = "org", tags(""))), &["a tag is not empty"]);
     says(options(quote!(scope = "org", tags("a\nb"))), &["no control characters"]);
+    says(
+        options(quote!(scope = "org", tags("", "{}", name, "fine"))),
+        &["not empty", "`{}` is not the name", "a tag is text"],
+    );
     says(options(quote!(scope = "org", tags())), &["`tags()` names nothing"]);
     says(options(quote!(scope = "org", tags("a", "a"))), &["written twice"]);
     says(options(quote!(scope = "org", tags("a", global("a")))), &[]);
@@ -510,9 +514,9 @@ fn return_type_that_cannot_be_stored_is_refused() {
 #[test]
 fn argument_that_cannot_be_a_key_is_refused_with_a_way_out() {
     for (ty, message) in [
-        (quote!(f64), "`x.to_bits()`"),
-        (quote!(&[f32]), "`x.to_bits()`"),
-        (quote!(Option<f32>), "`x.to_bits()`"),
+        (quote!(f64), "as `to_bits` gives them"),
+        (quote!(&[f32]), "as `to_bits` gives them"),
+        (quote!(Option<f32>), "as `to_bits` gives them"),
         (quote!(HashMap<u8, u8>), "take a `BTreeMap`"),
         (quote!(&std::collections::HashSet<u8>), "take a `BTreeMap`"),
         (quote!(impl Hash), "`impl Trait` cannot be part of a key"),

@@ -101,6 +101,8 @@ pub(crate) struct Load<K: Key, V: Value, L, F> {
     stage: Stage<K, V, F>,
     /// Rings when the call has waited long enough; set at its first wait.
     alarm: Option<Arc<Alarm>>,
+    /// It is not to go on by this caller once it leads.
+    stops: bool,
 }
 
 // Nothing in here is pinned in place; the loader's future is boxed.
@@ -143,7 +145,17 @@ impl Name {
 impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     pub(crate) fn new(terms: LoadTerms<K, V>, loader: L) -> Self {
         let plan = LoadPlan::new(terms.when_leaders_fail, terms.coalescing);
-        Self { terms, loader, plan, stage: Stage::Asking, alarm: None }
+        Self { terms, loader, plan, stage: Stage::Asking, alarm: None, stops: false }
+    }
+
+    /// Is pending, without anybody to wake it, when it is [about to lead](Self::is_about_to_lead) for the first time.
+    pub(super) fn stop_before_leading(&mut self) {
+        self.stops = true;
+    }
+
+    /// Whether it has stopped there, and goes on at the next poll.
+    pub(super) fn is_about_to_lead(&self) -> bool {
+        !self.stops && matches!(self.stage, Stage::Leading(..))
     }
 
     /// Looks and joins.
@@ -298,6 +310,7 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                     }
                     Ok(None)
                 }
+                Stage::Leading(..) if std::mem::take(&mut this.stops) => return Poll::Pending,
                 Stage::Leading(..) => {
                     let output = ready!(this.poll_leading(context));
                     let Stage::Leading(future, lease) = std::mem::replace(&mut this.stage, Stage::Done)

@@ -20,8 +20,9 @@ use super::rules::Rules;
 use super::site::{At, Opened};
 use super::spec::{Coalesce, WithoutScope};
 use super::tags::together;
-use crate::driver::{Answer, Load, LoadTerms, Loader, park_on};
-use crate::exceptions::{self, Order};
+use crate::context::{InScope, ambient_scope};
+use crate::driver::{Answer, Load, LoadTerms, Loader, Run, detached, park_on};
+use crate::exceptions::{self, InCache, Order};
 use crate::operation::Call;
 use crate::place::ToScope;
 use crate::plan::{Coalescing, WhenLeadersFail};
@@ -88,8 +89,10 @@ fn start_slowly<V: View, R, O: Outcome<R>, const N: usize>(
 ) -> Start<R, Pending<V::Key, R, O>> {
     let site = at.open::<V::Key, O::Value>();
     let order = exceptions::take_order(at.address());
-    if order == Some(Order::Bypass) {
-        site.count_bypass();
+    if let Some(order @ (Order::Bypass | Order::Inside)) = order {
+        if order == Order::Bypass {
+            site.count_bypass();
+        }
         return Start::Load(Pending::past_the_cache(at, kind));
     }
     match look(&site, place, view, order) {
@@ -184,6 +187,34 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
         self
     }
 
+    /// Whether the run can go on without its caller: not where it runs past the cache, for nobody else has a use for it then.
+    pub fn can_be_detached(&self) -> bool {
+        self.terms.is_some()
+    }
+
+    /// Answers the call of an async function whose run goes on if its caller goes away. Past the cache it is one like others.
+    pub fn run_detached<F>(self, load: F) -> impl Future<Output = R>
+    where
+        R: Send + 'static,
+        O: Send + 'static,
+        O::Error: Send,
+        F: Future<Output = R> + Send + 'static,
+    {
+        let (kind, rules) = (self.kind, self.rules);
+        let load = match self.terms {
+            None => Err(load),
+            Some(terms) => {
+                Ok(Load::new(terms, Function { future: Some(load), kind, rules, returns: PhantomData }))
+            }
+        };
+        async move {
+            match load {
+                Ok(load) => returned(kind, detached(load, along).await),
+                Err(load) => load.await,
+            }
+        }
+    }
+
     /// Answers the call of a sync function; parks while somebody else runs it.
     pub fn run(self, load: impl FnOnce() -> R) -> R {
         let Some(terms) = self.terms else { return load() };
@@ -213,6 +244,18 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
                 Err(load) => load.await,
             }
         }
+    }
+}
+
+/// What goes on without its caller keeps the ambient scope, and the cache that stands in.
+fn along(run: Run) -> Run {
+    let run = match ambient_scope() {
+        Some(scope) => Box::pin(run.in_scope(scope)),
+        None => run,
+    };
+    match exceptions::stand_in() {
+        Some(cache) => Box::pin(run.in_cache(&cache)),
+        None => run,
     }
 }
 

@@ -18,7 +18,7 @@ use equivalent::Equivalent;
     label = "an argument that is not `Hash + Eq + Clone + Send + Sync + 'static`",
     note = "a key is hashed, compared, and kept after the call",
     note = "derive `Clone, PartialEq, Eq, Hash` for it, pass something that names it, or, if the result does not \
-            depend on it, leave it out with `skip(..)`"
+            depend on it, leave it out: `skip(..)` for a parameter, `receiver = ()` for `self`"
 )]
 pub trait KeyPart: ToOwned<Owned: Send + Sync + 'static> + Hash + Eq + 'static {}
 

@@ -4,6 +4,7 @@ mod call;
 mod companions;
 pub mod key;
 pub mod outcome;
+pub mod owned;
 mod place;
 pub mod probe;
 mod rules;
@@ -13,8 +14,8 @@ pub mod tags;
 
 pub use call::{Pending, Start, start};
 pub use companions::{
-    Evicting, Invalidated, Primed, RegionStats, invalidate, invalidate_scope, peek, prime, refresh,
-    refresh_async, stats, uncached, uncached_async,
+    Evicting, Invalidated, Primed, RegionStats, inside_async, invalidate, invalidate_scope, peek, prime,
+    refresh, refresh_async, stats, uncached, uncached_async,
 };
 pub use key::{View, view};
 pub use outcome::{Outcome, SharedError};

@@ -28,7 +28,7 @@ impl<T: Clone + Send + Sync + 'static> Value for T {}
 
 /// A return type that can be stored whole, errors too, for `negative(err = …)`.
 #[diagnostic::on_unimplemented(
-    message = "`negative(err = …)` stores errors, and a `{Self}` cannot be stored with its error",
+    message = "`negative(err = …)` stores errors, and `{Self}` cannot be stored with them",
     label = "not a `Result` of two types that are `Clone + Send + Sync + 'static`",
     note = "every hit hands out a clone: derive `Clone` for the error, return `Result<_, Arc<E>>`, or leave `err` out"
 )]

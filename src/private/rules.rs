@@ -83,7 +83,7 @@ impl<V> Rules<V> {
 
 /// What may be absent.
 #[diagnostic::on_unimplemented(
-    message = "`negative` is the time-to-live of `None`, and a `{Self}` is never `None`",
+    message = "`negative` is the time-to-live of `None`, and `{Self}` is never that",
     label = "not an `Option`",
     note = "return an `Option`, or a `Result` of one, or leave `negative` out; errors have `negative(err = \"5s\")`"
 )]
@@ -108,7 +108,7 @@ impl<T, E> Absent for Result<Option<T>, E> {
 
 /// What may be an error.
 #[diagnostic::on_unimplemented(
-    message = "`negative(err = …)` is the time-to-live of errors, and a `{Self}` is none",
+    message = "`negative(err = …)` is the time-to-live of errors, and `{Self}` has none",
     label = "not a `Result`",
     note = "return a `Result`, or leave `err` out"
 )]

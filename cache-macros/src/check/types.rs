@@ -110,8 +110,8 @@ pub(super) fn argument(argument: &Argument, faults: &mut Faults) {
         faults.on(
             float,
             format!(
-                "floats are not equal to themselves (NaN) and cannot be part of a key: take the bits, \
-                 `{title}.to_bits()`, a number of units, or leave it out with `skip({title})`"
+                "floats are not equal to themselves (NaN) and cannot be part of a key: take their bits, as `to_bits` \
+                 gives them, a number of units, or leave it out with `skip({title})`"
             ),
         );
     }

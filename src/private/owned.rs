@@ -1,0 +1,50 @@
+//! Arguments of a call whose run goes on without its caller: owned, and borrowed from there.
+
+use std::borrow::{Borrow, ToOwned};
+
+/// What a run that goes on without its caller can take along.
+#[diagnostic::on_unimplemented(
+    message = "a detached run cannot take a `{Self}` along",
+    label = "not `Send + 'static`",
+    note = "the run may outlive its caller, on another thread: take the argument owned, or leave `coalesce = detached` out"
+)]
+pub trait Along: Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + 'static> Along for T {}
+
+/// Asks that an argument that is owned already can be taken along.
+pub fn along<T: Along>(argument: T) -> T {
+    argument
+}
+
+/// What a borrowed argument of a detached run has to be, so that the run has one of its own.
+#[diagnostic::on_unimplemented(
+    message = "a detached run needs a `{Self}` of its own",
+    label = "cannot be cloned, or not sent to another thread",
+    note = "the run may outlive its caller: derive `Clone`, pass an `Arc`, or leave `coalesce = detached` out"
+)]
+pub trait Own: ToOwned<Owned: Send + 'static> {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized + ToOwned<Owned: Send + 'static>> Own for T {}
+
+/// The argument, owned.
+pub fn owned<T: Own + ?Sized>(argument: &T) -> T::Owned {
+    argument.to_owned()
+}
+
+/// The argument, owned, if there is one.
+pub fn owned_option<T: Own + ?Sized>(argument: Option<&T>) -> Option<T::Owned> {
+    argument.map(ToOwned::to_owned)
+}
+
+/// The argument as it was.
+pub fn borrowed<T: Own + ?Sized>(owned: &T::Owned) -> &T {
+    owned.borrow()
+}
+
+/// The argument as it was, if there was one.
+pub fn borrowed_option<T: Own + ?Sized>(owned: &Option<T::Owned>) -> Option<&T> {
+    owned.as_ref().map(Borrow::borrow)
+}
