@@ -48,9 +48,9 @@ fn text(call: u64) -> String {
     format!("key:{:020}", mix(call))
 }
 
-/// 10 orgs × 10 users × 10 numbers.
+/// 10 orgs × 10 users × 10 numbers, with ids of four and six digits.
 fn of_user(call: u64) -> (u64, u64, u64) {
-    (call / 100, call / 10 % 10, call % 10)
+    (7_000 + call / 100, 420_000 + call / 10 % 10, call % 10)
 }
 
 /// A row judged by ours ÷ rival.
