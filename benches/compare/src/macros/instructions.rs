@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::functions::{by_hand, lru, ours, sharded};
 use super::{CALLS, OURS, number, of_user, ratio, text};
 use crate::calls::ready;
+use crate::draw::Rng;
 use crate::instructions::counted_in;
 use crate::run::Run;
 
@@ -73,15 +74,15 @@ pub fn is_counted_run(arguments: &[String]) -> bool {
     true
 }
 
-/// Makes all calls, then as many as are to be counted.
+/// Makes all calls, then as many drawn ones as are to be counted.
 fn counted<K: Copy, V>(count: usize, argument: impl Fn(u64) -> K, call: impl Fn(K) -> V) {
     let keys: Vec<K> = (0..CALLS as u64).map(argument).collect();
     keys.iter().for_each(|key| drop(call(*key)));
     std::thread::sleep(SETTLE);
-    keys.iter().for_each(|key| drop(call(*key)));
-    for _ in 0..count / CALLS {
-        counted_part(&keys, &call);
-    }
+    let mut rng = Rng::new(73);
+    let drawn: Vec<K> = (0..count).map(|_| keys[rng.below(CALLS)]).collect();
+    drawn.iter().for_each(|key| drop(call(*key)));
+    counted_part(&drawn, &call);
 }
 
 /// What is counted, found by its name.
