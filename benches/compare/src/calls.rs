@@ -162,7 +162,7 @@ fn loads(run: &mut Run) {
 }
 
 /// The result of a future that never waits.
-fn ready<F: Future>(future: F) -> F::Output {
+pub fn ready<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
         Poll::Pending => panic!("a hit waits for nobody"),

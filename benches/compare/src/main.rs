@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/compare/Cargo.toml -- [--quick] [--json] [--row PREFIX]...
-//!     [--traces DIR] [--svg DIR] [--tenants]
+//!     [--traces DIR] [--svg DIR] [--tenants | --macros [--compile]]
 //! ```
 //!
 //! Standard output gets the table, or with `--json` one object a line; standard error the machine, how many entries each
@@ -11,7 +11,8 @@
 //! rows whose names begin so. `--traces`, or the variable `STRATA_TRACES`, names a directory of real traces for the hit
 //! ratios (`traces.rs` says which); without it synthetic ones are used, which the bounds of `hit-ratio-mean` do not
 //! fit, so that row has none then. `--svg` writes plots of what was measured; without `--quick` all contenders are in.
-//! `--tenants` runs the rows of `isolation` instead, which ask what tenants do to one another.
+//! `--tenants` runs the rows of `isolation` instead, which ask what tenants do to one another; `--macros` those of `macros`,
+//! which ask what cached functions cost, with `--compile` also what they cost to build.
 //!
 //! Keys of a JSON object: `row`; `ours` and `rival`, medians, in the unit below; `rival_name`; `ratio`; `commit` and
 //! `goal`, bounds; `met_commit`, `met_goal`. Anything may be null but `row`: what was not measured, has no bound, or is
@@ -40,6 +41,7 @@ mod hits;
 mod instructions;
 mod isolation;
 mod latency;
+mod macros;
 mod measure;
 mod memory;
 mod mixed;
@@ -75,7 +77,8 @@ const GROUPS: [Group; 10] = [
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if instructions::is_counted_run(&arguments) || isolation::is_counted_run(&arguments) {
+    let counted = [instructions::is_counted_run, isolation::is_counted_run, macros::is_counted_run];
+    if counted.iter().any(|is_counted_run| is_counted_run(&arguments)) {
         return ExitCode::SUCCESS;
     }
     let mut run = match Run::parse(arguments.into_iter()) {
@@ -86,7 +89,11 @@ fn main() -> ExitCode {
         }
     };
     run.note(machine());
-    let groups = if run.tenants { &isolation::GROUPS[..] } else { &GROUPS[..] };
+    let groups = match (run.tenants, run.macros) {
+        (true, _) => &isolation::GROUPS[..],
+        (_, true) => &macros::GROUPS[..],
+        _ => &GROUPS[..],
+    };
     for (name, rows) in groups {
         let (start, before) = (Instant::now(), run.rows.len());
         rows(&mut run);

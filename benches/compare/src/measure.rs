@@ -16,6 +16,13 @@ pub struct Case<'a> {
     sample: Box<dyn FnMut(usize) -> f64 + 'a>,
 }
 
+impl Case<'_> {
+    /// Takes a sample for nothing.
+    pub fn warm(&mut self) {
+        (self.sample)(0);
+    }
+}
+
 /// A case: `sample` gets the number of the round and gives one figure.
 pub fn case<'a>(name: &'static str, sample: impl FnMut(usize) -> f64 + 'a) -> Case<'a> {
     Case { name, sample: Box::new(sample) }

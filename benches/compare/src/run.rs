@@ -13,6 +13,10 @@ pub struct Run {
     pub json: bool,
     /// Whether the rows are those of `isolation`, and only those.
     pub tenants: bool,
+    /// Whether the rows are those of `macros`, and only those.
+    pub macros: bool,
+    /// Whether those of compile time are among them.
+    pub compile: bool,
     only: Vec<String>,
     pub traces: Option<PathBuf>,
     pub svg: Option<PathBuf>,
@@ -40,12 +44,14 @@ impl Run {
                 "--quick" => run.quick = true,
                 "--json" => run.json = true,
                 "--tenants" => run.tenants = true,
+                "--macros" => run.macros = true,
+                "--compile" => run.compile = true,
                 "--row" => run.only.push(value()?),
                 "--traces" => run.traces = Some(value()?.into()),
                 "--svg" => run.svg = Some(value()?.into()),
                 _ => {
                     return Err(format!(
-                        "`{argument}` is none of --quick, --json, --tenants, --row PREFIX, --traces DIR, --svg DIR"
+                        "`{argument}` is none of --quick, --json, --tenants, --macros, --compile, --row PREFIX, --traces DIR, --svg DIR"
                     ));
                 }
             }
