@@ -27,8 +27,6 @@ thread_local! {
 pub(crate) enum Order {
     /// The function runs, and the cache is not asked.
     Bypass,
-    /// As that, inside of a load of this very call.
-    Inside,
     /// The function runs, and its value takes the place of what is stored.
     Renew,
 }

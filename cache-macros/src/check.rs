@@ -79,6 +79,7 @@ pub(crate) fn check<'a>(args: Args, function: &'a Function, faults: &mut Faults)
     options::together(&args, faults);
     options::apart_from_calls(&args, function, faults);
     options::tags(&args, function, faults);
+    options::detached(&args, function, faults);
     types::returned(function, args.has(Known::Allow), faults);
     let place = ids::place(&args, function, faults);
     let ids: Vec<usize> = place.iter().flat_map(Place::arguments).collect();

@@ -6,6 +6,7 @@
 
 mod call;
 mod companions;
+mod detached;
 mod generics;
 mod site;
 
@@ -18,6 +19,7 @@ use crate::check::{Name, Plan};
 use crate::item::Argument;
 use call::{kind, place, private, rules, tags, traits, view};
 use companions::companions;
+use detached::is_detached;
 use generics::{Inherent, turbofish};
 
 /// A function of an impl block, and what goes into another block: companions cannot stand in the impl of a trait.
@@ -31,7 +33,7 @@ pub(crate) fn function(plan: &Plan<'_>) -> TokenStream {
     let item = &plan.function.item;
     let (function, vis) = (plan.function.name(), &item.vis);
     let name = match &plan.companions {
-        None => return apart(plan),
+        None => return apart(plan, &own_body(plan)),
         Some(Name::Own) => function,
         Some(Name::Given(name)) => name,
     };
@@ -40,7 +42,7 @@ pub(crate) fn function(plan: &Plan<'_>) -> TokenStream {
     let at_name = format_ident!("__strata_at");
     let turbofish = turbofish(item.sig.generics.params.iter());
     let site = quote!(#name::#at_name #turbofish());
-    let outer = outer(plan, &site, &TokenStream::new());
+    let outer = outer(plan, &site, &own_body(plan));
     let at = site::at(plan, &at_name, quote!(::core::option::Option::None), &Inherent::none());
     let companions = companions(plan, &site, &Inherent::none(), |verb| format_ident!("{verb}"));
     let lints = lints();
@@ -62,7 +64,9 @@ pub(crate) fn function(plan: &Plan<'_>) -> TokenStream {
 /// A function of an impl block; its companions stand beside it under its name and theirs.
 pub(crate) fn method(plan: &Plan<'_>) -> Method {
     let Some(block) = plan.function.block.as_ref().filter(|_| plan.companions.is_some()) else {
-        return Method { inside: apart(plan), beside: TokenStream::new() };
+        let body = is_detached(plan).then(|| detached::body(plan));
+        let function = apart(plan, &TokenStream::new());
+        return Method { inside: quote!(#function #body), beside: TokenStream::new() };
     };
     let inherent = match &block.of {
         Some(_) => Inherent::beside(block),
@@ -74,11 +78,12 @@ pub(crate) fn method(plan: &Plan<'_>) -> Method {
     let turbofish = turbofish(inherent.moved.iter().chain(own));
     let site = quote!(Self::#at_name #turbofish());
     let function = outer(plan, &site, &TokenStream::new());
+    let body = is_detached(plan).then(|| detached::body(plan));
     let owner = quote!(::core::option::Option::Some(::core::any::type_name::<Self>()));
     let at = site::at(plan, &at_name, owner, &inherent);
     let companions = companions(plan, &site, &inherent, |verb| format_ident!("{name}_{verb}"));
     if block.of.is_none() {
-        return Method { inside: quote!(#function #companions #at), beside: TokenStream::new() };
+        return Method { inside: quote!(#function #body #companions #at), beside: TokenStream::new() };
     }
     let (header, clause, self_ty, lints) = (&inherent.header, &inherent.clause, &block.self_ty, lints());
     let attrs = of_companion(&plan.function.item.attrs);
@@ -94,12 +99,17 @@ pub(crate) fn method(plan: &Plan<'_>) -> Method {
 }
 
 /// A function without companions: its site is inside of it.
-fn apart(plan: &Plan<'_>) -> TokenStream {
+fn apart(plan: &Plan<'_>, items: &TokenStream) -> TokenStream {
     let at_name = format_ident!("__strata_at");
     let turbofish = turbofish(plan.function.parameters());
     let site = quote!(#at_name #turbofish());
     let at = site::nested(plan, &at_name);
-    outer(plan, &site, &at)
+    outer(plan, &site, &quote!(#at #items))
+}
+
+/// The body of a free function as an item inside of it, where it has to be one.
+fn own_body(plan: &Plan<'_>) -> TokenStream {
+    if is_detached(plan) { detached::body(plan) } else { TokenStream::new() }
 }
 
 /// The attributes of a function that its companions need too.
@@ -139,7 +149,9 @@ fn outer(plan: &Plan<'_>, site: &TokenStream, items: &TokenStream) -> TokenStrea
         Some(quote!(let #pattern = #name;))
     });
     let body = &function.item.block.stmts;
-    let load = if function.is_async() {
+    let load = if is_detached(plan) {
+        detached::run(plan, &pending)
+    } else if function.is_async() {
         // A block has no place for its type; a return that never runs tells it, so that the body coerces and
         // infers as it did.
         let typed = Ident::new("__strata_typed", Span::mixed_site());

@@ -102,19 +102,6 @@ impl Function {
             })
     }
 
-    /// Whether it has parameters of a type without a name, so that none of its types can be given.
-    pub(crate) fn takes_abstract(&self) -> bool {
-        struct Found(bool);
-        impl<'ast> Visit<'ast> for Found {
-            fn visit_type_impl_trait(&mut self, _: &'ast syn::TypeImplTrait) {
-                self.0 = true;
-            }
-        }
-        let mut found = Found(false);
-        self.args.iter().for_each(|arg| found.visit_type(&arg.ty));
-        found.0
-    }
-
     /// The argument of that name that is not taken apart.
     pub(crate) fn position(&self, name: &Ident) -> Option<usize> {
         self.args.iter().position(|arg| arg.pattern.is_none() && arg.name.unraw() == name.unraw())

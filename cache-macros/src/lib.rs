@@ -69,6 +69,7 @@ use item::Function;
 /// | `weigh = \|value\| value.len() as u64` | what a value weighs | the size of its type and its key's |
 /// | `tags("plan:{plan}", global("prices"))` | names by which values can be withdrawn together; in braces the names of parameters | none |
 /// | `coalesce = off` | each call runs the function for itself, and one of those that run at once stores | `on`: one runs, the others wait |
+/// | `coalesce = detached` | an async function's run goes on if its caller goes away, and is stored: as a task of the Tokio runtime that the caller is on (feature `tokio`), else on one of a few threads. Skipped parameters and `self` are `Clone + Send + 'static` if they are borrowed | it ends with its caller, and one who waits runs the function next |
 /// | `wait = "2s"` | the longest that a call waits for another one; then it runs the function for itself, and stores nothing | while that one runs |
 /// | `without_scope = bypass` | without a scope that resolves (no ambient scope, a level that the installed tree lacks, an empty id): `bypass` runs it uncached, counts it in `stats().bypassed` and logs it once, `error` returns an error (`E: From<strata_cache::Error>`), `panic` panics | `bypass` |
 /// | `cache = crate::CACHE` | the cache: a static, whatever it hides behind, or a call without arguments of this one | the installed one, or the default one |
@@ -76,7 +77,7 @@ use item::Function;
 /// | `allow(unit)` | that there is no value: it runs once | refused |
 /// | `crate = ::renamed` | where strata-cache is | `::strata_cache` |
 ///
-/// Known and not yet available: `stale`, `refresh`, `on_error`, `soft`, `hard`, `limit`, `coalesce = detached`.
+/// Known and not yet available: `stale`, `refresh`, `on_error`, `soft`, `hard`, `limit`.
 ///
 /// Arguments are `Hash + Eq + Clone + Send + Sync + 'static`. `&str`, `&[T]`, `&T` and `Option<&T>` are looked up without
 /// a copy; the owned form is made on a miss.

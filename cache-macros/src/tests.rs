@@ -114,10 +114,6 @@ fn option_of_a_later_release_is_checked_and_named_as_such() {
     ] {
         says(options(quote!(scope = "org", #later)), &["is not yet available"]);
     }
-    says(
-        options(quote!(scope = "org", coalesce = detached)),
-        &["`coalesce = detached` is not yet available"],
-    );
     says(options(quote!(scope = "org", stale = "soon")), &["cannot read `soon` as a time"]);
     says(options(quote!(scope = "org", refresh = 1.5)), &["at least 0 and below 1"]);
     says(options(quote!(scope = "org", on_error = fresh)), &["unknown `on_error = fresh`"]);
@@ -187,6 +183,38 @@ fn options_that_exclude_each_other_are_refused_together() {
     says(options(quote!(scope = "org", coalesce = on, wait = "1s")), &[]);
     says(options(quote!(scope = "org", ttl = "never", jitter = "1%")), &["`jitter` shortens `ttl`"]);
     says(options(quote!(scope = "org", coalesce = never)), &["unknown `coalesce = never`"]);
+}
+
+#[test]
+fn detached_run_is_async_and_owns_what_it_needs() {
+    let detached = |item| faults(attribute(quote!(scope = "org", coalesce = detached, skip(x)), item));
+    says(
+        detached(quote!(
+            fn f(org_id: u64, x: u8) -> u8 {
+                1
+            }
+        )),
+        &["`detached` is for `async fn`"],
+    );
+    says(
+        detached(quote!(
+            async fn f(org_id: u64, x: &mut u8) -> u8 {
+                1
+            }
+        )),
+        &["`x` is lent to it"],
+    );
+    says(
+        detached(quote!(
+            async fn f(org_id: u64, x: Context<'_>) -> u8 {
+                1
+            }
+        )),
+        &["`x` borrows inside its type"],
+    );
+    for ty in [quote!(&Pool), quote!(Pool), quote!(Option<&str>), quote!(&[u8]), quote!(&&str)] {
+        says(detached(quote!(async fn f(org_id: u64, x: #ty) -> u8 { 1 })), &[]);
+    }
 }
 
 #[test]

@@ -89,10 +89,8 @@ fn start_slowly<V: View, R, O: Outcome<R>, const N: usize>(
 ) -> Start<R, Pending<V::Key, R, O>> {
     let site = at.open::<V::Key, O::Value>();
     let order = exceptions::take_order(at.address());
-    if let Some(order @ (Order::Bypass | Order::Inside)) = order {
-        if order == Order::Bypass {
-            site.count_bypass();
-        }
+    if order == Some(Order::Bypass) {
+        site.count_bypass();
         return Start::Load(Pending::past_the_cache(at, kind));
     }
     match look(&site, place, view, order) {

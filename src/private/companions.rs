@@ -120,8 +120,3 @@ pub fn refresh<R>(at: At, call: impl FnOnce() -> R) -> R {
 pub fn refresh_async<R>(at: At, call: impl Future<Output = R>) -> impl Future<Output = R> {
     Ordered::new(at.address(), Order::Renew, call)
 }
-
-/// A call that runs inside of a load of its own.
-pub fn inside_async<R>(at: At, call: impl Future<Output = R>) -> impl Future<Output = R> {
-    Ordered::new(at.address(), Order::Inside, call)
-}

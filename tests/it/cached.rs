@@ -2,6 +2,7 @@
 
 mod caches;
 mod companions;
+mod detached;
 mod options;
 mod tags;
 mod waiting;

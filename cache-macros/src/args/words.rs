@@ -17,10 +17,12 @@ pub(crate) enum WithoutScope {
 }
 
 /// Whose run is whose answer, where it is not one run for all.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Coalesce {
     On,
     Off,
+    /// One runs for all, and goes on if its caller goes away.
+    Detached(Span),
 }
 
 /// Where the companions stand, if not in their usual place.
@@ -39,12 +41,18 @@ pub(super) fn without_scope(input: ParseStream<'_>) -> syn::Result<(WithoutScope
 }
 
 pub(super) fn coalesce(input: ParseStream<'_>) -> syn::Result<Coalesce> {
-    const WAYS: [(&str, Option<Coalesce>); 3] =
-        [("on", Some(Coalesce::On)), ("off", Some(Coalesce::Off)), ("detached", None)];
-    match word(input, "coalesce", &WAYS)? {
-        (Some(way), _) => Ok(way),
-        (None, span) => Err(syn::Error::new(span, "`coalesce = detached` is not yet available")),
+    #[derive(Clone, Copy)]
+    enum Way {
+        On,
+        Off,
+        Detached,
     }
+    const WAYS: [(&str, Way); 3] = [("on", Way::On), ("off", Way::Off), ("detached", Way::Detached)];
+    Ok(match word(input, "coalesce", &WAYS)? {
+        (Way::On, _) => Coalesce::On,
+        (Way::Off, _) => Coalesce::Off,
+        (Way::Detached, span) => Coalesce::Detached(span),
+    })
 }
 
 pub(super) fn on_error(input: ParseStream<'_>) -> syn::Result<()> {

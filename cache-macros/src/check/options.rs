@@ -5,9 +5,10 @@
 use syn::ext::IdentExt;
 
 use super::key::or_names;
+use super::types;
 use crate::args::{Args, Coalesce, Max};
 use crate::faults::Faults;
-use crate::item::Function;
+use crate::item::{Function, Shape};
 use crate::options::Known;
 use crate::time::Time;
 
@@ -24,7 +25,7 @@ pub(super) fn together(args: &Args, faults: &mut Faults) {
             "`key` says what the key is made of, and leaves out whatever it does not name: leave `skip` out",
         );
     }
-    if args.coalesce == Some(Coalesce::Off) {
+    if matches!(args.coalesce, Some(Coalesce::Off)) {
         refuse(
             Known::Wait,
             "with `coalesce = off` no call waits for another one: leave `wait` out, or write `coalesce = on`",
@@ -78,6 +79,38 @@ pub(super) fn apart_from_calls(args: &Args, function: &Function, faults: &mut Fa
             faults.on(
                 &value,
                 format!("`{option}` is found once for all calls, and `{name}` is another one in each of them: name a constant, a static or a function"),
+            );
+        }
+    }
+}
+
+/// A run that goes on without its caller takes along what it needs.
+pub(super) fn detached(args: &Args, function: &Function, faults: &mut Faults) {
+    let Some(Coalesce::Detached(span)) = args.coalesce else { return };
+    if !function.is_async() {
+        faults.at(
+            span,
+            "the caller of a sync function cannot go away before it has ended: `detached` is for `async fn`, leave it out",
+        );
+        return;
+    }
+    if function.block.as_ref().is_some_and(|block| block.of.is_some()) {
+        faults.at(
+            span,
+            "a detached run has its body beside the impl, where a trait's has no place: cache a method of the type, and call that",
+        );
+    }
+    for argument in &function.args {
+        let title = argument.title();
+        if matches!(argument.shape(), Shape::Exclusive) {
+            faults.on(
+                &argument.ty,
+                format!("a detached run may outlive its caller, and `{title}` is lent to it: take it owned, or an `Arc<Mutex<_>>`"),
+            );
+        } else if types::borrows_inside(argument) {
+            faults.on(
+                &argument.ty,
+                format!("a detached run may outlive its caller, and `{title}` borrows inside its type: take it owned"),
             );
         }
     }

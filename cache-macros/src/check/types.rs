@@ -135,6 +135,14 @@ pub(super) fn argument(argument: &Argument, faults: &mut Faults) {
     }
 }
 
+/// Whether an argument borrows other than as a whole: `&T`, `&[T]`, `&str` and `Option<&T>` do not.
+pub(super) fn borrows_inside(argument: &Argument) -> bool {
+    let (Shape::Plain { target, .. } | Shape::Optional { target }) = argument.shape() else { return false };
+    let mut found = Found::default();
+    found.visit_type(target);
+    !found.borrows.is_empty()
+}
+
 /// What a type is made of, as far as a rule cares.
 #[derive(Default)]
 struct Found {

@@ -131,24 +131,20 @@ fn of_scope(plan: &Plan<'_>, site: &TokenStream) -> Companion {
 /// Those that run the function.
 fn running(plan: &Plan<'_>, site: &TokenStream) -> Vec<Companion> {
     let (private, function) = (private(plan), plan.function);
-    let name = function.name();
-    let own = turbofish(function.item.sig.generics.params.iter().filter(|_| !function.takes_abstract()));
     // An argument may have the name of the function, which then could not be called.
     let named = |argument: &Argument| match &function.block {
-        None if argument.name == *name => Ident::new("argument", Span::mixed_site()),
+        None if argument.name == *function.name() => Ident::new("argument", Span::mixed_site()),
         _ => argument.name.clone(),
     };
-    let arguments = function.args.iter().map(named);
-    let call = match (&function.block, &function.receiver) {
-        (None, _) => quote!(#name #own(#(#arguments),*)),
-        (Some(block), receiver) => {
-            let this = receiver.iter().map(|_| quote!(self));
-            let arguments = this.chain(arguments.map(|name| name.to_token_stream()));
-            match &block.of {
-                None => quote!(Self::#name #own(#(#arguments),*)),
-                Some(of) => quote!(<Self as #of>::#name #own(#(#arguments),*)),
-            }
-        }
+    let (name, own) = (function.name(), turbofish(function.item.sig.generics.params.iter()));
+    let this = function.receiver.iter().map(|_| quote!(self));
+    let arguments = this.chain(function.args.iter().map(|argument| named(argument).into_token_stream()));
+    let call = match &function.block {
+        None => quote!(#name #own(#(#arguments),*)),
+        Some(block) => match &block.of {
+            None => quote!(Self::#name #own(#(#arguments),*)),
+            Some(of) => quote!(<Self as #of>::#name #own(#(#arguments),*)),
+        },
     };
     let companion = |verb: &'static str, doc: &str| {
         let made = format_ident!("{verb}{}", if function.is_async() { "_async" } else { "" });

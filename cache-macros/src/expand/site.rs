@@ -96,7 +96,7 @@ fn spec(plan: &Plan<'_>, owner: TokenStream) -> TokenStream {
             #private::weigh::<#returned, _>(#kind, #weigh)
         })));
     }
-    if *coalesce == Some(Coalesce::Off) {
+    if matches!(coalesce, Some(Coalesce::Off)) {
         said.push(quote!(coalesce: #private::Coalesce::Off));
     }
     if let Some(wait) = wait {
