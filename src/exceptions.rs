@@ -61,14 +61,15 @@ pub(crate) fn take_order(site: usize) -> Option<Order> {
     order.ok().flatten()
 }
 
-/// Calls a function with an order for its site.
-pub(crate) fn with_order<T>(site: usize, order: Order, call: impl FnOnce() -> T) -> T {
+/// Calls a function with an order for its site. Also answers whether it took it.
+pub(crate) fn with_order<T>(site: usize, order: Order, call: impl FnOnce() -> T) -> (T, bool) {
     let before = ORDER.try_with(|orders| orders.replace(Some((site, order)))).ok();
     if before.is_some() {
         THERE.fetch_add(1, Relaxed);
     }
-    let _given = Given(before);
-    call()
+    let given = Given(before);
+    let answer = call();
+    (answer, given.take_back().is_none())
 }
 
 /// Runs code in which cached functions keep their values in this cache and not in their own, on this thread: for tests that
@@ -132,7 +133,8 @@ impl<F: Future> Future for WithCache<F> {
 }
 
 pin_project! {
-    /// A call of an async function with an order. The function asks for it in its first poll.
+    /// A call of an async function with an order, which is there in all polls until the function has taken it: something else may be
+    /// in front of its body.
     pub(crate) struct Ordered<F> {
         #[pin]
         future: F,
@@ -151,10 +153,12 @@ impl<F: Future> Future for Ordered<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        match this.order.take() {
-            Some((site, order)) => with_order(site, order, || this.future.poll(context)),
-            None => this.future.poll(context),
+        let Some((site, order)) = *this.order else { return this.future.poll(context) };
+        let (polled, taken) = with_order(site, order, || this.future.poll(context));
+        if taken {
+            *this.order = None;
         }
+        polled
     }
 }
 
@@ -195,13 +199,26 @@ impl Drop for Entered {
 /// Puts back the order that was there before, also where nobody took the one of this call.
 struct Given(Option<Option<(usize, Order)>>);
 
-impl Drop for Given {
-    fn drop(&mut self) {
+impl Given {
+    /// The order, if nobody took it.
+    fn take_back(mut self) -> Option<(usize, Order)> {
+        self.restore()
+    }
+
+    fn restore(&mut self) -> Option<(usize, Order)> {
         // The thread may be past the life of its locals; then nobody asks any more.
-        let left = self.0.and_then(|before| ORDER.try_with(|orders| orders.replace(before)).ok().flatten());
+        let before = self.0.take()?;
+        let left = ORDER.try_with(|orders| orders.replace(before)).ok().flatten();
         if left.is_some() {
             THERE.fetch_sub(1, Relaxed);
         }
+        left
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.restore();
     }
 }
 
@@ -212,14 +229,37 @@ mod tests {
     #[test]
     fn order_is_taken_once_and_by_its_function_only() {
         let taken = with_order(7, Order::Renew, || (take_order(8), take_order(7), take_order(7)));
-        assert_eq!(taken, (None, Some(Order::Renew), None));
+        assert_eq!(taken, ((None, Some(Order::Renew), None), true));
         assert_eq!(take_order(7), None);
+    }
+
+    #[test]
+    fn order_of_a_future_is_there_in_each_poll_until_it_is_taken() {
+        let mut polls = 0;
+        let call = std::future::poll_fn(|_| {
+            polls += 1;
+            match polls {
+                // Something in front of the body, as a wait for a permit is.
+                1 => Poll::Pending,
+                2 => {
+                    assert_eq!(take_order(9), Some(Order::Renew));
+                    Poll::Pending
+                }
+                _ => Poll::Ready(take_order(9)),
+            }
+        });
+        let mut ordered = std::pin::pin!(Ordered::new(9, Order::Renew, call));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(ordered.as_mut().poll(&mut context).is_pending());
+        assert_eq!(take_order(9), None, "between its polls it is nobody's");
+        assert!(ordered.as_mut().poll(&mut context).is_pending());
+        assert_eq!(ordered.as_mut().poll(&mut context), Poll::Ready(None));
     }
 
     #[test]
     fn order_that_nobody_took_ends_with_its_call_and_leaves_the_outer_one() {
         with_order(7, Order::Bypass, || {
-            with_order(8, Order::Renew, || ());
+            assert_eq!(with_order(8, Order::Renew, || ()), ((), false));
             assert_eq!((take_order(8), take_order(7)), (None, Some(Order::Bypass)));
         });
         let panicked = std::panic::catch_unwind(|| with_order(7, Order::Bypass, || panic!("in the call")));

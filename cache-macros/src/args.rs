@@ -244,6 +244,9 @@ impl Ids {
 impl Max {
     fn of(value: Expr) -> syn::Result<Self> {
         let refused = match &value {
+            Expr::Lit(ExprLit { lit: Lit::Int(count), .. }) if !count.suffix().is_empty() => {
+                "`max` is a number of entries without a unit: write `max = 10_000`"
+            }
             Expr::Lit(ExprLit { lit: Lit::Int(count), .. }) => match count.base10_parse::<u64>() {
                 Ok(0) => "`max` must be greater than zero",
                 Ok(count) => return Ok(Self::Count(count)),
@@ -297,8 +300,12 @@ impl Negative {
 fn part(value: Expr) -> syn::Result<f64> {
     const FORM: &str = "a part of the time-to-live is at least 0 and below 1: write \"10%\", `0.1` or `off`";
     let part = match &value {
-        Expr::Lit(ExprLit { lit: Lit::Float(part), .. }) => part.base10_parse().ok(),
-        Expr::Lit(ExprLit { lit: Lit::Int(part), .. }) => part.base10_parse::<u32>().ok().map(f64::from),
+        Expr::Lit(ExprLit { lit: Lit::Float(part), .. }) if part.suffix().is_empty() => {
+            part.base10_parse().ok()
+        }
+        Expr::Lit(ExprLit { lit: Lit::Int(part), .. }) if part.suffix().is_empty() => {
+            part.base10_parse::<u32>().ok().map(f64::from)
+        }
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
             let text = text.value();
             let percent = text.strip_suffix('%').and_then(|percent| percent.parse::<f64>().ok());

@@ -10,12 +10,11 @@ mod options;
 mod types;
 
 use proc_macro2::{Ident, Span};
-use syn::ext::IdentExt;
 use syn::{Expr, Path, ReceiverKind, Safety, Type, parse_quote};
 
 use crate::args::{Args, Coalesce, Companions, Max, Negative, WithoutScope};
 use crate::faults::Faults;
-use crate::item::{Function, Shape, mentions};
+use crate::item::{Function, Shape, speaks_of_its_type, uses};
 use crate::options::Known;
 use crate::template::Tag;
 use crate::time::Time;
@@ -64,11 +63,11 @@ pub(crate) struct StoreOptions {
     pub(crate) tags: Vec<Tag>,
 }
 
-/// On what the companions stand.
+/// What the companions are called by.
 pub(crate) enum Name {
-    /// On the type of the function's name, or beside a method.
+    /// The function's name: their type has it, or those of a method begin with it.
     Own,
-    /// On a type of this name.
+    /// Another one.
     Given(Ident),
 }
 
@@ -96,10 +95,10 @@ pub(crate) fn check<'a>(args: Args, function: &'a Function, faults: &mut Faults)
             faults.on(&argument.ty, "an id of the scope is read only: take it by value or `&`");
         }
     }
-    let companions = companions(&args, function, faults);
+    let companions = companions(&args);
     let (levels, place, key) = (args.levels?, place?, key?);
     let returned = function.returned().cloned().unwrap_or_else(|| parse_quote!(()));
-    let used = |at: &usize| place.expressions().any(|id| mentions(id, &function.args[*at].name));
+    let used = |at: &usize| place.expressions().any(|id| uses(id, &function.args[*at].name));
     let in_key = |at: &usize| key.arguments().contains(at) || ids.contains(at);
     let asked = (0..function.args.len()).filter(|at| in_key(at) || used(at)).collect();
     let (without_scope, without_scope_span) =
@@ -161,15 +160,13 @@ fn qualifiers(function: &Function, faults: &mut Faults) {
 
 fn receiver(args: &Args, function: &Function, faults: &mut Faults) {
     const ANNOTATE: &str = "a method is cached inside an impl block that is annotated itself: write `#[cached]` \
-                            above `impl`, and keep this attribute on the method";
+                            above `impl`, and keep this attribute on the method (not in a trait: cache it in \
+                            the impls, or a function that its default body calls)";
     let Some(receiver) = &function.receiver else {
         if let Some((span, _)) = &args.receiver {
             faults.at(*span, "`receiver` says what identifies `self`, and this function has no `self`");
         }
-        let item = &function.item;
-        let body = &item.block;
-        let of_type = Ident::new("Self", Span::call_site());
-        if function.block.is_none() && (mentions(&item.sig, &of_type) || mentions(body, &of_type)) {
+        if function.block.is_none() && speaks_of_its_type(&function.item) {
             faults.at(function.name().span(), ANNOTATE.replace("a method", "an associated function"));
         }
         return;
@@ -196,20 +193,10 @@ fn receiver(args: &Args, function: &Function, faults: &mut Faults) {
     }
 }
 
-fn companions(args: &Args, function: &Function, faults: &mut Faults) -> Option<Name> {
+fn companions(args: &Args) -> Option<Name> {
     match &args.companions {
         None => Some(Name::Own),
         Some(Companions::Off) => None,
-        Some(Companions::On(name)) if function.block.is_some() => {
-            faults.at(
-                name.span(),
-                format!(
-                    "the companions of a method stand beside it, as `{}_invalidate` does; only `off` can be said here",
-                    function.name().unraw()
-                ),
-            );
-            Some(Name::Own)
-        }
         Some(Companions::On(name)) => Some(Name::Given(name.clone())),
     }
 }

@@ -72,7 +72,10 @@ pub(crate) fn method(plan: &Plan<'_>) -> Method {
         Some(_) => Inherent::beside(block),
         None => Inherent::none(),
     };
-    let name = plan.function.name().unraw();
+    let name = match &plan.companions {
+        Some(Name::Given(name)) => name.unraw(),
+        _ => plan.function.name().unraw(),
+    };
     let at_name = format_ident!("__strata_{name}_at");
     let own = plan.function.item.sig.generics.params.iter();
     let turbofish = turbofish(inherent.moved.iter().chain(own));
@@ -129,6 +132,8 @@ fn lints() -> TokenStream {
         private_bounds,
         unreachable_pub,
         unused_qualifications,
+        unused_variables,
+        non_local_definitions,
         single_use_lifetimes,
         unused_lifetimes,
         async_fn_in_trait,

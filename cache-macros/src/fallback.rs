@@ -9,13 +9,12 @@ use syn::{ImplItem, ItemImpl};
 
 use crate::block::is_cached;
 use crate::expand::of_companion;
-use crate::item::{Function, mentions};
+use crate::item::{Function, speaks_of_its_type};
 
 /// The function, and beside a free one the type of its name.
 pub(crate) fn function(function: &Function) -> TokenStream {
     let item = &function.item;
-    let of_type = syn::Ident::new("Self", proc_macro2::Span::call_site());
-    if function.receiver.is_some() || mentions(item, &of_type) {
+    if function.receiver.is_some() || speaks_of_its_type(item) {
         return item.to_token_stream();
     }
     let (name, vis) = (function.name(), &item.vis);

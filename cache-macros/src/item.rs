@@ -114,7 +114,7 @@ impl Function {
         let bound = self.args.iter().flat_map(|arg| &arg.bindings);
         bound
             .chain(self.receiver.is_some().then_some(&this))
-            .find(|name| mentions(&tokens, name))
+            .find(|name| uses(&tokens, name))
             .map(|name| name.unraw().to_string())
     }
 }
@@ -180,6 +180,49 @@ pub(crate) fn bare(ty: &Type) -> &Type {
         Type::Group(inner) => bare(&inner.elem),
         _ => ty,
     }
+}
+
+/// Whether tokens use a variable of that name: not as a field, as a path, or as a part of one.
+pub(crate) fn uses(tokens: impl ToTokens, name: &Ident) -> bool {
+    fn search(tokens: TokenStream, name: &Ident) -> bool {
+        let tokens: Vec<_> = tokens.into_iter().collect();
+        let is = |at: Option<usize>, text: &str| {
+            at.and_then(|at| tokens.get(at)).is_some_and(|token| token.to_string() == text)
+        };
+        tokens.iter().enumerate().any(|(at, token)| match token {
+            TokenTree::Ident(ident) if ident.unraw() == name.unraw() => {
+                let is_range = is(at.checked_sub(2), ".");
+                let is_field = is(at.checked_sub(1), ".") && !is_range;
+                let is_in_path = is(at.checked_sub(1), ":") && is(at.checked_sub(2), ":")
+                    || is(Some(at + 1), ":") && is(Some(at + 2), ":");
+                !is_field && !is_in_path
+            }
+            TokenTree::Group(group) => search(group.stream(), name),
+            _ => false,
+        })
+    }
+    search(tokens.into_token_stream(), name)
+}
+
+/// Whether a function speaks of the type whose function it is; what items inside of it mean by `Self` is another.
+pub(crate) fn speaks_of_its_type(item: &ItemFn) -> bool {
+    struct Found(bool);
+    impl<'ast> Visit<'ast> for Found {
+        fn visit_item(&mut self, _: &'ast syn::Item) {}
+
+        fn visit_path(&mut self, path: &'ast Path) {
+            self.0 |= path.segments.first().is_some_and(|first| first.ident == "Self");
+            syn::visit::visit_path(self, path);
+        }
+
+        fn visit_macro(&mut self, found: &'ast syn::Macro) {
+            self.0 |= mentions(&found.tokens, &Ident::new("Self", Span::call_site()));
+        }
+    }
+    let mut found = Found(false);
+    found.visit_signature(&item.sig);
+    found.visit_block(&item.block);
+    found.0
 }
 
 /// Whether tokens name an identifier, at any depth.

@@ -70,6 +70,9 @@ impl Time {
             _ => return Ok(Self::Given(Box::new(value))),
         };
         let time = match lit {
+            Lit::Int(time) if !time.suffix().is_empty() => {
+                Err(format!("a time with a unit is text: write `{option} = \"{time}\"`"))
+            }
             Lit::Int(seconds) => seconds.base10_parse::<u64>().map(Duration::from_secs).map_err(|_| too_long()),
             Lit::Str(text) if text.value() == "never" && ask.never => return Ok(Self::Never),
             Lit::Str(text) if text.value() == "never" => Err(never()),
@@ -131,6 +134,15 @@ mod tests {
     fn text_without_number_or_unit_is_refused() {
         for text in ["", "5", "m", "5 m", "5x", "-5m", "1.5h", "5m ", "five m", "5M"] {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn number_with_a_unit_is_no_number() {
+        for text in ["1h", "5m", "200ms", "1h30m", "5u64"] {
+            let value: Expr = syn::parse_str(text).unwrap();
+            let fault = Time::of(&Ask::TTL, value).err().map(|fault| fault.to_string());
+            assert_eq!(fault, Some(format!("a time with a unit is text: write `ttl = \"{text}\"`")));
         }
     }
 

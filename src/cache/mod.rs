@@ -55,6 +55,10 @@ pub struct Cache {
     inner: Arc<Inner>,
 }
 
+// What panics in here is the user's, and leaves nothing half done: each lock's holder sees to that.
+impl std::panic::UnwindSafe for Cache {}
+impl std::panic::RefUnwindSafe for Cache {}
+
 struct Inner {
     engine: Arc<Engine>,
     keys: Arc<Store<Box<str>, Payload>>,

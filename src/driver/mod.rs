@@ -4,8 +4,10 @@ mod background;
 mod detached;
 mod load;
 mod park;
+mod uncached;
 
 pub(crate) use background::Run;
 pub(crate) use detached::detached;
 pub(crate) use load::{Answer, Load, LoadTerms, Loader, SharedError};
 pub(crate) use park::park_on;
+pub(crate) use uncached::{Uncached, uncached};

@@ -21,7 +21,7 @@ use super::site::{At, Opened};
 use super::spec::{Coalesce, WithoutScope};
 use super::tags::together;
 use crate::context::{InScope, ambient_scope};
-use crate::driver::{Answer, Load, LoadTerms, Loader, Run, detached, park_on};
+use crate::driver::{Answer, Load, LoadTerms, Loader, Run, Uncached, detached, park_on, uncached};
 use crate::exceptions::{self, InCache, Order};
 use crate::operation::Call;
 use crate::place::ToScope;
@@ -150,6 +150,8 @@ fn look<V: View, T: crate::Value, const N: usize>(
             tags: Tags::none(),
             when_leaders_fail: WhenLeadersFail::RunAlone,
             coalescing: match site.coalesce {
+                // A run beside others would store nothing, and this one is to.
+                _ if is_renewed => Coalescing::On(None),
                 Coalesce::On { wait } => Coalescing::On(wait),
                 Coalesce::Off => Coalescing::Off,
             },
@@ -208,14 +210,14 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
         async move {
             match load {
                 Ok(load) => returned(kind, detached(load, along).await),
-                Err(load) => load.await,
+                Err(run) => Uncached { run }.await,
             }
         }
     }
 
     /// Answers the call of a sync function; parks while somebody else runs it.
     pub fn run(self, load: impl FnOnce() -> R) -> R {
-        let Some(terms) = self.terms else { return load() };
+        let Some(terms) = self.terms else { return uncached(load) };
         let engine = Arc::clone(&terms.engine);
         let run = Function {
             future: Some(Call::new(load)),
@@ -239,7 +241,7 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
         async move {
             match load {
                 Ok(load) => returned(kind, load.await),
-                Err(load) => load.await,
+                Err(run) => Uncached { run }.await,
             }
         }
     }

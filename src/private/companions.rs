@@ -103,7 +103,7 @@ pub fn stats(at: At) -> RegionStats {
 
 /// A call that runs past the cache.
 pub fn uncached<R>(at: At, call: impl FnOnce() -> R) -> R {
-    with_order(at.address(), Order::Bypass, call)
+    with_order(at.address(), Order::Bypass, call).0
 }
 
 /// As [`uncached`], of an async function.
@@ -113,7 +113,7 @@ pub fn uncached_async<R>(at: At, call: impl Future<Output = R>) -> impl Future<O
 
 /// A call that runs anew, and whose value takes the place of what is stored.
 pub fn refresh<R>(at: At, call: impl FnOnce() -> R) -> R {
-    with_order(at.address(), Order::Renew, call)
+    with_order(at.address(), Order::Renew, call).0
 }
 
 /// As [`refresh`], of an async function.

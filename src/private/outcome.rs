@@ -19,7 +19,7 @@ pub type SharedError = Arc<dyn Any + Send + Sync>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be stored in a cache",
     label = "a return type that is not `Clone + Send + Sync + 'static`",
-    note = "every hit hands out a clone of the stored value; return `Arc<{Self}>` to make it cheap and possible"
+    note = "every hit hands out a clone of the stored value, on whatever thread: return an `Arc` of something that is `Send + Sync`"
 )]
 pub trait Value: Clone + Send + Sync + 'static {}
 

@@ -1,8 +1,8 @@
 //! Waking somebody who has waited long enough.
 //!
 //! (1) An alarm is looked at like whatever may stall: by maintenance, and by threads that wait. (2) Nobody is woken before the
-//! moment by the cache's clock, and who asks at or after it is told so, whether or not somebody looked. (3) One that nobody
-//! holds is forgotten.
+//! moment by the cache's clock, and who asks at or after it is told so, whether or not somebody looked. (3) It is looked at until it
+//! has rung, and remembers that: who lies down later than that does not sleep. (4) One that nobody holds is forgotten.
 //! Cost: an allocation, and a place on the watch list.
 
 use std::task::{Context, Waker};
@@ -16,13 +16,19 @@ use crate::sync::{Arc, Mutex, Weak};
 #[derive(Debug)]
 pub struct Alarm {
     at: Moment,
-    sleeper: Mutex<Option<Waker>>,
+    bed: Mutex<Bed>,
+}
+
+#[derive(Debug, Default)]
+struct Bed {
+    sleeper: Option<Waker>,
+    has_rung: bool,
 }
 
 impl Alarm {
     /// An alarm for a moment, looked at with what is on the list.
     pub fn set(watch: &Watch, at: Moment) -> Arc<Self> {
-        let alarm = Arc::new(Self { at, sleeper: Mutex::new(None) });
+        let alarm = Arc::new(Self { at, bed: Mutex::new(Bed::default()) });
         let weak: Weak<Self> = Arc::downgrade(&alarm);
         watch.add(weak as Weak<dyn Stalling>, at);
         alarm
@@ -33,13 +39,15 @@ impl Alarm {
         if now >= self.at {
             return true;
         }
-        let mut sleeper = self.sleeper.lock();
-        if !sleeper.as_ref().is_some_and(|known| known.will_wake(context.waker())) {
-            let old = sleeper.replace(context.waker().clone());
-            drop(sleeper);
-            // A waker is the user's: it is dropped without the lock.
-            drop(old);
+        // A waker is the user's: it is cloned and dropped without the lock.
+        let waker = context.waker().clone();
+        let mut bed = self.bed.lock();
+        if bed.has_rung {
+            return true;
         }
+        let old = bed.sleeper.replace(waker);
+        drop(bed);
+        drop(old);
         false
     }
 }
@@ -49,8 +57,9 @@ impl Stalling for Alarm {
         if now < self.at {
             return Some(self.at);
         }
-        let sleeper = self.sleeper.lock().take();
-        wakes.push(sleeper);
+        let mut bed = self.bed.lock();
+        bed.has_rung = true;
+        wakes.push(bed.sleeper.take());
         None
     }
 }
@@ -80,6 +89,15 @@ mod tests {
         assert_eq!((watch.check(at(9)), bell.0.load(Ordering::Relaxed)), (Some(at(10)), 0));
         assert_eq!((watch.check(at(10)), bell.0.load(Ordering::Relaxed)), (None, 1));
         assert!(alarm.rings(at(10), &Context::from_waker(&waker)));
+    }
+
+    #[test]
+    fn who_lies_down_after_it_has_rung_does_not_sleep() {
+        let watch = Watch::new();
+        let alarm = Alarm::set(&watch, Moment::from_nanos(10));
+        // Somebody looks between the clock's reading and the lying down.
+        assert_eq!(watch.check(Moment::from_nanos(10)), None);
+        assert!(alarm.rings(Moment::from_nanos(9), &Context::from_waker(Waker::noop())));
     }
 
     #[test]

@@ -259,7 +259,8 @@ impl Write for Sink {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot identify a scope",
-    note = "text and integers can; for other types implement `ScopeId`"
+    note = "text and integers can; for other types implement `ScopeId`, or say what of it is the id, as `ids(org = org_id.0)` does on a \
+            cached function"
 )]
 pub trait ScopeId {
     /// The text that identifies this value.

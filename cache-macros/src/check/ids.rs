@@ -9,7 +9,7 @@ use syn::ext::IdentExt;
 
 use crate::args::{Args, Ids};
 use crate::faults::Faults;
-use crate::item::{Function, mentions};
+use crate::item::{Function, uses};
 use crate::levels::Levels;
 use crate::options::Known;
 use crate::suggest::or_known;
@@ -67,7 +67,7 @@ pub(super) fn place(args: &Args, function: &Function, faults: &mut Faults) -> Op
             );
         }
         for argument in function.args.iter().filter(|argument| argument.pattern.is_some()) {
-            if let Some(bound) = argument.bindings.iter().find(|bound| mentions(value, bound)) {
+            if let Some(bound) = argument.bindings.iter().find(|bound| uses(value, bound)) {
                 let message = "is bound by a pattern, and ids are taken before arguments are taken apart: give the \
                                argument a name";
                 faults.on(value, format!("`{bound}` {message}"));

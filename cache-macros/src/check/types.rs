@@ -25,7 +25,7 @@ pub(super) fn returned(function: &Function, allows_unit: bool, faults: &mut Faul
         return;
     };
     match bare(ty) {
-        Type::Tuple(tuple) if tuple.elems.is_empty() && !allows_unit => faults.on(ty, unit()),
+        found if stores_unit(found) && !allows_unit => faults.on(ty, unit()),
         Type::Never(_) => faults.on(ty, format!("`{name}` never returns, so there is nothing to cache")),
         _ => {}
     }
@@ -48,6 +48,21 @@ pub(super) fn returned(function: &Function, allows_unit: bool, faults: &mut Faul
             "a cached function cannot return what it borrows, for the value outlives the call: return an owned \
              value or `Arc<T>`",
         );
+    }
+}
+
+/// Whether what a return type stores is spelled `()`: by itself, or as the `Ok` of a `Result`.
+fn stores_unit(ty: &Type) -> bool {
+    match bare(ty) {
+        Type::Tuple(tuple) => tuple.elems.is_empty(),
+        Type::Path(path) => {
+            let Some(last) = path.path.segments.last().filter(|last| last.ident == "Result") else {
+                return false;
+            };
+            let PathArguments::AngleBracketed(arguments) = &last.arguments else { return false };
+            matches!(arguments.args.first(), Some(GenericArgument::Type(ty)) if matches!(bare(ty), Type::Tuple(tuple) if tuple.elems.is_empty()))
+        }
+        _ => false,
     }
 }
 
@@ -150,7 +165,13 @@ struct Found {
     abstracted: Vec<syn::TypeImplTrait>,
     floats: Vec<proc_macro2::Ident>,
     unordered: Vec<proc_macro2::Ident>,
+    /// Inside of a type that may compare what it holds in a way of its own.
+    is_hidden: bool,
 }
+
+/// Types that compare and hash as what they hold.
+const SEEN_THROUGH: [&str; 11] =
+    ["Arc", "BTreeMap", "BTreeSet", "Box", "Cow", "LinkedList", "Option", "Rc", "Result", "Vec", "VecDeque"];
 
 impl Found {
     fn borrow(&mut self, tokens: impl quote::ToTokens) {
@@ -188,10 +209,13 @@ impl<'ast> Visit<'ast> for Found {
 
     fn visit_path_segment(&mut self, segment: &'ast syn::PathSegment) {
         match segment.ident.to_string().as_str() {
+            _ if self.is_hidden => {}
             "f32" | "f64" => self.floats.push(segment.ident.clone()),
             "HashMap" | "HashSet" => self.unordered.push(segment.ident.clone()),
             _ => {}
         }
+        let outside = self.is_hidden;
+        self.is_hidden |= !SEEN_THROUGH.iter().any(|name| segment.ident == name);
         if let PathArguments::AngleBracketed(arguments) = &segment.arguments {
             for argument in &arguments.args {
                 match argument {
@@ -201,5 +225,6 @@ impl<'ast> Visit<'ast> for Found {
                 }
             }
         }
+        self.is_hidden = outside;
     }
 }

@@ -10,7 +10,7 @@ use syn::spanned::Spanned;
 use super::site::ttl_of;
 use crate::args::WithoutScope;
 use crate::check::{Id, Key, Place, Plan};
-use crate::item::{Argument, Shape};
+use crate::item::{Argument, Shape, uses};
 
 pub(super) fn private(plan: &Plan<'_>) -> TokenStream {
     let krate = &plan.krate;
@@ -39,10 +39,13 @@ pub(super) fn traits(plan: &Plan<'_>) -> TokenStream {
 }
 
 pub(super) fn place(plan: &Plan<'_>) -> TokenStream {
-    let ids = |ids: &[Id]| -> Vec<TokenStream> {
+    let ids = |ids: &[Id]| -> Vec<(TokenStream, Span)> {
         let id = |id: &Id| match id {
-            Id::Argument(at) => plan.function.args[*at].name.to_token_stream(),
-            Id::Given(value, _) => quote!((#value)),
+            Id::Argument(at) => {
+                let argument = &plan.function.args[*at];
+                (argument.name.to_token_stream(), argument.ty.span())
+            }
+            Id::Given(value, _) => (quote!((#value)), value.span()),
         };
         ids.iter().map(id).collect()
     };
@@ -64,20 +67,25 @@ pub(super) fn scope(plan: &Plan<'_>) -> (Vec<TokenStream>, TokenStream) {
             Id::Argument(at) => {
                 let argument = &plan.function.args[*at];
                 parameters.push(parameter(argument));
-                names.push(argument.name.to_token_stream());
+                names.push((argument.name.to_token_stream(), argument.ty.span()));
             }
             Id::Given(_, name) => {
                 parameters.push(quote!(#name: impl #private::ScopeId));
-                names.push(name.to_token_stream());
+                names.push((name.to_token_stream(), name.span()));
             }
         }
     }
     (parameters, of_ids(plan, &names))
 }
 
-fn of_ids(plan: &Plan<'_>, ids: &[TokenStream]) -> TokenStream {
+/// `ids` with where the compiler is to complain of each.
+fn of_ids(plan: &Plan<'_>, ids: &[(TokenStream, Span)]) -> TokenStream {
     let (private, levels) = (private(plan), &plan.levels);
-    quote!(#private::Place::ids(&[#(#levels),*], [#(#private::id(&#ids)),*]))
+    let ids = ids.iter().map(|(id, span)| {
+        let here = located(*span);
+        quote_spanned!(here=> #private::id(&#id))
+    });
+    quote!(#private::Place::ids(&[#(#levels),*], [#(#ids),*]))
 }
 
 fn without_ids(plan: &Plan<'_>, place: &Place) -> TokenStream {
@@ -91,25 +99,43 @@ fn without_ids(plan: &Plan<'_>, place: &Place) -> TokenStream {
 /// The borrowed key, receiver first.
 pub(super) fn view(plan: &Plan<'_>) -> TokenStream {
     let private = private(plan);
-    let made = |value: &syn::Expr, given: TokenStream| {
-        let here = located(value.span());
+    let receiver = plan.receiver.iter().flat_map(|receiver| made(plan, &[], receiver));
+    let key = match &plan.key {
+        Key::Arguments(arguments) => {
+            arguments.iter().map(|at| part(plan, &private, &plan.function.args[*at])).collect()
+        }
+        Key::Made(arguments, value) => made(plan, arguments, value),
+    };
+    quote!(#private::view() #(#receiver)* #(#key)*)
+}
+
+/// The parts of a key that an expression over these arguments gives: one, or those of a tuple, each of which may be a reference.
+fn made(plan: &Plan<'_>, arguments: &[usize], value: &syn::Expr) -> Vec<TokenStream> {
+    let private = private(plan);
+    let parts: Vec<&syn::Expr> = match value {
+        syn::Expr::Tuple(tuple) if !tuple.elems.is_empty() => tuple.elems.iter().collect(),
+        one => vec![one],
+    };
+    let arguments: Vec<_> = arguments.iter().map(|at| &plan.function.args[*at]).collect();
+    let made = |value: &syn::Expr| {
+        if let syn::Expr::Path(path) = value
+            && let Some(argument) = arguments.iter().find(|argument| path.path.is_ident(&argument.name))
+        {
+            return part(plan, &private, argument);
+        }
+        let needed = arguments
+            .iter()
+            .filter(|argument| uses(value, &argument.name))
+            .map(|argument| borrowed(argument));
+        let (here, needed) = (located(value.span()), needed.collect::<Vec<_>>());
+        let given = if needed.is_empty() { value.to_token_stream() } else { quote!({ #(#needed)* #value }) };
         quote_spanned! {here=>
             .and((&&#private::probe::Argument(#private::probe::keyed(
                 (&&#private::probe::Peel(&(#given))).strata_peel()
             ))).strata_part())
         }
     };
-    let receiver = plan.receiver.iter().map(|receiver| made(receiver, receiver.to_token_stream()));
-    let key = match &plan.key {
-        Key::Arguments(arguments) => {
-            arguments.iter().map(|at| part(plan, &private, &plan.function.args[*at])).collect()
-        }
-        Key::Made(arguments, value) => {
-            let borrowed = arguments.iter().map(|at| borrowed(&plan.function.args[*at]));
-            vec![made(value, quote!({ #(#borrowed)* #value }))]
-        }
-    };
-    quote!(#private::view() #(#receiver)* #(#key)*)
+    parts.into_iter().map(made).collect()
 }
 
 /// An argument of the key.

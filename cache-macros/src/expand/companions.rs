@@ -30,7 +30,9 @@ pub(super) fn companions(
     named: impl Fn(&str) -> Ident,
 ) -> TokenStream {
     let function = plan.function;
-    let (vis, lints) = (visibility(plan), lints());
+    // An impl block of ours says it once for all.
+    let lints = function.block.as_ref().filter(|block| block.of.is_none()).map(|_| lints());
+    let vis = visibility(plan);
     let attrs: Vec<_> = of_companion(&function.item.attrs).collect();
     let (generics, bounds) = inherent.of(&function.item.sig.generics);
     let mut all = asked(plan, site);
@@ -72,7 +74,7 @@ fn asked(plan: &Plan<'_>, site: &TokenStream) -> Vec<Companion> {
     let mut with_value = self::parameters(plan, needed);
     with_value.push(quote!(#stored: #returned));
     let tags = tags(plan);
-    let rules = rules(plan).unwrap_or_else(|| quote!(#private::rules::<#returned, _>(#kind)));
+    let rules = rules(plan).unwrap_or_else(|| quote!(::core::default::Default::default()));
     vec![
         Companion {
             verb: "invalidate",
@@ -137,7 +139,7 @@ fn running(plan: &Plan<'_>, site: &TokenStream) -> Vec<Companion> {
         _ => argument.name.clone(),
     };
     let (name, own) = (function.name(), turbofish(function.item.sig.generics.params.iter()));
-    let this = function.receiver.iter().map(|_| quote!(self));
+    let this = function.receiver.iter().map(|receiver| receiver.self_token.to_token_stream());
     let arguments = this.chain(function.args.iter().map(|argument| named(argument).into_token_stream()));
     let call = match &function.block {
         None => quote!(#name #own(#(#arguments),*)),

@@ -45,11 +45,13 @@ pub(super) fn run(plan: &Plan<'_>, pending: &Ident) -> TokenStream {
     let this = Ident::new("__strata_this", Span::mixed_site());
     let receiver = function.receiver.iter().map(|receiver| {
         let here = Span::call_site().located_at(receiver.span());
-        quote_spanned!(here=> let #this = #private::owned::along(#private::owned::owned(self));)
+        let own = &receiver.self_token;
+        quote_spanned!(here=> let #this = #private::owned::along(#private::owned::owned(#own));)
     });
     let before = function.args.iter().map(|argument| owned(&private, argument));
     let inside = function.args.iter().map(|argument| borrowed(&private, argument));
-    let (of_run, of_call) = (call(plan, &quote!(&#this)), call(plan, &quote!(self)));
+    let own = function.receiver.as_ref().map(|receiver| receiver.self_token.to_token_stream());
+    let (of_run, of_call) = (call(plan, &quote!(&#this)), call(plan, &own.unwrap_or_default()));
     quote! {
         if #pending.can_be_detached() {
             #(#receiver)*

@@ -32,7 +32,7 @@ pub(super) fn nested(plan: &Plan<'_>, name: &Ident) -> TokenStream {
         block.generics.where_clause.iter().flat_map(|clause| clause.predicates.clone()).collect();
     let self_ty = &block.self_ty;
     let owner = quote!(::core::option::Option::Some(::core::any::type_name::<#self_ty>()));
-    without_self(item(plan, name, owner, inherent.of(own)), &quote!(<#self_ty>))
+    without_self(item(plan, name, owner, inherent.of(own)), &self_ty.to_token_stream())
 }
 
 fn item(
@@ -41,7 +41,10 @@ fn item(
     owner: TokenStream,
     (before, after): (TokenStream, TokenStream),
 ) -> TokenStream {
-    let (private, lints) = (private(plan), lints());
+    let private = private(plan);
+    let is_ours =
+        plan.companions.is_some() && plan.function.block.as_ref().is_none_or(|block| block.of.is_some());
+    let lints = (!is_ours).then(lints);
     let attrs = of_companion(&plan.function.item.attrs);
     let spec = spec(plan, owner);
     let instance = instance(plan.function.parameters());
@@ -158,14 +161,20 @@ fn max_of(max: &Max) -> TokenStream {
     }
 }
 
-/// Tokens with the type itself where they say `Self`.
+/// Tokens with the type itself where they say `Self`, in angle brackets where a path goes on from it.
 fn without_self(tokens: TokenStream, self_ty: &TokenStream) -> TokenStream {
     let mut all = TokenStream::new();
-    for token in tokens {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
         match token {
             TokenTree::Ident(ident) if ident == "Self" => {
                 let here: Span = ident.span();
-                all.extend(quote_spanned!(here=> #self_ty));
+                let is_path = matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == ':');
+                all.extend(if is_path {
+                    quote_spanned!(here=> <#self_ty>)
+                } else {
+                    quote_spanned!(here=> #self_ty)
+                });
             }
             TokenTree::Group(group) => {
                 let inner = without_self(group.stream(), self_ty);

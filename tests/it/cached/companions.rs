@@ -125,3 +125,30 @@ fn panic_of_an_uncached_run_leaves_no_order_behind() -> Outcome {
     });
     Ok(())
 }
+
+static RENEWED: AtomicU32 = AtomicU32::new(0);
+static TOGETHER: Barrier = Barrier::new(2);
+
+// The first two runs are under way at the same time; a third comes after them.
+#[cached(scope = "org", coalesce = off)]
+fn renewed(org_id: u64) -> u32 {
+    let run = RENEWED.fetch_add(1, SeqCst);
+    if run < 2 {
+        TOGETHER.wait();
+    }
+    run + org_id as u32
+}
+
+#[test]
+fn refreshes_that_meet_store_also_where_calls_do_not_wait_for_one_another() -> Outcome {
+    let cache = Cache::builder().build()?;
+    with_cache(&cache, || renewed::prime(0, 100).wait())?;
+    thread::scope(|threads| {
+        for _ in 0..3 {
+            threads.spawn(|| with_cache(&cache, || renewed::refresh(0)));
+        }
+    });
+    let stored = with_cache(&cache, || renewed::peek(0));
+    assert!(stored.is_some_and(|stored| stored < 3), "{stored:?}");
+    Ok(())
+}

@@ -88,6 +88,22 @@ async fn report(org_id: u64, name: &str) -> Result<u32, strata_cache::Error> {
     Ok(RUNS.fetch_add(1, SeqCst))
 }
 
+#[cached(scope = "org", ids(ambient))]
+fn of_nobody(name: &str) -> Result<usize, strata_cache::Error> {
+    tag_load(format!("name:{name}"))?;
+    Ok(name.len())
+}
+
+#[tokio::test]
+async fn body_that_adds_tags_runs_past_the_cache_too() -> Outcome {
+    let cache = Cache::builder().build()?;
+    assert_eq!(with_cache(&cache, || of_nobody("abc"))?, 3, "there is no scope");
+    assert_eq!(with_cache(&cache, || of_nobody::uncached("abc"))?, 3);
+    strata_cache::InCache::in_cache(report::uncached(1, "sales"), &cache).await?;
+    assert_eq!(cache.stats().tag_sets, 0);
+    Ok(())
+}
+
 #[tokio::test]
 async fn body_of_a_function_adds_tags_that_it_finds_out() -> Outcome {
     let cache = Cache::builder().build()?;
