@@ -6,9 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::scope::node::{Seed, Shared};
-use crate::scope::number::Numbers;
 use crate::scope::tree::ScopeTree;
-use crate::sync::{AtomicBool, AtomicUsize};
+use crate::sync::AtomicBool;
 
 /// The parent's id and the id of a node, both small.
 type Name = (u64, u64);
