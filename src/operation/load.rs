@@ -207,12 +207,9 @@ impl<L: Loading> GetOrLoad<L> {
     #[cold]
     #[inline(never)]
     fn poll_on(&mut self, context: &mut Context<'_>) -> Poll<Result<L::Value, LoadError<L::Error>>> {
-        match &self.terms {
-            Terms::Plain(write) => self.loading.poll_load((*write, &Tags::none()), context),
-            Terms::Tagged(both) => self.loading.poll_load((both.0, &both.1), context),
-            Terms::Wrong(_) => {
-                Poll::Ready(Err(self.terms.take().map_or_else(LoadError::from, |_| LoadError::LeaderFailed)))
-            }
+        match self.terms.look() {
+            Ok((write, tags)) => self.loading.poll_load((write, &tags), context),
+            Err(error) => Poll::Ready(Err(error.into())),
         }
     }
 

@@ -52,14 +52,18 @@ impl<F: FnOnce(Write, Tags) -> Result<()>> Set<F> {
     ///
     /// # Errors
     /// What is wrong with place, key, ttl, weight or tags; the old value stays.
+    #[inline]
     pub fn wait(mut self) -> Result<()> {
         self.perform()
     }
 
+    #[inline]
     fn perform(&mut self) -> Result<()> {
-        let run = self.run.take();
-        let (write, tags) = self.terms.take()?;
-        run.map_or_else(|| Err(spent("set")), |run| run(write, tags))
+        let Some(run) = self.run.take() else { return Err(spent("set")) };
+        match self.terms.plain() {
+            Some(write) => run(write, Tags::none()),
+            None => self.terms.take().and_then(|(write, tags)| run(write, tags)),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What an operation that writes was told: time-to-live, weight, tags; or what was wrong with one of them.
 //!
-//! (1) The first fault is kept and reported when the operation happens; nothing has changed then. (2) What has no tags is as cheap to
-//! move and to drop as if there were none.
+//! (1) The first fault is kept and reported when the operation happens; nothing has changed then. (2) Tags and faults are kept apart, so
+//! that an operation without them is moved and dropped as if there were none: with their drop written out, hits are 20 instructions
+//! slower.
 
 use strata_cache_core::engine::Write;
 use strata_cache_core::error::{Error, Result};
@@ -10,21 +11,55 @@ use strata_cache_core::scope::{IntoTag, Tags};
 
 /// The options of a write or load.
 #[derive(Debug)]
-pub(super) enum Terms {
-    Plain(Write),
-    Tagged(Box<(Write, Tags)>),
+pub(super) struct Terms {
+    write: Write,
+    apart: Apart,
+}
+
+/// What few operations have.
+#[derive(Debug)]
+struct Apart(Option<Box<Special>>);
+
+#[derive(Debug)]
+enum Special {
+    Tags(Tags),
     Wrong(Error),
 }
 
+impl Drop for Apart {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(special) = self.0.take() {
+            drop_apart(special);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn drop_apart(special: Box<Special>) {
+    drop(special);
+}
+
 impl Terms {
+    #[inline]
     pub(super) const fn new() -> Self {
-        Self::Plain(Write { ttl: None, weight: None })
+        Self { write: Write { ttl: None, weight: None }, apart: Apart(None) }
     }
 
     /// Whether nothing was wrong.
-    #[inline]
-    pub(super) const fn are_good(&self) -> bool {
-        !matches!(self, Self::Wrong(_))
+    #[inline(always)]
+    pub(super) fn are_good(&self) -> bool {
+        match &self.apart.0 {
+            None => true,
+            Some(special) => !matches!(**special, Special::Wrong(_)),
+        }
+    }
+
+    /// What was told, if there is nothing special about it.
+    #[inline(always)]
+    pub(super) fn plain(&self) -> Option<Write> {
+        self.apart.0.is_none().then_some(self.write)
     }
 
     pub(super) fn ttl(self, ttl: impl IntoTtl) -> Self {
@@ -45,25 +80,42 @@ impl Terms {
         self.change(|_, tags| new.into_iter().try_for_each(|tag| tags.add(tag.into_tag()?, 0, operation)))
     }
 
-    fn change(self, change: impl FnOnce(&mut Write, &mut Tags) -> Result<()>) -> Self {
-        let (mut write, mut tags) = match self {
-            Self::Plain(write) => (write, Tags::none()),
-            Self::Tagged(both) => *both,
-            Self::Wrong(_) => return self,
+    fn change(mut self, change: impl FnOnce(&mut Write, &mut Tags) -> Result<()>) -> Self {
+        let mut tags = match self.apart.0.take().map(|special| *special) {
+            None => Tags::none(),
+            Some(Special::Tags(tags)) => tags,
+            wrong => return Self { write: self.write, apart: Apart(wrong.map(Box::new)) },
         };
-        match change(&mut write, &mut tags) {
-            Ok(()) if tags.is_empty() => Self::Plain(write),
-            Ok(()) => Self::Tagged(Box::new((write, tags))),
-            Err(error) => Self::Wrong(error),
+        let special = match change(&mut self.write, &mut tags) {
+            Ok(()) => (!tags.is_empty()).then_some(Special::Tags(tags)),
+            Err(error) => Some(Special::Wrong(error)),
+        };
+        Self { write: self.write, apart: Apart(special.map(Box::new)) }
+    }
+
+    /// What was told, to be used more than once. A fault is told once.
+    pub(super) fn look(&mut self) -> Result<(Write, Tags)> {
+        match self.apart.0.as_deref() {
+            None => Ok((self.write, Tags::none())),
+            Some(Special::Tags(tags)) => Ok((self.write, tags.clone())),
+            Some(Special::Wrong(_)) => self.take(),
         }
     }
 
     /// What was told, once.
+    #[inline]
     pub(super) fn take(&mut self) -> Result<(Write, Tags)> {
-        match std::mem::replace(self, Self::new()) {
-            Self::Plain(write) => Ok((write, Tags::none())),
-            Self::Tagged(both) => Ok(*both),
-            Self::Wrong(error) => Err(error),
+        match self.apart.0.take() {
+            None => Ok((self.write, Tags::none())),
+            Some(special) => Self::told(self.write, *special),
+        }
+    }
+
+    #[cold]
+    fn told(write: Write, special: Special) -> Result<(Write, Tags)> {
+        match special {
+            Special::Tags(tags) => Ok((write, tags)),
+            Special::Wrong(error) => Err(error),
         }
     }
 }
