@@ -47,33 +47,35 @@ pub struct Pending<K: Key, R, O: Outcome<R>> {
 }
 
 /// Looks for the value of a call.
-#[inline]
+#[inline(always)]
 pub fn start<V: View, R, O: Outcome<R>, const N: usize>(
     at: At,
-    mut place: Place<'_, N>,
+    place: Place<'_, N>,
     view: &V,
     kind: O,
 ) -> Start<R, Pending<V::Key, R, O>> {
-    match glance(at, &mut place, view) {
+    match glance(at, &place, view) {
         Some(value) => Start::Done(kind.ok(value)),
         None => start_slowly(at, place, view, kind),
     }
 }
 
 /// The value of a call, where one look tells it.
-#[inline]
-fn glance<V: View, T: crate::Value, const N: usize>(at: At, place: &mut Place<'_, N>, view: &V) -> Option<T> {
+#[inline(always)]
+fn glance<V: View, T: crate::Value, const N: usize>(at: At, place: &Place<'_, N>, view: &V) -> Option<T> {
     if !exceptions::are_none() {
         return None;
     }
     let (site, path) = (at.known()?, place.path()?);
     let store = site.known_store::<V::Key, T>()?;
-    if let Some(level) = site.level {
-        path.set_level(level);
-    }
     let engine = site.cache.engine();
     let pin = epoch::glimpse()?;
-    let (found, count) = engine.registry().glance(&pin, &*path, |node| store.glance_hit(&pin, node, view))?;
+    let (found, count) = engine.registry().glance_path(
+        &pin,
+        (site.level, path),
+        #[inline(always)]
+        |node| store.glance_hit(&pin, node, view),
+    )?;
     drop(pin);
     store.look_up_at(count);
     Some(found)
@@ -145,7 +147,7 @@ fn look<V: View, T: crate::Value, const N: usize>(
         }
         Ok(Looked::Miss(LoadTerms {
             engine: Arc::clone(site.cache.engine()),
-            store: Arc::clone(store),
+            store,
             place: path.path(&site.cache, "cached")?,
             key: view.to_key(),
             write: Write::default(),
