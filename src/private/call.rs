@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use strata_cache_core::engine::{Enough, Key, Write};
 use strata_cache_core::epoch;
-use strata_cache_core::error::Result;
+use strata_cache_core::error::{Error, Result};
 use strata_cache_core::scope::{Tag, Tags};
 
 use super::key::View;
@@ -21,9 +21,8 @@ use super::site::{At, Opened};
 use super::spec::{Coalesce, WithoutScope};
 use super::tags::together;
 use crate::context::{InScope, ambient_scope};
-use crate::driver::{Answer, Load, LoadTerms, Loader, Run, detached, park_on};
+use crate::driver::{Answer, Boxed, InPlace, Load, LoadTerms, Loader, Once, Run, detached, park_on};
 use crate::exceptions::{self, InCache, Order};
-use crate::operation::Call;
 use crate::place::ToScope;
 use crate::plan::{Coalescing, WhenLeadersFail};
 use crate::trace;
@@ -89,49 +88,70 @@ fn start_slowly<V: View, R, O: Outcome<R>, const N: usize>(
     view: &V,
     kind: O,
 ) -> Start<R, Pending<V::Key, R, O>> {
-    let site = at.open::<V::Key, O::Value>();
-    let order = exceptions::take_order(at.address());
-    if let Some(order @ (Order::Bypass | Order::Inside)) = order {
-        if order == Order::Bypass {
-            site.count_bypass();
+    let pending = |terms| Pending { terms, at, kind, rules: Rules::default(), returns: PhantomData };
+    match look(at, place, view) {
+        Looked::Hit(value) => Start::Done(kind.ok(value)),
+        Looked::Miss(terms) => Start::Load(pending(Some(terms))),
+        Looked::Past => Start::Load(pending(None)),
+        Looked::Nowhere(error) => {
+            kind.no_scope(error).map_or_else(|| Start::Load(pending(None)), Start::Done)
         }
-        return Start::Load(Pending::past_the_cache(at, kind));
-    }
-    match look(&site, place, view, order) {
-        Ok(Looked::Hit(value)) => Start::Done(kind.ok(value)),
-        Ok(Looked::Miss(terms)) => {
-            Start::Load(Pending { terms: Some(terms), ..Pending::past_the_cache(at, kind) })
-        }
-        Err(error) => match site.without_scope {
-            WithoutScope::Panic => panic!("{error}"),
-            WithoutScope::Error => {
-                site.bypassed(&error);
-                match kind.no_scope(error) {
-                    Some(returned) => Start::Done(returned),
-                    None => Start::Load(Pending::past_the_cache(at, kind)),
-                }
-            }
-            WithoutScope::Bypass => {
-                site.bypassed(&error);
-                Start::Load(Pending::past_the_cache(at, kind))
-            }
-        },
     }
 }
 
 enum Looked<K: Key, V: crate::Value> {
     Hit(V),
     Miss(LoadTerms<K, V>),
+    /// The call is to run past the cache.
+    Past,
+    /// There is no scope, and the function would rather have an error, if it has one for that.
+    Nowhere(Error),
 }
 
+/// Looks in full. Knows nothing of what the function returns.
 fn look<V: View, T: crate::Value, const N: usize>(
+    at: At,
+    place: Place<'_, N>,
+    view: &V,
+) -> Looked<V::Key, T> {
+    let site = at.open::<V::Key, T>();
+    let order = exceptions::take_order(at.address());
+    match order {
+        Some(Order::Bypass) => {
+            site.count_bypass();
+            return Looked::Past;
+        }
+        Some(Order::Inside) => return Looked::Past,
+        Some(Order::Renew) | None => {}
+    }
+    look_in(&site, place, view, order.is_some()).unwrap_or_else(|error| site.nowhere(error))
+}
+
+impl Opened {
+    /// The call cannot be looked for.
+    #[cold]
+    fn nowhere<K: Key, T: crate::Value>(&self, error: Error) -> Looked<K, T> {
+        match self.without_scope {
+            WithoutScope::Panic => panic!("{error}"),
+            WithoutScope::Error => {
+                self.bypassed(&error);
+                Looked::Nowhere(error)
+            }
+            WithoutScope::Bypass => {
+                self.bypassed(&error);
+                Looked::Past
+            }
+        }
+    }
+}
+
+fn look_in<V: View, T: crate::Value, const N: usize>(
     site: &Opened,
     place: Place<'_, N>,
     view: &V,
-    order: Option<Order>,
+    is_renewed: bool,
 ) -> Result<Looked<V::Key, T>> {
     let store = site.store::<V::Key, T>()?;
-    let is_renewed = order == Some(Order::Renew);
     place.with(site.level, |path| {
         let engine = site.cache.engine();
         let pin = epoch::pin();
@@ -163,10 +183,6 @@ fn look<V: View, T: crate::Value, const N: usize>(
 }
 
 impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
-    fn past_the_cache(at: At, kind: O) -> Self {
-        Self { terms: None, at, kind, rules: Rules::default(), returns: PhantomData }
-    }
-
     /// What comes of the call is stored by these rules.
     #[must_use]
     pub fn by(mut self, rules: Rules<O::Value>) -> Self {
@@ -202,12 +218,10 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
         O::Error: Send,
         F: Future<Output = R> + Send + 'static,
     {
-        let (kind, rules) = (self.kind, self.rules);
+        let (kind, function) = (self.kind, self.function());
         let load = match self.terms {
             None => Err(load),
-            Some(terms) => {
-                Ok(Load::new(terms, Function { future: Some(load), kind, rules, returns: PhantomData }))
-            }
+            Some(terms) => Ok(Load::new(terms, function, Boxed::<F, F>::New(load))),
         };
         async move {
             match load {
@@ -219,26 +233,31 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
 
     /// Answers the call of a sync function; parks while somebody else runs it.
     pub fn run(self, load: impl FnOnce() -> R) -> R {
+        let mut load = Some(load);
+        self.run_any(&mut || load.take().expect("a body runs once")())
+    }
+
+    /// As [`run`](Self::run), compiled once for all bodies.
+    #[inline(never)]
+    fn run_any(self, load: &mut dyn FnMut() -> R) -> R {
+        let (kind, function) = (self.kind, self.function());
         let Some(terms) = self.terms else { return load() };
         let engine = Arc::clone(&terms.engine);
-        let run = Function {
-            future: Some(Call::new(load)),
-            kind: self.kind,
-            rules: self.rules,
-            returns: PhantomData,
-        };
-        let answer = park_on(Load::new(terms, run), || engine.look_after_waiters());
-        returned(self.kind, answer)
+        let load = Load::new(terms, function, Once::new(load));
+        returned(kind, park_on(load, || engine.look_after_waiters()))
+    }
+
+    fn function(&self) -> Function<R, O> {
+        Function { kind: self.kind, rules: self.rules, returns: PhantomData }
     }
 
     /// Answers the call of an async function.
     pub fn run_async<F: Future<Output = R>>(self, load: F) -> impl Future<Output = R> {
-        let (kind, rules) = (self.kind, self.rules);
+        let (kind, function) = (self.kind, self.function());
+        // Boxed, so that a call that is a hit moves nothing of it.
         let load = match self.terms {
-            None => Err(load),
-            Some(terms) => {
-                Ok(Load::new(terms, Function { future: Some(load), kind, rules, returns: PhantomData }))
-            }
+            None => Err(Box::pin(load)),
+            Some(terms) => Ok(Box::pin(Load::new(terms, function, InPlace::Here { future: load }))),
         };
         async move {
             match load {
@@ -272,21 +291,15 @@ fn returned<R, O: Outcome<R>>(kind: O, answer: Answer<O::Value, O::Error>) -> R 
 }
 
 /// The user's function as a loader.
-struct Function<R, O: Outcome<R>, F> {
-    future: Option<F>,
+struct Function<R, O: Outcome<R>> {
     kind: O,
     rules: Rules<O::Value>,
     returns: PhantomData<fn() -> R>,
 }
 
-impl<R, O: Outcome<R>, F: Future<Output = R>> Loader<O::Value> for Function<R, O, F> {
+impl<R, O: Outcome<R>> Loader<O::Value> for Function<R, O> {
     type Output = R;
     type Error = O::Error;
-    type Future = F;
-
-    fn start(&mut self) -> Option<F> {
-        self.future.take()
-    }
 
     fn split(&self, output: R) -> Result<O::Value, O::Error> {
         self.kind.split(output)
