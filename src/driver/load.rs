@@ -278,6 +278,7 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
 }
 
 impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
+    #[inline(never)]
     fn poll(
         &mut self,
         mut body: Pin<&mut dyn Body<L::Output>>,

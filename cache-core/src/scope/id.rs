@@ -136,7 +136,7 @@ impl<'a> IdText<'a> {
             let digits = [high, number % 100_000_000].map(eight_digits);
             let leading = digits[0].trailing_zeros() / 8;
             let [one, other] = digits.map(|digits| u128::from(digits | ZEROS));
-            let words = (one | other << 64) >> (leading * 8);
+            let words = (one | (other << 64)) >> (leading * 8);
             let bytes = Bytes::of_words([words as u64, (words >> 64) as u64]);
             return Self(Repr::Short { len: 16 - leading as u8, bytes });
         }
@@ -177,11 +177,19 @@ impl<'a> IdText<'a> {
     /// The text in brief.
     #[inline(always)]
     pub(super) fn brief(&self) -> Brief {
-        match &self.0 {
-            Repr::Short { len, bytes } => Brief::new(usize::from(*len), bytes.words()),
-            Repr::Inline { len, bytes } => Brief::new(usize::from(*len), bytes.words()),
-            Repr::Borrowed(_) | Repr::InlineOf(_) | Repr::Owned(_) => Brief::of(self.as_bytes()),
+        // Numbers, and texts as they are given: one comparison each, and not a table of jumps.
+        if let Repr::Short { len, bytes } = &self.0 {
+            return Brief::new(usize::from(*len), bytes.words());
         }
+        if let Repr::Borrowed(text) = &self.0 {
+            return Brief::of(text.as_bytes());
+        }
+        self.brief_of_another()
+    }
+
+    #[inline(never)]
+    fn brief_of_another(&self) -> Brief {
+        Brief::of(self.as_bytes())
     }
 
     /// The same text, borrowed from this one.
@@ -216,11 +224,11 @@ const ZEROS: u64 = 0x3030_3030_3030_3030;
 /// once: multiplied by 10486 / 2^20 a number below 10^4 gives its hundredth, by 103 / 2^10 one below 100 its tenth, rounded down.
 #[inline(always)]
 const fn eight_digits(number: u64) -> u64 {
-    let halves = number / 10_000 | (number % 10_000) << 32;
-    let hundreds = halves * 10_486 >> 20 & 0x7f_0000_007f;
-    let pairs = hundreds | (halves - hundreds * 100) << 16;
-    let tens = pairs * 103 >> 10 & 0x000f_000f_000f_000f;
-    tens | (pairs - tens * 10) << 8
+    let halves = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((halves * 10_486) >> 20) & 0x7f_0000_007f;
+    let pairs = hundreds | ((halves - hundreds * 100) << 16);
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | ((pairs - tens * 10) << 8)
 }
 
 impl PartialEq<IdText<'_>> for IdText<'_> {

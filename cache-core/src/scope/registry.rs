@@ -221,12 +221,13 @@ impl Registry {
         }
         let levels: &[LevelId; N] = self.tree().path(level?).try_into().ok()?;
         let mut parent = self.root_id.load(Ordering::Acquire);
-        for (at, (&level, id)) in levels.iter().zip(path.ids()).enumerate() {
-            let key = self.index.key(parent, level, (id, accepted(id)?));
+        for at in 0..N {
+            let id = &path.ids()[at];
+            let key = self.index.key(parent, levels[at], (id, accepted(id)?));
             let table = self.index.table(pin, &key)?;
             let node = table.find(pin, &key)?;
             if at + 1 == N {
-                return run(&*node);
+                return run(&node);
             }
             parent = node.id();
         }

@@ -56,7 +56,7 @@ proptest! {
             )+};
         }
         check!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
-        let (powers, near) = (10_u64.checked_pow(number as u32 % 20), number as u64 >> 64 - 7);
+        let (powers, near) = (10_u64.checked_pow(number as u32 % 20), number as u64 >> 57);
         for number in powers.into_iter().flat_map(|power| [power.wrapping_sub(near), power.wrapping_add(near)]) {
             let (id, shown) = (number.id_text(), number.to_string());
             prop_assert_eq!(id.as_str(), &*shown);
