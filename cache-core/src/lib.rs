@@ -14,4 +14,5 @@ mod prefetch;
 pub mod scope;
 pub mod stats;
 pub mod sync;
+pub mod typed;
 pub mod weight;

@@ -193,7 +193,7 @@ fn outer(plan: &Plan<'_>, site: &TokenStream, items: &TokenStream) -> TokenStrea
             #items
             let #pending = {
                 #traits
-                match #private::start(#site, #place, &#view, #kind) {
+                match #private::start(#site.begin(), #place, &#view, #kind) {
                     #private::Start::Done(__strata_returned) => return __strata_returned,
                     #private::Start::Load(__strata_pending) => __strata_pending,
                 }

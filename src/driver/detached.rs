@@ -16,17 +16,19 @@ use strata_cache_core::engine::{Key, Value};
 use strata_cache_core::flight::{Chain, FlightId};
 
 use super::background::{Run, spawn};
+use super::body::Body;
 use super::load::{Answer, Load, Loader};
 
 /// Drives a load whose run goes on by itself. `along` gives it what else it takes along from here.
-pub(crate) async fn detached<K, V, L>(
-    mut load: Load<K, V, L, L::Future>,
+pub(crate) async fn detached<K, V, L, B>(
+    mut load: Load<K, V, L, B>,
     along: impl FnOnce(Run) -> Run,
 ) -> Answer<V, L::Error>
 where
     K: Key,
     V: Value,
-    L: Loader<V, Future: Send + 'static, Error: Send + 'static> + Send + 'static,
+    L: Loader<V, Error: Send + 'static> + Send + 'static,
+    B: Body<L::Output> + Unpin + Send + 'static,
 {
     load.stop_before_leading();
     let answered = poll_fn(|context| match Pin::new(&mut load).poll(context) {
@@ -110,16 +112,16 @@ impl<T> Sender<T> {
 }
 
 /// A load that goes on by itself.
-struct Inside<K: Key, V: Value, L: Loader<V>> {
+struct Inside<K: Key, V: Value, L: Loader<V>, B> {
     chain: Vec<FlightId>,
-    load: Option<Load<K, V, L, L::Future>>,
+    load: Option<Load<K, V, L, B>>,
     to: Sender<Answer<V, L::Error>>,
 }
 
-// The loader's future is boxed; nothing in here is pinned in place.
-impl<K: Key, V: Value, L: Loader<V>> Unpin for Inside<K, V, L> {}
+// The body is not pinned in place, and nothing else in here is.
+impl<K: Key, V: Value, L: Loader<V>, B: Unpin> Unpin for Inside<K, V, L, B> {}
 
-impl<K: Key, V: Value, L: Loader<V>> Future for Inside<K, V, L> {
+impl<K: Key, V: Value, L: Loader<V>, B: Body<L::Output> + Unpin> Future for Inside<K, V, L, B> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -139,7 +141,7 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Inside<K, V, L> {
     }
 }
 
-impl<K: Key, V: Value, L: Loader<V>> Drop for Inside<K, V, L> {
+impl<K: Key, V: Value, L: Loader<V>, B> Drop for Inside<K, V, L, B> {
     fn drop(&mut self) {
         // The lease first, so that it is handed over before anybody hears.
         if self.load.take().is_some() {

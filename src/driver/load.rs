@@ -1,6 +1,6 @@
 //! Get or load: one state machine for cached functions and programmatic calls, sync and async.
 //!
-//! (1) A hit never gets here with an allocation: the loader's future is boxed when the loader runs, not before.
+//! (1) A hit never gets here. What runs is polled through a pointer (`body`), so that this is compiled once for all bodies.
 //! (2) The loader runs without any lock, once per lease, inside its call chain, and polled with the lease's waker,
 //! so that a leader that is woken and not polled is noticed. (3) Dropped midway, the loader is dropped first, then
 //! the lease hands over. A panic of the loader ends the lease before it goes on. (4) Every lookup is counted, and traced, once.
@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use pin_project_lite::pin_project;
 use strata_cache_core::engine::{
     Engine, Enough, Joined, Key, Lease, Place, Store, Value, Waited, Waiting, Write,
 };
@@ -25,6 +26,7 @@ use strata_cache_core::flight::{
 use strata_cache_core::scope::{Node, ScopePath, Tags};
 use strata_cache_core::stats::Counter;
 
+use super::body::Body;
 use crate::plan::{Act, Coalescing, LoadPlan, Reply, WhenLeadersFail};
 use crate::trace;
 
@@ -37,11 +39,6 @@ pub(crate) trait Loader<V> {
     type Output;
     /// Its error.
     type Error;
-    /// Its run.
-    type Future: Future<Output = Self::Output>;
-
-    /// The run of the user's function, not begun. `None` if it was taken before.
-    fn start(&mut self) -> Option<Self::Future>;
     /// Tells value from error.
     fn split(&self, output: Self::Output) -> Result<V, Self::Error>;
     /// The error for those who wait, if it can be shared.
@@ -90,35 +87,66 @@ pub(crate) struct LoadTerms<K: Key, V: Value> {
     pub(crate) enough: Enough,
 }
 
-/// A get-or-load under way.
-///
-/// The loader's future is a parameter of its own and not `L::Future`: a projection in a field would have to be resolved
-/// where a caller's future is checked for `Send`, which rustc cannot do for loaders that borrow (rust-lang/rust#114046).
-pub(crate) struct Load<K: Key, V: Value, L, F> {
+pin_project! {
+    /// A get-or-load under way, and what it runs.
+    ///
+    /// The body is a parameter of its own and not `L::Body`: a projection in a field would have to be resolved
+    /// where a caller's future is checked for `Send`, which rustc cannot do for loaders that borrow (rust-lang/rust#114046).
+    pub(crate) struct Load<K: Key, V: Value, L, B> {
+        // Before the lease: what is dropped midway stops before somebody else leads.
+        #[pin]
+        body: B,
+        drive: Drive<K, V, L>,
+    }
+}
+
+impl<K: Key, V: Value, L: Loader<V>, B: Body<L::Output>> Load<K, V, L, B> {
+    pub(crate) fn new(terms: LoadTerms<K, V>, loader: L, body: B) -> Self {
+        Self { body, drive: Drive::new(terms, loader) }
+    }
+
+    /// Is pending, without anybody to wake it, when it is [about to lead](Self::is_about_to_lead) for the first time.
+    pub(super) fn stop_before_leading(&mut self) {
+        self.drive.stops = true;
+    }
+
+    /// Whether it has stopped there, and goes on at the next poll.
+    pub(super) fn is_about_to_lead(&self) -> bool {
+        !self.drive.stops && matches!(self.drive.stage, Stage::Leading(_))
+    }
+}
+
+impl<K: Key, V: Value, L: Loader<V>, B: Body<L::Output>> Future for Load<K, V, L, B> {
+    type Output = Answer<V, L::Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.drive.poll(this.body, context)
+    }
+}
+
+/// A get-or-load, whatever it runs.
+struct Drive<K: Key, V: Value, L> {
     terms: LoadTerms<K, V>,
     loader: L,
     plan: LoadPlan,
-    stage: Stage<K, V, F>,
+    stage: Stage<K, V>,
     /// Rings when the call has waited long enough; set at its first wait.
     alarm: Option<Arc<Alarm>>,
     /// It is not to go on by this caller once it leads.
     stops: bool,
 }
 
-// Nothing in here is pinned in place; the loader's future is boxed.
-impl<K: Key, V: Value, L, F> Unpin for Load<K, V, L, F> {}
-
-enum Stage<K: Key, V: Value, F> {
+enum Stage<K: Key, V: Value> {
     Asking,
     Waiting(Waiting<K, V>, Arc<Node>),
     WaitingForPlace(PlaceWaiter, Arc<Node>),
     // A load limit. The waiter before the lease, so that who comes next finds the queue without it.
     WaitingToLead(PermitWaiter, Lease<K, V>),
-    // The loader before the lease: what is dropped midway stops before somebody else leads.
-    Leading(Pin<Box<F>>, Lease<K, V>),
+    Leading(Lease<K, V>),
     WaitingForPermit(SoloWaiter, Arc<Node>),
     WaitingAlone(PermitWaiter, Name),
-    Alone(Pin<Box<F>>, Name, Option<LoadPermit>),
+    Alone(Name, Option<LoadPermit>),
     Done,
 }
 
@@ -142,20 +170,10 @@ impl Name {
     }
 }
 
-impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
-    pub(crate) fn new(terms: LoadTerms<K, V>, loader: L) -> Self {
+impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
+    fn new(terms: LoadTerms<K, V>, loader: L) -> Self {
         let plan = LoadPlan::new(terms.when_leaders_fail, terms.coalescing);
         Self { terms, loader, plan, stage: Stage::Asking, alarm: None, stops: false }
-    }
-
-    /// Is pending, without anybody to wake it, when it is [about to lead](Self::is_about_to_lead) for the first time.
-    pub(super) fn stop_before_leading(&mut self) {
-        self.stops = true;
-    }
-
-    /// Whether it has stopped there, and goes on at the next poll.
-    pub(super) fn is_about_to_lead(&self) -> bool {
-        !self.stops && matches!(self.stage, Stage::Leading(..))
     }
 
     /// Looks and joins.
@@ -259,11 +277,14 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     }
 }
 
-impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
-    type Output = Answer<V, L::Error>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
+impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
+    #[inline(never)]
+    fn poll(
+        &mut self,
+        mut body: Pin<&mut dyn Body<L::Output>>,
+        context: &mut Context<'_>,
+    ) -> Poll<Answer<V, L::Error>> {
+        let this = self;
         loop {
             let performed = match &mut this.stage {
                 Stage::Asking => this.ask().and_then(|next| this.perform(next)),
@@ -297,7 +318,9 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                     Ok(this.limit_alone(Name::Solo(permit), &node))
                 }
                 Stage::WaitingToLead(waiter, lease) => {
-                    let permit = ready!(poll_in_lease(Pin::new(waiter), lease.pulse().as_ref(), context));
+                    let permit = ready!(in_lease(lease.pulse().as_ref(), context, |context| {
+                        Pin::new(waiter).poll(context)
+                    }));
                     if let Stage::WaitingToLead(_, lease) = std::mem::replace(&mut this.stage, Stage::Done) {
                         this.run_leading(lease, Some(permit));
                     }
@@ -312,24 +335,22 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
                 }
                 Stage::Leading(..) if std::mem::take(&mut this.stops) => return Poll::Pending,
                 Stage::Leading(..) => {
-                    let output = ready!(this.poll_leading(context));
-                    let Stage::Leading(future, lease) = std::mem::replace(&mut this.stage, Stage::Done)
-                    else {
+                    let output = ready!(this.poll_leading(body.as_mut(), context));
+                    let Stage::Leading(lease) = std::mem::replace(&mut this.stage, Stage::Done) else {
                         return Poll::Pending; // Not reached: nothing changes the stage in between.
                     };
-                    drop(future);
+                    body.end();
                     return Poll::Ready(this.land(lease, output));
                 }
-                Stage::Alone(future, name, _) => {
+                Stage::Alone(name, _) => {
                     // The tags that it adds go nowhere.
                     let inside = Chain::enter_with(name.id(), Adding::default());
-                    let output = ready!(future.as_mut().poll(context));
+                    let output = ready!(body.as_mut().poll(context));
                     drop(inside);
-                    let Stage::Alone(future, name, limited) = std::mem::replace(&mut this.stage, Stage::Done)
-                    else {
+                    let Stage::Alone(name, limited) = std::mem::replace(&mut this.stage, Stage::Done) else {
                         return Poll::Pending; // Not reached, as above.
                     };
-                    drop(future);
+                    body.end();
                     drop(limited);
                     return Poll::Ready(this.finish_alone(&name, output));
                 }
@@ -351,7 +372,7 @@ impl<K: Key, V: Value, L: Loader<V>> Future for Load<K, V, L, L::Future> {
     }
 }
 
-impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
+impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
     /// Whether the call has waited for as long as it would; if not, its task is woken when it has.
     fn is_late(&mut self, context: &Context<'_>) -> bool {
         let Coalescing::On(Some(time)) = self.terms.coalescing else { return false };
@@ -391,11 +412,15 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
     }
 
     /// Polls the loader under its lease. If it panics, the lease ends as panicked before the panic goes on.
-    fn poll_leading(&mut self, context: &mut Context<'_>) -> Poll<L::Output> {
-        let mut guard = EndOnPanic { stage: &mut self.stage, armed: true };
-        let Stage::Leading(future, lease) = &mut *guard.stage else { return Poll::Pending };
+    fn poll_leading(
+        &mut self,
+        body: Pin<&mut dyn Body<L::Output>>,
+        context: &mut Context<'_>,
+    ) -> Poll<L::Output> {
+        let mut guard = EndOnPanic { body, stage: &mut self.stage, armed: true };
+        let Stage::Leading(lease) = &mut *guard.stage else { return Poll::Pending };
         let inside = lease.enter();
-        let polled = poll_in_lease(future.as_mut(), lease.pulse().as_ref(), context);
+        let polled = in_lease(lease.pulse().as_ref(), context, |context| guard.body.as_mut().poll(context));
         lease.leave(inside);
         guard.armed = false;
         polled
@@ -403,26 +428,28 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
 }
 
 /// Polls with the lease's waker, so that a leader that is woken and not polled is noticed.
-fn poll_in_lease<F: Future>(
-    future: Pin<&mut F>,
+fn in_lease<T>(
     pulse: Option<&Arc<Pulse>>,
     context: &mut Context<'_>,
-) -> Poll<F::Output> {
-    let Some(pulse) = pulse else { return future.poll(context) };
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    let Some(pulse) = pulse else { return poll(context) };
     let _polling = pulse.polling(context.waker());
     let waker = pulse.waker();
-    future.poll(&mut Context::from_waker(&waker))
+    poll(&mut Context::from_waker(&waker))
 }
 
-/// Drops the stage while the thread unwinds, so that its lease sees the panic and not a cancellation.
-struct EndOnPanic<'a, K: Key, V: Value, F> {
-    stage: &'a mut Stage<K, V, F>,
+/// Drops the body, then the stage, while the thread unwinds, so that its lease sees the panic and not a cancellation.
+struct EndOnPanic<'a, K: Key, V: Value, T> {
+    body: Pin<&'a mut dyn Body<T>>,
+    stage: &'a mut Stage<K, V>,
     armed: bool,
 }
 
-impl<K: Key, V: Value, F> Drop for EndOnPanic<'_, K, V, F> {
+impl<K: Key, V: Value, T> Drop for EndOnPanic<'_, K, V, T> {
     fn drop(&mut self) {
         if self.armed {
+            self.body.as_mut().end();
             drop(std::mem::replace(self.stage, Stage::Done));
         }
     }

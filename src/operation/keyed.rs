@@ -17,7 +17,7 @@ use strata_cache_core::scope::Tags;
 
 use super::done::spent;
 use super::load::{LoadError, Loading, Sharing};
-use crate::driver::{Answer, Load, LoadTerms, Loader, SharedError};
+use crate::driver::{Answer, Boxed, Load, LoadTerms, Loader, SharedError};
 
 /// What the first look came to.
 pub(crate) enum Started<K: Key, V: Value> {
@@ -64,7 +64,7 @@ enum Stage<U, E, T, K: Key, V: Value, C, B, F, R: Future<Output = Result<U, E>>>
 
 #[expect(clippy::type_complexity, reason = "every parameter is named where it is bound")]
 struct Running<U, E, T, K: Key, V: Value, C, F, R: Future<Output = Result<U, E>>> {
-    load: Load<K, V, Run<U, E, T, C, F, R>, R>,
+    load: Load<K, V, Run<U, E, T, C>, Boxed<F, R>>,
     look_up: Weak<Engine>,
 }
 
@@ -89,8 +89,9 @@ where
             Started::Hit(value) => C::serve(value).map(Some),
             Started::Miss(terms) => {
                 let look_up = Arc::downgrade(&terms.engine);
-                let run = Run { loader: Some(loader), sharing: self.sharing.take(), types: PhantomData };
-                self.stage = Stage::Loading(Box::new(Running { load: Load::new(terms, run), look_up }));
+                let run = Run { sharing: self.sharing.take(), types: PhantomData };
+                let load = Load::new(terms, run, Boxed::New(loader));
+                self.stage = Stage::Loading(Box::new(Running { load, look_up }));
                 Ok(None)
             }
         }
@@ -161,25 +162,15 @@ where
     }
 }
 
-/// A loader of which the outcome is a `Result`. Its run is made when it starts.
-struct Run<U, E, T, C, F, R> {
-    loader: Option<F>,
+/// How the outcome, a `Result`, of a loader is read.
+struct Run<U, E, T, C> {
     sharing: Option<Sharing<E>>,
-    types: Types<U, T, C, R>,
+    types: PhantomData<fn(U, C) -> T>,
 }
 
-impl<U, E, T, V, C, F, R> Loader<V> for Run<U, E, T, C, F, R>
-where
-    C: Convert<U, V, T>,
-    R: Future<Output = Result<U, E>> + From<F>,
-{
+impl<U, E, T, V, C: Convert<U, V, T>> Loader<V> for Run<U, E, T, C> {
     type Output = Result<U, E>;
     type Error = E;
-    type Future = R;
-
-    fn start(&mut self) -> Option<R> {
-        self.loader.take().map(R::from)
-    }
 
     fn split(&self, output: Result<U, E>) -> Result<V, E> {
         output.map(C::store)

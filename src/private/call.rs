@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use strata_cache_core::engine::{Enough, Key, Write};
 use strata_cache_core::epoch;
-use strata_cache_core::error::Result;
+use strata_cache_core::error::{Error, Result};
 use strata_cache_core::scope::{Tag, Tags};
 
 use super::key::View;
@@ -21,9 +21,10 @@ use super::site::{At, Opened};
 use super::spec::{Coalesce, WithoutScope};
 use super::tags::together;
 use crate::context::{InScope, ambient_scope};
-use crate::driver::{Answer, Load, LoadTerms, Loader, Run, Uncached, detached, park_on, uncached};
+use crate::driver::{
+    Answer, Boxed, InPlace, Load, LoadTerms, Loader, Once, Run, Uncached, detached, park_on, uncached,
+};
 use crate::exceptions::{self, InCache, Order};
-use crate::operation::Call;
 use crate::place::ToScope;
 use crate::plan::{Coalescing, WhenLeadersFail};
 use crate::trace;
@@ -47,33 +48,32 @@ pub struct Pending<K: Key, R, O: Outcome<R>> {
 }
 
 /// Looks for the value of a call.
-#[inline]
+#[inline(always)]
 pub fn start<V: View, R, O: Outcome<R>, const N: usize>(
     at: At,
-    mut place: Place<'_, N>,
+    place: Place<'_, N>,
     view: &V,
     kind: O,
 ) -> Start<R, Pending<V::Key, R, O>> {
-    match glance(at, &mut place, view) {
+    match glance(at, &place, view) {
         Some(value) => Start::Done(kind.ok(value)),
         None => start_slowly(at, place, view, kind),
     }
 }
 
 /// The value of a call, where one look tells it.
-#[inline]
-fn glance<V: View, T: crate::Value, const N: usize>(at: At, place: &mut Place<'_, N>, view: &V) -> Option<T> {
-    if !exceptions::are_none() {
-        return None;
-    }
-    let (site, path) = (at.known()?, place.path()?);
+#[inline(always)]
+fn glance<V: View, T: crate::Value, const N: usize>(at: At, place: &Place<'_, N>, view: &V) -> Option<T> {
+    let (site, path) = (at.if_plain()?.known()?, place.path()?);
     let store = site.known_store::<V::Key, T>()?;
-    if let Some(level) = site.level {
-        path.set_level(level);
-    }
     let engine = site.cache.engine();
     let pin = epoch::glimpse()?;
-    let (found, count) = engine.registry().glance(&pin, &*path, |node| store.glance_hit(&pin, node, view))?;
+    let (found, count) = engine.registry().glance_path(
+        &pin,
+        (site.level, path),
+        #[inline(always)]
+        |node| store.glance_hit(&pin, node, view),
+    )?;
     drop(pin);
     store.look_up_at(count);
     Some(found)
@@ -87,47 +87,66 @@ fn start_slowly<V: View, R, O: Outcome<R>, const N: usize>(
     view: &V,
     kind: O,
 ) -> Start<R, Pending<V::Key, R, O>> {
-    let site = at.open::<V::Key, O::Value>();
-    let order = exceptions::take_order(at.address());
-    if order == Some(Order::Bypass) {
-        site.count_bypass();
-        return Start::Load(Pending::past_the_cache(at, kind));
-    }
-    match look(&site, place, view, order) {
-        Ok(Looked::Hit(value)) => Start::Done(kind.ok(value)),
-        Ok(Looked::Miss(terms)) => {
-            Start::Load(Pending { terms: Some(terms), ..Pending::past_the_cache(at, kind) })
+    let pending = |terms| Pending { terms, at, kind, rules: Rules::default(), returns: PhantomData };
+    match look(at, place, view) {
+        Looked::Hit(value) => Start::Done(kind.ok(value)),
+        Looked::Miss(terms) => Start::Load(pending(Some(terms))),
+        Looked::Past => Start::Load(pending(None)),
+        Looked::Nowhere(error) => {
+            kind.no_scope(error).map_or_else(|| Start::Load(pending(None)), Start::Done)
         }
-        Err(error) => match site.without_scope {
-            WithoutScope::Panic => panic!("{error}"),
-            WithoutScope::Error => {
-                site.bypassed(&error);
-                match kind.no_scope(error) {
-                    Some(returned) => Start::Done(returned),
-                    None => Start::Load(Pending::past_the_cache(at, kind)),
-                }
-            }
-            WithoutScope::Bypass => {
-                site.bypassed(&error);
-                Start::Load(Pending::past_the_cache(at, kind))
-            }
-        },
     }
 }
 
 enum Looked<K: Key, V: crate::Value> {
     Hit(V),
     Miss(LoadTerms<K, V>),
+    /// The call is to run past the cache.
+    Past,
+    /// There is no scope, and the function would rather have an error, if it has one for that.
+    Nowhere(Error),
 }
 
+/// Looks in full. Knows nothing of what the function returns.
 fn look<V: View, T: crate::Value, const N: usize>(
+    at: At,
+    place: Place<'_, N>,
+    view: &V,
+) -> Looked<V::Key, T> {
+    let site = at.open::<V::Key, T>();
+    let order = at.order();
+    if order == Some(Order::Bypass) {
+        site.count_bypass();
+        return Looked::Past;
+    }
+    look_in(&site, place, view, order == Some(Order::Renew)).unwrap_or_else(|error| site.nowhere(error))
+}
+
+impl Opened {
+    /// The call cannot be looked for.
+    #[cold]
+    fn nowhere<K: Key, T: crate::Value>(&self, error: Error) -> Looked<K, T> {
+        match self.without_scope {
+            WithoutScope::Panic => panic!("{error}"),
+            WithoutScope::Error => {
+                self.bypassed(&error);
+                Looked::Nowhere(error)
+            }
+            WithoutScope::Bypass => {
+                self.bypassed(&error);
+                Looked::Past
+            }
+        }
+    }
+}
+
+fn look_in<V: View, T: crate::Value, const N: usize>(
     site: &Opened,
     place: Place<'_, N>,
     view: &V,
-    order: Option<Order>,
+    is_renewed: bool,
 ) -> Result<Looked<V::Key, T>> {
     let store = site.store::<V::Key, T>()?;
-    let is_renewed = order == Some(Order::Renew);
     place.with(site.level, |path| {
         let engine = site.cache.engine();
         let pin = epoch::pin();
@@ -143,7 +162,7 @@ fn look<V: View, T: crate::Value, const N: usize>(
         }
         Ok(Looked::Miss(LoadTerms {
             engine: Arc::clone(site.cache.engine()),
-            store: Arc::clone(store),
+            store,
             place: path.path(&site.cache, "cached")?,
             key: view.to_key(),
             write: Write::default(),
@@ -161,10 +180,6 @@ fn look<V: View, T: crate::Value, const N: usize>(
 }
 
 impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
-    fn past_the_cache(at: At, kind: O) -> Self {
-        Self { terms: None, at, kind, rules: Rules::default(), returns: PhantomData }
-    }
-
     /// What comes of the call is stored by these rules.
     #[must_use]
     pub fn by(mut self, rules: Rules<O::Value>) -> Self {
@@ -200,12 +215,10 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
         O::Error: Send,
         F: Future<Output = R> + Send + 'static,
     {
-        let (kind, rules) = (self.kind, self.rules);
+        let (kind, function) = (self.kind, self.function());
         let load = match self.terms {
             None => Err(load),
-            Some(terms) => {
-                Ok(Load::new(terms, Function { future: Some(load), kind, rules, returns: PhantomData }))
-            }
+            Some(terms) => Ok(Load::new(terms, function, Boxed::<F, F>::New(load))),
         };
         async move {
             match load {
@@ -217,26 +230,31 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
 
     /// Answers the call of a sync function; parks while somebody else runs it.
     pub fn run(self, load: impl FnOnce() -> R) -> R {
+        let mut load = Some(load);
+        self.run_any(&mut || load.take().expect("a body runs once")())
+    }
+
+    /// As [`run`](Self::run), compiled once for all bodies.
+    #[inline(never)]
+    fn run_any(self, load: &mut dyn FnMut() -> R) -> R {
+        let (kind, function) = (self.kind, self.function());
         let Some(terms) = self.terms else { return uncached(load) };
         let engine = Arc::clone(&terms.engine);
-        let run = Function {
-            future: Some(Call::new(load)),
-            kind: self.kind,
-            rules: self.rules,
-            returns: PhantomData,
-        };
-        let answer = park_on(Load::new(terms, run), || engine.look_after_waiters());
-        returned(self.kind, answer)
+        let load = Load::new(terms, function, Once::new(load));
+        returned(kind, park_on(load, || engine.look_after_waiters()))
+    }
+
+    fn function(&self) -> Function<R, O> {
+        Function { kind: self.kind, rules: self.rules, returns: PhantomData }
     }
 
     /// Answers the call of an async function.
     pub fn run_async<F: Future<Output = R>>(self, load: F) -> impl Future<Output = R> {
-        let (kind, rules) = (self.kind, self.rules);
+        let (kind, function) = (self.kind, self.function());
+        // Boxed, so that a call that is a hit moves nothing of it.
         let load = match self.terms {
-            None => Err(load),
-            Some(terms) => {
-                Ok(Load::new(terms, Function { future: Some(load), kind, rules, returns: PhantomData }))
-            }
+            None => Err(Box::pin(load)),
+            Some(terms) => Ok(Box::pin(Load::new(terms, function, InPlace::Here { future: load }))),
         };
         async move {
             match load {
@@ -270,21 +288,15 @@ fn returned<R, O: Outcome<R>>(kind: O, answer: Answer<O::Value, O::Error>) -> R 
 }
 
 /// The user's function as a loader.
-struct Function<R, O: Outcome<R>, F> {
-    future: Option<F>,
+struct Function<R, O: Outcome<R>> {
     kind: O,
     rules: Rules<O::Value>,
     returns: PhantomData<fn() -> R>,
 }
 
-impl<R, O: Outcome<R>, F: Future<Output = R>> Loader<O::Value> for Function<R, O, F> {
+impl<R, O: Outcome<R>> Loader<O::Value> for Function<R, O> {
     type Output = R;
     type Error = O::Error;
-    type Future = F;
-
-    fn start(&mut self) -> Option<F> {
-        self.future.take()
-    }
 
     fn split(&self, output: R) -> Result<O::Value, O::Error> {
         self.kind.split(output)

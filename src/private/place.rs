@@ -23,7 +23,7 @@ pub struct Place<'a, const N: usize> {
 
 impl<'a, const N: usize> Place<'a, N> {
     /// The last of these levels, with all ids.
-    #[inline]
+    #[inline(always)]
     pub fn ids(levels: &'static [&'static str; N], ids: [IdText<'a>; N]) -> Self {
         Self { levels, path: Some(PathIds::new(levels, ids)) }
     }
@@ -34,9 +34,9 @@ impl<'a, const N: usize> Place<'a, N> {
     }
 
     /// The path, where it does not hang on the ambient scope.
-    #[inline]
-    pub(super) fn path(&mut self) -> Option<&mut PathIds<'a, N>> {
-        self.path.as_mut()
+    #[inline(always)]
+    pub(super) fn path(&self) -> Option<&PathIds<'a, N>> {
+        self.path.as_ref()
     }
 
     /// Calls with the exact path. `level` is the function's, if the cache's tree has it.
@@ -74,6 +74,7 @@ impl<'a, const N: usize> Place<'a, N> {
 
 impl Place<'static, 0> {
     /// The root scope.
+    #[inline(always)]
     pub fn global() -> Self {
         Self { levels: &[], path: Some(PathIds::new(&[], [])) }
     }

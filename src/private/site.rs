@@ -4,9 +4,9 @@
 //! generic function are told apart by the types they stand for. (2) What is wrong with the options is found at the first call and
 //! reported once; such a function runs uncached. (3) Where another cache stands in for the function's own, its region is looked up
 //! there at each call, and the site keeps nothing of that cache.
-//! Cost of a call: one load, and a type comparison for each instance before its own.
+//! Cost of a call: two loads and a comparison of types, and one more for each instance before its own.
 
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -15,10 +15,11 @@ use strata_cache_core::clock::TimeSource;
 use strata_cache_core::engine::{AnyRegion, Key, RegionKey, Store, Value};
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::scope::{LevelId, ScopeTree};
+use strata_cache_core::typed::Typed;
 
 use super::spec::{Coalesce, Spec, Ttl, WithoutScope};
 use crate::cache::Cache;
-use crate::exceptions;
+use crate::exceptions::{self, Order};
 
 /// The static of one cached function.
 pub struct Site {
@@ -53,6 +54,9 @@ pub struct At {
     /// None where there is one only.
     instance: Option<TypeId>,
     spec: fn() -> Spec,
+    order: Option<Order>,
+    /// Nothing was different at the beginning of the call.
+    is_plain: bool,
 }
 
 impl At {
@@ -60,14 +64,38 @@ impl At {
     #[must_use]
     #[inline]
     pub const fn new(site: &'static Site, spec: fn() -> Spec) -> Self {
-        Self { site, instance: None, spec }
+        Self { site, instance: None, spec, order: None, is_plain: true }
     }
 
     /// The site of a generic function for the types that `I` was made of.
     #[must_use]
     #[inline]
     pub fn of<I: 'static>(site: &'static Site, spec: fn() -> Spec) -> Self {
-        Self { site, instance: Some(TypeId::of::<I>()), spec }
+        Self { site, instance: Some(TypeId::of::<I>()), spec, order: None, is_plain: true }
+    }
+
+    /// The site at the beginning of a call, before its place and key are made: these may call the function too, and the order that was
+    /// given for this call is not theirs.
+    #[must_use]
+    #[inline(always)]
+    pub fn begin(self) -> Self {
+        if exceptions::are_none() { self } else { self.begin_otherwise() }
+    }
+
+    #[cold]
+    fn begin_otherwise(self) -> Self {
+        Self { order: exceptions::take_order(self.address()), is_plain: false, ..self }
+    }
+
+    /// Itself, if nothing was different at the beginning of the call.
+    #[inline(always)]
+    pub(super) fn if_plain(self) -> Option<Self> {
+        self.is_plain.then_some(self)
+    }
+
+    /// The order for this call.
+    pub(super) fn order(self) -> Option<Order> {
+        self.order
     }
 
     /// What orders for the function go by.
@@ -162,8 +190,8 @@ pub(super) struct Opened {
     pub(super) without_scope: WithoutScope,
     pub(super) coalesce: Coalesce,
     name: String,
-    /// An `Arc<Store<K, V>>`.
-    store: Result<Box<dyn Any + Send + Sync>>,
+    /// A `Store<K, V>`, or what is wrong with the function's options.
+    store: Typed,
     region: Option<Arc<dyn AnyRegion>>,
     /// The function's level in the cache's tree; `None` for the root scope, and for levels the tree does not have, which
     /// each call reports by itself.
@@ -185,7 +213,7 @@ impl Opened {
             without_scope: spec.without_scope,
             coalesce: spec.coalesce,
             name,
-            store: opened.map(|store| Box::new(store) as Box<dyn Any + Send + Sync>),
+            store: opened.map_or_else(|fault| Typed::new(Arc::new(fault)), Typed::new),
             region,
             instance: at.instance,
             next: OnceLock::new(),
@@ -197,20 +225,21 @@ impl Opened {
     ///
     /// # Errors
     /// What is wrong with the function's options.
-    pub(super) fn store<K: Key, V: Value>(&self) -> Result<&Arc<Store<K, V>>> {
-        if let Err(fault) = &self.store {
+    pub(super) fn store<K: Key, V: Value>(&self) -> Result<Arc<Store<K, V>>> {
+        if let Some(fault) = self.store.get::<Error>() {
             return Err(Error::new(ErrorKind::InvalidConfig, "cached")
                 .with("function", &self.name)
                 .because(fault.to_string()));
         }
-        self.known_store()
+        self.store
+            .hold()
             .ok_or_else(|| Error::new(ErrorKind::TypeMismatch, "cached").with("function", &self.name))
     }
 
     /// The site's region, if there is one of these types.
-    #[inline]
-    pub(super) fn known_store<K: Key, V: Value>(&self) -> Option<&Arc<Store<K, V>>> {
-        self.store.as_ref().ok()?.downcast_ref()
+    #[inline(always)]
+    pub(super) fn known_store<K: Key, V: Value>(&self) -> Option<&Store<K, V>> {
+        self.store.get()
     }
 
     /// A call was asked to run past the cache: counted.

@@ -91,29 +91,38 @@ impl Regions {
         name: &str,
         options: impl FnOnce() -> StoreOptions<K, V>,
     ) -> Result<Arc<Store<K, V>>> {
+        let mut options = Some(options);
+        let region = self.open_any(key, &mut |id| {
+            let options = options.take().expect("a region is made once");
+            Arc::new_cyclic(|this: &Weak<Store<K, V>>| {
+                Store::new(engine, id, name.into(), options(), this.clone() as Weak<dyn Reaper>)
+            })
+        });
+        region.as_any().downcast().map_err(|_| of_other_types(name))
+    }
+
+    /// As [`open`](Self::open), of whatever types; compiled once.
+    fn open_any(
+        &self,
+        key: RegionKey,
+        make: &mut dyn FnMut(RegionId) -> Arc<dyn RegionOps>,
+    ) -> Arc<dyn RegionOps> {
         let mut gone = Vec::new();
         let mut open = self.open.lock();
         if let Some(region) = open.get(&key) {
-            return Arc::clone(region).as_any().downcast::<Store<K, V>>().map_err(|_| {
-                Error::new(ErrorKind::TypeMismatch, "region")
-                    .with("region", name)
-                    .because("it is open with another key or value type")
-            });
+            return Arc::clone(region);
         }
         if open.len() >= self.limit.load(Ordering::Relaxed) {
             // Maintenance may have nothing else to do: what nobody holds must not pile up.
             gone = take_idle(&mut open);
             self.limit.store(open.len() * 2 + ROOM, Ordering::Relaxed);
         }
-        let id = RegionId(self.next.fetch_add(1, Ordering::Relaxed));
-        let store = Arc::new_cyclic(|this: &Weak<Store<K, V>>| {
-            Store::new(engine, id, name.into(), options(), this.clone() as Weak<dyn Reaper>)
-        });
-        open.insert(key, Arc::clone(&store) as Arc<dyn RegionOps>);
+        let region = make(RegionId(self.next.fetch_add(1, Ordering::Relaxed)));
+        open.insert(key, Arc::clone(&region));
         self.all.store(Arc::new(open.values().map(Arc::clone).collect()));
         drop(open);
         self.retire(gone);
-        Ok(store)
+        region
     }
 
     /// The region of a key, if it is open.
@@ -163,4 +172,10 @@ impl std::fmt::Debug for Regions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Regions").field("open", &self.len()).finish_non_exhaustive()
     }
+}
+
+fn of_other_types(name: &str) -> Error {
+    Error::new(ErrorKind::TypeMismatch, "region")
+        .with("region", name)
+        .because("it is open with another key or value type")
 }

@@ -88,7 +88,7 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
             };
             let mut record = Record::new(ask.node.clone(), key, ask.hash);
             let ticket = lead(&mut record, &self.setup, ask.now, ask.fence);
-            self.records.insert_unique(ask.hash, record, |record| record.hash);
+            self.records.insert_unique(ask.hash, record, Record::hash_of);
             self.running += 1;
             return Joined::Lead(ticket);
         };
@@ -148,7 +148,7 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
         let mut record = Record::new(ask.node.clone(), key, ask.hash);
         let solos = record.solos.insert(Solos::new(ask.hash, &self.setup));
         let solo = solos.acquire(ask.now, &mut after.wakes);
-        self.records.insert_unique(ask.hash, record, |record| record.hash);
+        self.records.insert_unique(ask.hash, record, Record::hash_of);
         solo
     }
 }

@@ -32,6 +32,11 @@ pub(super) struct Detached {
 }
 
 impl<N, K, V> Record<N, K, V> {
+    /// What tables move it by: one function, so that they are grown by one.
+    pub(super) fn hash_of(&self) -> u64 {
+        self.hash
+    }
+
     pub(super) fn new(node: N, key: K, hash: u64) -> Self {
         Self { node, key, hash, current: None, detached: Vec::new(), line: None, solos: None }
     }

@@ -116,18 +116,29 @@ impl<'a> IdText<'a> {
     }
 
     /// A number in decimal, as `Display` writes it: the commonest id, without the machinery of formatting.
-    #[inline]
-    fn decimal(mut number: u64) -> Self {
+    #[inline(always)]
+    fn decimal(number: u64) -> Self {
         if number < 100_000_000 {
-            // One word, the first digit lowest: the last one is known first.
-            let (mut word, mut len) = (0, 0);
-            loop {
-                word = (word << 8) | (u64::from(b'0') + number % 10);
-                (number, len) = (number / 10, len + 1);
-                if number == 0 {
-                    return Self(Repr::Short { len, bytes: Bytes::of_words([word, 0]) });
-                }
-            }
+            let digits = eight_digits(number);
+            // All but the last: a zero is one digit.
+            let leading = (digits.trailing_zeros() / 8).min(7);
+            let word = (digits | ZEROS) >> (leading * 8);
+            return Self(Repr::Short { len: 8 - leading as u8, bytes: Bytes::of_words([word, 0]) });
+        }
+        Self::long_decimal(number)
+    }
+
+    /// As [`decimal`](Self::decimal), of more than eight digits.
+    #[inline(never)]
+    fn long_decimal(mut number: u64) -> Self {
+        let high = number / 100_000_000;
+        if high < 100_000_000 {
+            let digits = [high, number % 100_000_000].map(eight_digits);
+            let leading = digits[0].trailing_zeros() / 8;
+            let [one, other] = digits.map(|digits| u128::from(digits | ZEROS));
+            let words = (one | (other << 64)) >> (leading * 8);
+            let bytes = Bytes::of_words([words as u64, (words >> 64) as u64]);
+            return Self(Repr::Short { len: 16 - leading as u8, bytes });
         }
         // The largest has 20 digits.
         let mut bytes = [0; 20];
@@ -166,11 +177,19 @@ impl<'a> IdText<'a> {
     /// The text in brief.
     #[inline(always)]
     pub(super) fn brief(&self) -> Brief {
-        match &self.0 {
-            Repr::Short { len, bytes } => Brief::new(usize::from(*len), bytes.words()),
-            Repr::Inline { len, bytes } => Brief::new(usize::from(*len), bytes.words()),
-            Repr::Borrowed(_) | Repr::InlineOf(_) | Repr::Owned(_) => Brief::of(self.as_bytes()),
+        // Numbers, and texts as they are given: one comparison each, and not a table of jumps.
+        if let Repr::Short { len, bytes } = &self.0 {
+            return Brief::new(usize::from(*len), bytes.words());
         }
+        if let Repr::Borrowed(text) = &self.0 {
+            return Brief::of(text.as_bytes());
+        }
+        self.brief_of_another()
+    }
+
+    #[inline(never)]
+    fn brief_of_another(&self) -> Brief {
+        Brief::of(self.as_bytes())
     }
 
     /// The same text, borrowed from this one.
@@ -196,6 +215,20 @@ impl<'a> IdText<'a> {
             Repr::Owned(text) => Repr::Owned(text),
         })
     }
+}
+
+/// Eight times the digit zero.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// The eight digits of a number below 10^8, as bytes from 0 to 9, the first one lowest. Halves, then pairs, then digits, all at
+/// once: multiplied by 10486 / 2^20 a number below 10^4 gives its hundredth, by 103 / 2^10 one below 100 its tenth, rounded down.
+#[inline(always)]
+const fn eight_digits(number: u64) -> u64 {
+    let halves = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((halves * 10_486) >> 20) & 0x7f_0000_007f;
+    let pairs = hundreds | ((halves - hundreds * 100) << 16);
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | ((pairs - tens * 10) << 8)
 }
 
 impl PartialEq<IdText<'_>> for IdText<'_> {
@@ -338,11 +371,14 @@ pub(super) fn check_brief(
     level: LevelId,
     operation: &'static str,
 ) -> Result<Brief> {
+    accepted(id).ok_or_else(|| refused(id.as_bytes().len(), tree.name(level), operation))
+}
+
+/// The text in brief of an id that is accepted.
+#[inline(always)]
+pub(super) fn accepted(id: &IdText<'_>) -> Option<Brief> {
     let brief = id.brief();
-    if (1..=MAX_ID_BYTES).contains(&brief.len()) {
-        return Ok(brief);
-    }
-    Err(refused(brief.len(), tree.name(level), operation))
+    (1..=MAX_ID_BYTES).contains(&brief.len()).then_some(brief)
 }
 
 #[cold]

@@ -224,7 +224,7 @@ impl Node {
     }
 
     /// Whether this is the child of that id on that level. The root, which is nobody's child, has no level.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_child(&self, above: u64, level: LevelId, brief: Brief, id: &IdText<'_>) -> bool {
         self.above == above && self.height == Height::of(Some(level)) && self.name.is(brief, id)
     }

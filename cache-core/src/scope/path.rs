@@ -204,6 +204,12 @@ impl<'a, const N: usize> PathIds<'a, N> {
         Self { levels, ids, known: None }
     }
 
+    /// The ids, from the first level down.
+    #[inline(always)]
+    pub(super) const fn ids(&self) -> &[IdText<'a>; N] {
+        &self.ids
+    }
+
     /// Spares the look at the names: `level` is what [`Locate::level`] said of them, for the tree this is used with.
     #[inline]
     pub fn set_level(&mut self, level: LevelId) {

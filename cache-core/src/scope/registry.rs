@@ -16,9 +16,9 @@ use ahash::RandomState;
 
 use super::budget::{Account, Budget, Budgets};
 use super::cell::{Cell, Live, Withdrawn};
-use super::id::IdText;
+use super::id::{IdText, accepted};
 use super::node::{Detached, Node, Seed, Shared};
-use super::path::{Locate, ScopePath};
+use super::path::{Locate, PathIds, ScopePath};
 use super::tag::Tags;
 use super::tree::{LevelId, ScopeTree};
 use super::word::Word;
@@ -205,6 +205,33 @@ impl Registry {
         run: impl FnOnce(&Node) -> Option<R>,
     ) -> Option<R> {
         self.with(pin, place, "glance", |node| node.and_then(run)).ok().flatten()
+    }
+
+    /// As [`glance`](Self::glance), of a path whose `level` is what [`Locate::level`] said of its names, for this registry's tree:
+    /// the level has as many above it as the path has names, or none where it has none.
+    #[inline(always)]
+    pub fn glance_path<R, const N: usize>(
+        &self,
+        pin: &Pin,
+        (level, path): (Option<LevelId>, &PathIds<'_, N>),
+        run: impl FnOnce(&Node) -> Option<R>,
+    ) -> Option<R> {
+        if N == 0 {
+            return run(&*self.root.load(pin)?);
+        }
+        let levels: &[LevelId; N] = self.tree().path(level?).try_into().ok()?;
+        let mut parent = self.root_id.load(Ordering::Acquire);
+        for at in 0..N {
+            let id = &path.ids()[at];
+            let key = self.index.key(parent, levels[at], (id, accepted(id)?));
+            let table = self.index.table(pin, &key)?;
+            let node = table.find(pin, &key)?;
+            if at + 1 == N {
+                return run(&node);
+            }
+            parent = node.id();
+        }
+        None
     }
 
     /// The node of a place, if it has one, held. Creates nothing, allocates nothing.

@@ -11,10 +11,10 @@ use strata_cache_core::flight::{FlightId, LoadPermit, Permission, Run, Solo, Whe
 use strata_cache_core::scope::Node;
 use strata_cache_core::stats::Counter;
 
-use super::{Answer, Load, Loader, Name, Next, Stage};
+use super::{Answer, Drive, Loader, Name, Next, Stage};
 use crate::plan::Reply;
 
-impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
+impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
     /// The lease is this call's: asks for the permits of the load.
     pub(super) fn lead(&mut self, lease: Lease<K, V>) -> Next<V, L::Error> {
         self.count(lease.node(), false);
@@ -34,28 +34,19 @@ impl<K: Key, V: Value, L: Loader<V>> Load<K, V, L, L::Future> {
 
     pub(super) fn run_leading(&mut self, mut lease: Lease<K, V>, permit: Option<LoadPermit>) {
         self.trace("load");
-        match self.loader.start() {
-            Some(run) => {
-                lease.declare(&self.terms.tags);
-                lease.begin(permit);
-                self.stage = Stage::Leading(Box::pin(run), lease);
-            }
-            None => drop(lease), // Not reached: a call leads once. The lease goes to somebody who can.
-        }
+        lease.declare(&self.terms.tags);
+        lease.begin(permit);
+        self.stage = Stage::Leading(lease);
     }
 
     pub(super) fn run_uncached(&mut self) {
         self.terms.store.counters().count(Counter::Bypassed);
-        if let Some(run) = self.loader.start() {
-            self.stage = Stage::Alone(Box::pin(run), Name::None, None);
-        }
+        self.stage = Stage::Alone(Name::None, None);
     }
 
     pub(super) fn run_alone(&mut self, name: Name, permit: Option<LoadPermit>) {
         self.terms.store.count_load(permit.as_ref());
-        if let Some(run) = self.loader.start() {
-            self.stage = Stage::Alone(Box::pin(run), name, permit);
-        }
+        self.stage = Stage::Alone(name, permit);
     }
 
     /// Runs the loader beside one that runs, for a caller that does not wait for it.

@@ -152,3 +152,35 @@ fn refreshes_that_meet_store_also_where_calls_do_not_wait_for_one_another() -> O
     assert!(stored.is_some_and(|stored| stored < 3), "{stored:?}");
     Ok(())
 }
+
+struct Folder {
+    name: &'static str,
+    parent: Option<Box<Folder>>,
+}
+
+#[cached]
+impl Folder {
+    // What identifies it is found by the function itself.
+    #[cached(scope = "global", receiver = (self.name, self.parent.as_ref().map(|parent| parent.path())))]
+    fn path(&self) -> String {
+        if self.parent.is_some() {
+            VERSION.fetch_add(1, SeqCst);
+        }
+        format!("{}/{}", self.parent.as_ref().map_or(String::new(), |parent| parent.path()), self.name)
+    }
+}
+
+#[test]
+fn order_is_for_the_call_and_not_for_those_that_make_its_key() -> Outcome {
+    let cache = Cache::builder().build()?;
+    let folder = Folder { name: "b", parent: Some(Box::new(Folder { name: "a", parent: None })) };
+    with_cache(&cache, || {
+        assert_eq!(
+            (folder.path(), folder.path_uncached(), folder.path_refresh()),
+            ("/a/b".into(), "/a/b".into(), "/a/b".into())
+        );
+        let stats = Folder::path_stats();
+        assert_eq!((stats.bypassed, stats.replaced, stats.loads), (1, 1, 3));
+    });
+    Ok(())
+}

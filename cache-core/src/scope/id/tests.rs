@@ -1,5 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn text(id: impl ScopeId) -> String {
@@ -26,6 +28,40 @@ fn integers_are_written_as_display_writes_them() {
         assert_eq!(text(-i128::from(number)), (-i128::from(number)).to_string());
     }
     assert_eq!(text(std::num::NonZeroI32::MIN), i32::MIN.to_string());
+    for number in 0..20_000 {
+        assert_eq!(text(number), number.to_string());
+        assert_eq!(text(99_980_000 + number), (99_980_000 + number).to_string());
+    }
+}
+
+/// Numbers of all lengths, one as often as the other.
+fn of_all_lengths() -> impl Strategy<Value = u128> {
+    (0..u128::BITS, any::<u128>()).prop_map(|(shift, number)| number >> shift)
+}
+
+#[cfg(not(shuttle))]
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #[test]
+    fn integers_of_every_type_are_written_as_display_writes_them(number in of_all_lengths()) {
+        macro_rules! check {
+            ($($integer:ident),+) => {$(
+                let number = number as $integer;
+                let id = number.id_text();
+                let shown = number.to_string();
+                prop_assert_eq!(id.as_str(), &*shown);
+                // What identities are compared by, too.
+                prop_assert_eq!(id.brief(), Brief::of(shown.as_bytes()));
+                prop_assert_eq!(&id, &IdText::borrowed(&shown));
+            )+};
+        }
+        check!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+        let (powers, near) = (10_u64.checked_pow(number as u32 % 20), number as u64 >> 57);
+        for number in powers.into_iter().flat_map(|power| [power.wrapping_sub(near), power.wrapping_add(near)]) {
+            let (id, shown) = (number.id_text(), number.to_string());
+            prop_assert_eq!(id.as_str(), &*shown);
+        }
+    }
 }
 
 #[test]

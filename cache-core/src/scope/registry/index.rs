@@ -126,7 +126,13 @@ impl Table {
     /// The node of a key.
     #[inline(always)]
     pub(super) fn find<'t>(&'t self, pin: &'t Pin, key: &Key<'_>) -> Option<Held<'t, Node>> {
-        self.at(pin, key.hash, |node| key.is_of(node)).map(|(_, node)| node)
+        self.at(
+            pin,
+            key.hash,
+            #[inline(always)]
+            |node| key.is_of(node),
+        )
+        .map(|(_, node)| node)
     }
 
     /// Puts a node where there is none, which is certain by (5).
@@ -149,7 +155,7 @@ impl Index {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn key<'a>(
         &self,
         above: u64,
@@ -171,7 +177,7 @@ impl Index {
     }
 
     /// Where the node of a key is, if it is. Looked at again for the next key.
-    #[inline]
+    #[inline(always)]
     pub(super) fn table<'p>(&'p self, pin: &'p Pin, key: &Key<'_>) -> Option<Held<'p, Table>> {
         self.tables[Self::shard(key.hash)].load(pin)
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::error::ErrorKind;
 use crate::scope;
-use crate::scope::{Anchor, Charge};
+use crate::scope::{Anchor, Charge, ScopeId};
 use crate::stats::{Event, tally};
 
 mod counts;
@@ -48,6 +48,45 @@ fn look_up_creates_nothing_and_finds_what_was_created() {
     assert!(Arc::ptr_eq(user.parent().unwrap(), &find(&registry, scope!(org = 1)).unwrap()));
     assert!(Arc::ptr_eq(&registry.root(), &find(&registry, scope!(global)).unwrap()));
     assert_eq!(registry.len(), 2);
+}
+
+#[test]
+fn glance_of_a_path_finds_what_a_look_up_finds() {
+    fn glance<const N: usize>(registry: &Registry, level: &str, path: &PathIds<'_, N>) -> Option<u64> {
+        let level = registry.tree().level(level);
+        let id = registry.glance_path(&epoch::pin(), (level, path), |node| Some(node.id()));
+        if level.is_some() || N == 0 {
+            assert_eq!(id, registry.find(path, "test").ok().flatten().map(|node| node.id()));
+        }
+        id
+    }
+    let registry = registry();
+    let (long, longest) = ("x".repeat(40), "x".repeat(crate::scope::MAX_ID_BYTES));
+    for org in ["1", "2", "a", &long, &longest, "0123456789abcdef", "0123456789abcdefg"] {
+        let path = |user: &'static str| PathIds::new(&["org", "user"], [org, user].map(IdText::borrowed));
+        assert_eq!(glance(&registry, "user", &path("7")), None);
+        let user = create(&registry, path("7"));
+        assert_eq!(glance(&registry, "user", &path("7")), Some(user.id()));
+        assert_eq!(glance(&registry, "user", &path("8")), None);
+        assert_eq!(glance(&registry, "user", &path("")), None);
+        // A path and a level that do not fit find nothing.
+        assert_eq!(registry.glance_path(&epoch::pin(), (None, &path("7")), |_| Some(())), None);
+        let org = PathIds::new(&["org"], [IdText::borrowed(org)]);
+        assert_eq!(glance(&registry, "org", &org), user.parent().map(|org| org.id()));
+        let user_level = registry.tree().level("user");
+        assert_eq!(registry.glance_path(&epoch::pin(), (user_level, &org), |_| Some(())), None);
+        registry.detach(user.parent().expect("it has one"));
+        assert_eq!(glance(&registry, "user", &path("7")), None);
+        assert_ne!(create(&registry, path("7")).id(), user.id());
+        assert_ne!(glance(&registry, "user", &path("7")), Some(user.id()));
+    }
+    let too_long =
+        PathIds::new(&["org"], ["y".repeat(crate::scope::MAX_ID_BYTES + 1).id_text().into_owned()]);
+    assert_eq!(glance(&registry, "org", &too_long), None);
+    let root = PathIds::new(&[], []);
+    assert_eq!(glance(&registry, "global", &root), Some(registry.root().id()));
+    registry.detach(&registry.root());
+    assert_eq!(glance(&registry, "global", &root), Some(registry.root().id()));
 }
 
 #[test]
