@@ -73,7 +73,7 @@ use item::Function;
 /// | `wait = "2s"` | the longest that a call waits for another one; then it runs the function for itself, and stores nothing | while that one runs |
 /// | `without_scope = bypass` | without a scope that resolves (no ambient scope, a level that the installed tree lacks, an empty id): `bypass` runs it uncached, counts it in `stats().bypassed` and logs it once, `error` returns an error (`E: From<strata_cache::Error>`), `panic` panics | `bypass` |
 /// | `cache = crate::CACHE` | the cache: a static, whatever it hides behind, or a call without arguments of this one | the installed one, or the default one |
-/// | `companions = off`, `= name` | no companions, or the name of their type, where the function's is taken | the function's |
+/// | `companions = off`, `= name` | no companions, or another name for them, where the function's is taken: that of their type, or what those of a method begin with | the function's |
 /// | `allow(unit)` | that there is no value: it runs once | refused |
 /// | `crate = ::renamed` | where strata-cache is | `::strata_cache` |
 ///
@@ -81,6 +81,8 @@ use item::Function;
 ///
 /// Arguments are `Hash + Eq + Clone + Send + Sync + 'static`. `&str`, `&[T]`, `&T` and `Option<&T>` are looked up without
 /// a copy; the owned form is made on a miss.
+///
+/// A function that returns a type parameter, or an associated type, stores it whole, also where that turns out to be a `Result`.
 ///
 /// Of a generic function each instance has entries and statistics of its own, told apart by all its type and const parameters,
 /// which therefore are `'static`; a skipped `impl Trait` has no name and does not count.

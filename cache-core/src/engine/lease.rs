@@ -43,7 +43,8 @@ pub enum Enough {
     Stored,
     /// A load that runs, or another one.
     Load,
-    /// A load that begins from now on. One that runs is detached: it stores nothing.
+    /// A load that begins from now on. One that runs is superseded: nobody joins it any more, and it stores nothing once the newer
+    /// one has.
     LoadFromNow,
 }
 
@@ -160,7 +161,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 }
                 let eq = |other: &Arc<Node>, known: &K| other.same_path(&node) && known == key;
                 if enough == Enough::LoadFromNow && owned.is_none() {
-                    shard.books().flights.detach(hash, eq, &mut after);
+                    shard.books().flights.supersede(hash, eq, &mut after);
                 }
                 let ask = Ask { hash, now, node: &node, fence: fence.clone(), key: &mut owned };
                 shard.books().flights.join(ask, eq, |node| node.is_live(), &mut after)
@@ -304,7 +305,7 @@ impl<K: Key, V: Value> Lease<K, V> {
         let mut after = After::new();
         let (landing, fate, is_outdated, tired) = {
             let mut shard = store.shard(hash);
-            let current = shard.books().flights.is_current(&ticket);
+            let current = shard.books().flights.may_publish(&ticket);
             let [is_withdrawn, mut is_outdated] = fenced.look(engine);
             let (landing, fate) = if !current || !node.is_live() {
                 let stalled = !current && ticket.is_deposed();
@@ -320,7 +321,10 @@ impl<K: Key, V: Value> Lease<K, V> {
                         (Landing::RefusedTag, None)
                     }
                     Fate::Dead => (Landing::RefusedDetached, None),
-                    fate => (Landing::Published, Some(fate)),
+                    fate => {
+                        shard.books().flights.outdate(&ticket);
+                        (Landing::Published, Some(fate))
+                    }
                 }
             };
             shard.books().flights.end(&mut ticket, &mut after);

@@ -173,7 +173,7 @@ fn seize<N, K, V>(
     now: Moment,
 ) -> Option<Ticket<V>> {
     let seized = flight.seize(slot, record.detached.is_empty(), fence, now)?;
-    let old = seized.old.map(|lease| Detached { flight: flight.id, lease });
+    let old = seized.old.map(|lease| Detached { flight: flight.id, lease, may_publish: false });
     record.detached.extend(old);
     Some(Ticket::new(Arc::clone(flight), seized.new))
 }

@@ -1,6 +1,7 @@
 //! What a shard keeps of one (scope path, key) while something of it runs or waits for its turn.
 //!
-//! (1) `current` is the only flight that callers join and whose leader may publish.
+//! (1) `current` is the only flight that callers join. Its leader may publish, and so may one whose flight a newer load took the
+//!     place of without anything having been withdrawn, until something is, or a newer one has published.
 //! (2) At most two leases run: `current` led and one in `detached`, or two in `detached`.
 //! (3) Who waits for a place does so only while nothing is current and two are detached; each end of one
 //!     opens the line.
@@ -29,6 +30,8 @@ pub(super) struct Record<N, K, V> {
 pub(super) struct Detached {
     pub(super) flight: FlightId,
     pub(super) lease: Arc<Pulse>,
+    /// Nothing was withdrawn since it began, and nothing newer published.
+    pub(super) may_publish: bool,
 }
 
 impl<N, K, V> Record<N, K, V> {
@@ -66,23 +69,46 @@ impl<N, K, V> Record<N, K, V> {
             && self.solos.as_ref().is_none_or(|solos| solos.is_idle())
     }
 
-    /// The current flight becomes detached: it runs on, but nobody joins it and it does not publish. One that
-    /// nobody leads is closed instead. Whether there was one.
+    /// The current flight becomes detached: it runs on, but nobody joins it and it does not publish, nor does any that was detached
+    /// before. One that nobody leads is closed instead. Whether there was a current one.
     pub(super) fn detach(&mut self, wakes: &mut Wakes) -> bool {
+        self.detached.iter_mut().for_each(|detached| detached.may_publish = false);
+        self.give_way(false, wakes)
+    }
+
+    /// As [`detach`](Self::detach) for one that a newer load takes the place of, though nothing was withdrawn: what runs may publish until
+    /// the newer one has.
+    pub(super) fn supersede(&mut self, wakes: &mut Wakes) {
+        self.give_way(true, wakes);
+    }
+
+    fn give_way(&mut self, may_publish: bool, wakes: &mut Wakes) -> bool {
         let Some(flight) = self.current.take() else {
             return false;
         };
+        let mut push = |lease| self.detached.push(Detached { flight: flight.id, lease, may_publish });
         match flight.leader() {
-            Some(lease) => self.detached.push(Detached { flight: flight.id, lease }),
+            Some(lease) => push(lease),
             None if flight.close_if_leaderless(wakes) => {}
             // A waiter took the lead between the two looks.
             None => {
                 if let Some(lease) = flight.leader() {
-                    self.detached.push(Detached { flight: flight.id, lease });
+                    push(lease);
                 }
             }
         }
         true
+    }
+
+    /// A flight has published: what began before it does not any more.
+    pub(super) fn outdate_before(&mut self, flight: FlightId) {
+        let older = self.detached.iter_mut().filter(|detached| detached.flight < flight);
+        older.for_each(|detached| detached.may_publish = false);
+    }
+
+    /// Whether a detached lease may publish.
+    pub(super) fn lets_publish(&self, lease: &Arc<Pulse>) -> bool {
+        self.detached_at(lease).is_some_and(|at| self.detached[at].may_publish)
     }
 
     /// A detached lease ended: there is a place.

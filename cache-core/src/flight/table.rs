@@ -44,12 +44,22 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
         .unwrap_or(false)
     }
 
+    /// As [`detach`](Self::detach), to make place for a newer load though nothing was withdrawn: what runs may publish until that one has.
+    pub fn supersede(&mut self, hash: u64, eq: impl Fn(&N, &K) -> bool, after: &mut After<N, K>) {
+        self.change(
+            hash,
+            |record| eq(&record.node, &record.key),
+            after,
+            |record, after| record.supersede(&mut after.wakes),
+        );
+    }
+
     /// Detaches the current loads of all keys that `which` is true of. How many there were.
     pub fn detach_where(&mut self, mut which: impl FnMut(&N, &K) -> bool, after: &mut After<N, K>) -> usize {
         let mut count = 0;
         let (running, wakes) = (&mut self.running, &mut after.wakes);
         let idle = self.records.extract_if(|record| {
-            if record.current.is_none() || !which(&record.node, &record.key) {
+            if !which(&record.node, &record.key) {
                 return false;
             }
             let before = record.running();
@@ -65,12 +75,28 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
         count
     }
 
-    /// Whether this lease may publish: it leads the key's current flight. (The node's liveness is for the
-    /// caller to check.)
+    /// Whether this lease leads the key's current flight.
     pub fn is_current(&self, ticket: &Ticket<V>) -> bool {
         let flight = ticket.flight();
         self.records.find(flight.hash, |record| record.is_current(flight)).is_some()
             && flight.is_led_by(ticket.pulse())
+    }
+
+    /// Whether this lease may publish: it leads the key's current flight, or one that was only [superseded](Self::supersede), by nothing
+    /// that has published yet. (The node's liveness is for the caller to check.)
+    pub fn may_publish(&self, ticket: &Ticket<V>) -> bool {
+        let (flight, lease) = (ticket.flight(), ticket.pulse());
+        self.is_current(ticket)
+            || self.records.find(flight.hash, |record| record.lets_publish(lease)).is_some()
+                && flight.is_led_by(lease)
+    }
+
+    /// A lease has published: what began before it does not any more.
+    pub fn outdate(&mut self, ticket: &Ticket<V>) {
+        let (flight, lease) = (ticket.flight(), ticket.pulse());
+        if let Some(record) = self.records.find_mut(flight.hash, |record| record.holds(flight, lease)) {
+            record.outdate_before(flight.id);
+        }
     }
 
     /// Ends a lease that landed or failed: its place is free. Then close it, outside of the lock, by

@@ -1,6 +1,6 @@
 //! The hidden function that holds the call site's static, and what the attribute says of all calls.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -169,7 +169,7 @@ fn without_self(tokens: TokenStream, self_ty: &TokenStream) -> TokenStream {
         match token {
             TokenTree::Ident(ident) if ident == "Self" => {
                 let here: Span = ident.span();
-                let is_path = matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == ':');
+                let is_path = matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == ':' && next.spacing() == Spacing::Joint);
                 all.extend(if is_path {
                     quote_spanned!(here=> <#self_ty>)
                 } else {

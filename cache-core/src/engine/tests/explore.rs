@@ -15,7 +15,7 @@ use crate::event::RemovalCause;
 use crate::expiry::Ttl;
 use crate::flight::Placed;
 use crate::scope;
-use crate::scope::{Node, ScopePath, ScopeTree};
+use crate::scope::{Node, ScopePath, ScopeTree, Tags};
 use crate::sync::{AtomicU64, AtomicUsize, Ordering::SeqCst, thread};
 
 use std::time::Duration;
@@ -123,10 +123,28 @@ impl World {
     }
 
     /// Get or load, as the facade does it. `None` for a call that was cancelled.
-    fn load(&self, mut script: Script) -> Option<u64> {
+    fn load(&self, script: Script) -> Option<u64> {
+        self.load_for(script, Enough::Stored)
+    }
+
+    /// A writer who says nothing of it and loads anew: what was stored is served until then, and not from then on.
+    fn renew(&self, script: Script) {
+        let version = self.version.fetch_add(1, SeqCst) + 1;
+        if let Some(value) = self.load_for(script, Enough::LoadFromNow) {
+            assert!(value >= version, "got {value}, and {version} was there");
+            self.floor.fetch_max(version, SeqCst);
+            self.read();
+        }
+    }
+
+    fn load_for(&self, mut script: Script, mut enough: Enough) -> Option<u64> {
         let floor = self.floor.load(SeqCst);
         loop {
-            let (lease, waited) = match self.store.join(&self.engine, self.live_node(), &KEY) {
+            let joined = self.store.join_for(&self.engine, self.live_node(), &KEY, &Tags::none(), enough);
+            if enough == Enough::LoadFromNow {
+                enough = Enough::Load;
+            }
+            let (lease, waited) = match joined {
                 Joined::Hit(value) => (Err(value), false),
                 Joined::Lead(lease) => (Ok(lease), false),
                 Joined::Wait(waiting) => match block_on(waiting) {
@@ -234,6 +252,51 @@ fn play(world: &Arc<World>, parts: Vec<Part>) {
         })
         .collect();
     threads.into_iter().for_each(|thread| thread.join().expect("it comes home"));
+}
+
+#[test]
+fn shuttle_value_that_a_renewal_has_brought_is_not_undone_by_an_older_one() {
+    for script in [Script::Land, Script::Fail, Script::Cancel] {
+        explore(move || {
+            let world = World::new(100);
+            world.insert(KEY, 1, None);
+            play(
+                &world,
+                vec![
+                    part(|world| world.renew(Script::Land)),
+                    part(move |world| world.renew(script)),
+                    part(|world| {
+                        let _ = world.load(Script::Land);
+                    }),
+                ],
+            );
+            assert!(world.most.load(SeqCst) <= 2, "one current and one detached load");
+            world.close();
+        });
+    }
+}
+
+#[test]
+fn shuttle_renewal_does_not_store_over_a_withdrawal() {
+    for how in [Withdraw::Remove, Withdraw::Insert, Withdraw::User] {
+        explore(move || {
+            let world = World::new(100);
+            world.insert(KEY, 1, None);
+            play(
+                &world,
+                vec![
+                    part(|world| {
+                        let _ = world.load_for(Script::Land, Enough::LoadFromNow);
+                    }),
+                    part(|world| {
+                        let _ = world.load_for(Script::Fail, Enough::LoadFromNow);
+                    }),
+                    part(move |world| world.write(how)),
+                ],
+            );
+            world.close();
+        });
+    }
 }
 
 #[test]

@@ -104,21 +104,24 @@ impl World {
         let floor = self.floor.load(SeqCst);
         let declared = if adds { Tags::none() } else { tags(&["row"]) };
         let value = loop {
-            let mut lease = match self.store.join_tagged(&self.engine, self.node(), &KEY, &declared) {
-                Joined::Hit(value) => break *value,
-                Joined::Lead(lease) => lease,
-                Joined::Wait(waiting) => match block_on(waiting) {
-                    Waited::Value(value) => break *value,
-                    Waited::Lead(lease) => lease,
-                    Waited::Rejoin | Waited::Outdated => continue,
-                    Waited::Failed(_) | Waited::Refused(_) | Waited::Stuck => panic!("nothing fails here"),
-                },
-                Joined::Place(place) => match block_on(place) {
-                    Placed::Free => continue,
-                    Placed::Stuck => panic!("nothing stalls here"),
-                },
-                Joined::Recursion | Joined::Stuck => panic!("no chain and no stall here"),
-            };
+            let mut lease =
+                match self.store.join_for(&self.engine, self.node(), &KEY, &declared, Enough::Stored) {
+                    Joined::Hit(value) => break *value,
+                    Joined::Lead(lease) => lease,
+                    Joined::Wait(waiting) => match block_on(waiting) {
+                        Waited::Value(value) => break *value,
+                        Waited::Lead(lease) => lease,
+                        Waited::Rejoin | Waited::Outdated => continue,
+                        Waited::Failed(_) | Waited::Refused(_) | Waited::Stuck => {
+                            panic!("nothing fails here")
+                        }
+                    },
+                    Joined::Place(place) => match block_on(place) {
+                        Placed::Free => continue,
+                        Placed::Stuck => panic!("nothing stalls here"),
+                    },
+                    Joined::Recursion | Joined::Stuck => panic!("no chain and no stall here"),
+                };
             lease.declare(&declared);
             let inside = lease.enter();
             let version = self.version.load(SeqCst);
@@ -127,7 +130,7 @@ impl World {
                 Chain::add_tag(tag("row")).expect("a load runs");
             }
             lease.leave(inside);
-            lease.land(KEY, &Box::new(version), Write::default());
+            lease.land(KEY, &Box::new(version), Some(Write::default()));
             // Who leads has asked before whatever was withdrawn meanwhile.
             break version;
         };

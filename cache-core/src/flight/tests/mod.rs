@@ -206,12 +206,13 @@ impl Host {
     /// Ends a lease with a value; whether it was published.
     pub(super) fn land(&self, mut ticket: Ticket<Value>, value: u64) -> bool {
         let published = self.with(|table, after| {
-            let current = table.is_current(&ticket);
-            if current {
+            let publishes = table.may_publish(&ticket);
+            if publishes {
                 self.published.lock().push(value);
+                table.outdate(&ticket);
             }
             table.end(&mut ticket, after);
-            current
+            publishes
         });
         if ticket.has_waiters() {
             ticket.complete(Arc::new(Value(value)));
@@ -232,6 +233,10 @@ impl Host {
 
     pub(super) fn detach(&self, key: u32) -> bool {
         self.with(|table, after| table.detach(u64::from(key), |_, known| known.0 == key, after))
+    }
+
+    pub(super) fn supersede(&self, key: u32) {
+        self.with(|table, after| table.supersede(u64::from(key), |_, known| known.0 == key, after));
     }
 
     /// Evicts the scope: the node dies, and the path gets a new one.

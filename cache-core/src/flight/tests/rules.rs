@@ -185,6 +185,52 @@ fn detached_load_serves_its_waiters_and_does_not_publish() {
     host.assert_idle();
 }
 
+/// A load, and a newer one that took its place though nothing was withdrawn.
+fn superseded(host: &Host) -> [Ticket<Value>; 2] {
+    let old = host.lead(1);
+    host.supersede(1);
+    let new = host.lead(1);
+    assert!(!host.is_current(&old) && host.is_current(&new));
+    [old, new]
+}
+
+#[test]
+fn superseded_load_publishes_until_a_newer_one_has() {
+    let host = Host::new();
+    let [old, new] = superseded(&host);
+    assert!(host.land(old, 1) && host.land(new, 2));
+    let [old, new] = superseded(&host);
+    assert!(host.land(new, 4) && !host.land(old, 3));
+    assert_eq!(*host.published.lock(), [1, 2, 4]);
+    host.assert_idle();
+}
+
+#[test]
+fn superseded_load_publishes_where_the_newer_one_comes_to_nothing() {
+    let host = Host::new();
+    let [old, new] = superseded(&host);
+    host.fail(new, Some("down"), false);
+    assert!(host.land(old, 1));
+    let [old, new] = superseded(&host);
+    host.cancel(new);
+    assert!(host.land(old, 2));
+    host.assert_idle();
+}
+
+#[test]
+fn superseded_load_publishes_nothing_after_a_withdrawal() {
+    let host = Host::new();
+    let [old, new] = superseded(&host);
+    assert!(host.detach(1));
+    assert!(!host.land(old, 1) && !host.land(new, 2));
+    let [old, new] = superseded(&host);
+    host.fail(new, Some("down"), false);
+    assert!(!host.detach(1), "nothing is current, and yet something is withdrawn");
+    assert!(!host.land(old, 3));
+    assert!(host.published.lock().is_empty());
+    host.assert_idle();
+}
+
 #[test]
 fn load_of_a_dead_node_is_detached_by_the_next_caller() {
     let host = Host::new();
