@@ -57,7 +57,8 @@ pub fn start<V: View, R, O: Outcome<R>, const N: usize>(
 ) -> Start<R, Pending<V::Key, R, O>> {
     match glance(at, &place, view) {
         Some(value) => Start::Done(kind.ok(value)),
-        None => start_slowly(at, place, view, kind),
+        // Packed anew, so that only this way needs the place in memory.
+        None => start_slowly((at, place), view, kind),
     }
 }
 
@@ -82,8 +83,7 @@ fn glance<V: View, T: crate::Value, const N: usize>(at: At, place: &Place<'_, N>
 #[cold]
 #[inline(never)]
 fn start_slowly<V: View, R, O: Outcome<R>, const N: usize>(
-    at: At,
-    place: Place<'_, N>,
+    (at, place): (At, Place<'_, N>),
     view: &V,
     kind: O,
 ) -> Start<R, Pending<V::Key, R, O>> {

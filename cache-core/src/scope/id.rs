@@ -125,29 +125,13 @@ impl<'a> IdText<'a> {
             let word = (digits | ZEROS) >> (leading * 8);
             return Self(Repr::Short { len: 8 - leading as u8, bytes: Bytes::of_words([word, 0]) });
         }
-        Self::long_decimal(number)
-    }
-
-    /// As [`decimal`](Self::decimal), of more than eight digits.
-    #[inline(never)]
-    fn long_decimal(mut number: u64) -> Self {
-        let high = number / 100_000_000;
-        if high < 100_000_000 {
-            let digits = [high, number % 100_000_000].map(eight_digits);
-            let leading = digits[0].trailing_zeros() / 8;
-            let [one, other] = digits.map(|digits| u128::from(digits | ZEROS));
-            let words = (one | (other << 64)) >> (leading * 8);
-            let bytes = Bytes::of_words([words as u64, (words >> 64) as u64]);
-            return Self(Repr::Short { len: 16 - leading as u8, bytes });
-        }
-        // The largest has 20 digits.
-        let mut bytes = [0; 20];
-        let len = number.ilog10() as usize + 1;
-        for place in bytes[..len].iter_mut().rev() {
-            *place = b'0' + (number % 10) as u8;
-            number /= 10;
-        }
-        Self(Repr::inline(&bytes[..len]))
+        // Taken apart, so that what is made here can stay in registers.
+        let (len, bytes) = long_decimal(number);
+        Self(if usize::from(len) <= SHORT {
+            Repr::Short { len, bytes: Bytes::of_words(bytes.words()) }
+        } else {
+            Repr::Inline { len, bytes }
+        })
     }
 
     /// The text.
@@ -177,19 +161,11 @@ impl<'a> IdText<'a> {
     /// The text in brief.
     #[inline(always)]
     pub(super) fn brief(&self) -> Brief {
-        // Numbers, and texts as they are given: one comparison each, and not a table of jumps.
-        if let Repr::Short { len, bytes } = &self.0 {
-            return Brief::new(usize::from(*len), bytes.words());
+        // One comparison tells what most numbers are. No call with a pointer to this: what was written as words is to be read as words.
+        match &self.0 {
+            Repr::Short { len, bytes } => Brief::new(usize::from(*len), bytes.words()),
+            _ => Brief::of(self.as_bytes()),
         }
-        if let Repr::Borrowed(text) = &self.0 {
-            return Brief::of(text.as_bytes());
-        }
-        self.brief_of_another()
-    }
-
-    #[inline(never)]
-    fn brief_of_another(&self) -> Brief {
-        Brief::of(self.as_bytes())
     }
 
     /// The same text, borrowed from this one.
@@ -229,6 +205,28 @@ const fn eight_digits(number: u64) -> u64 {
     let pairs = hundreds | ((halves - hundreds * 100) << 16);
     let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
     tens | ((pairs - tens * 10) << 8)
+}
+
+/// As [`IdText::decimal`], of more than eight digits.
+#[inline(never)]
+fn long_decimal(mut number: u64) -> (u8, Bytes<INLINE>) {
+    let mut bytes = [0; INLINE];
+    let high = number / 100_000_000;
+    if high < 100_000_000 {
+        let digits = [high, number % 100_000_000].map(eight_digits);
+        let leading = digits[0].trailing_zeros() / 8;
+        let [one, other] = digits.map(|digits| u128::from(digits | ZEROS));
+        let words = (one | (other << 64)) >> (leading * 8);
+        bytes[..SHORT].copy_from_slice(&words.to_le_bytes());
+        return (16 - leading as u8, Bytes(bytes));
+    }
+    // The largest has 20 digits.
+    let len = number.ilog10() as usize + 1;
+    for place in bytes[..len].iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    (len as u8, Bytes(bytes))
 }
 
 impl PartialEq<IdText<'_>> for IdText<'_> {

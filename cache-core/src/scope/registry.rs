@@ -220,18 +220,41 @@ impl Registry {
             return run(&*self.root.load(pin)?);
         }
         let levels: &[LevelId; N] = self.tree().path(level?).try_into().ok()?;
-        let mut parent = self.root_id.load(Ordering::Acquire);
-        for at in 0..N {
-            let id = &path.ids()[at];
-            let key = self.index.key(parent, levels[at], (id, accepted(id)?));
-            let table = self.index.table(pin, &key)?;
-            let node = table.find(pin, &key)?;
-            if at + 1 == N {
-                return run(&node);
-            }
-            parent = node.id();
-        }
-        None
+        let (top, path) = (self.root_id.load(Ordering::Acquire), (levels, path.ids()));
+        // Written out for the usual ones: what is indexed by a variable cannot stay in registers.
+        let parent = match N {
+            1 => top,
+            2 => self.id_below(pin, top, path, 0)?,
+            3 => self.id_below(pin, self.id_below(pin, top, path, 0)?, path, 1)?,
+            _ => (0..N - 1).try_fold(top, |parent, at| self.id_below(pin, parent, path, at))?,
+        };
+        let key = self.key_below(parent, path, N - 1)?;
+        let table = self.index.table(pin, &key)?;
+        let node = table.find(pin, &key)?;
+        run(&node)
+    }
+
+    /// The id of the node at a position of a path, below a parent.
+    #[inline(always)]
+    fn id_below<const N: usize>(
+        &self,
+        pin: &Pin,
+        parent: u64,
+        path: (&[LevelId; N], &[IdText<'_>; N]),
+        at: usize,
+    ) -> Option<u64> {
+        self.index.id(pin, &self.key_below(parent, path, at)?)
+    }
+
+    #[inline(always)]
+    fn key_below<'a, const N: usize>(
+        &self,
+        parent: u64,
+        (levels, ids): (&[LevelId; N], &'a [IdText<'_>; N]),
+        at: usize,
+    ) -> Option<index::Key<'a>> {
+        let id = &ids[at];
+        Some(self.index.key(parent, levels[at], (id, accepted(id)?)))
     }
 
     /// The node of a place, if it has one, held. Creates nothing, allocates nothing.
