@@ -104,7 +104,8 @@ impl World {
         let floor = self.floor.load(SeqCst);
         let declared = if adds { Tags::none() } else { tags(&["row"]) };
         let value = loop {
-            let mut lease = match self.store.join_tagged(&self.engine, self.node(), &KEY, &declared) {
+            let joined = self.store.join_for(&self.engine, self.node(), &KEY, &declared, Enough::Stored);
+            let mut lease = match joined {
                 Joined::Hit(value) => break *value,
                 Joined::Lead(lease) => lease,
                 Joined::Wait(waiting) => match block_on(waiting) {
@@ -127,7 +128,7 @@ impl World {
                 Chain::add_tag(tag("row")).expect("a load runs");
             }
             lease.leave(inside);
-            lease.land(KEY, &Box::new(version), Write::default());
+            lease.land(KEY, &Box::new(version), Some(Write::default()));
             // Who leads has asked before whatever was withdrawn meanwhile.
             break version;
         };
