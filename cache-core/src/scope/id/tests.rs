@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
 
+#[cfg(not(shuttle))]
 use proptest::prelude::*;
 
 use super::*;
@@ -35,6 +36,7 @@ fn integers_are_written_as_display_writes_them() {
 }
 
 /// Numbers of all lengths, one as often as the other.
+#[cfg(not(shuttle))]
 fn of_all_lengths() -> impl Strategy<Value = u128> {
     (0..u128::BITS, any::<u128>()).prop_map(|(shift, number)| number >> shift)
 }
