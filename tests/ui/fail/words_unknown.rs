@@ -14,9 +14,4 @@ fn parts(org_id: u64) -> u64 {
 #[cached(scope = "org", allow(units))]
 fn allowed(org_id: u64) {}
 
-#[cached(scope = "org", coalesce = detached)]
-fn detached(org_id: u64) -> u64 {
-    org_id
-}
-
 fn main() {}
