@@ -1,4 +1,5 @@
-//! How often does a hit of a cached function allocate? Ours never: it is counted, in all threads, while nothing else runs.
+//! How often does a hit of a cached function allocate? Ours never. It is counted in all threads, of which one does maintenance now and
+//! then, so of several counts the least is told; `tests/allocations.rs` counts in one thread, and exactly.
 
 use std::hint::black_box;
 
@@ -35,7 +36,10 @@ fn row<V>(run: &mut Run, kind: &str, one: impl Fn() -> V, other: impl Fn() -> V)
 /// Allocations of one call that was made before.
 fn of_one<V>(call: impl Fn() -> V) -> f64 {
     (0..3).for_each(|_| drop(black_box(call())));
-    let count = Count::start();
-    (0..HITS).for_each(|_| drop(black_box(call())));
-    count.allocations() / HITS as f64
+    let count = || {
+        let count = Count::start();
+        (0..HITS).for_each(|_| drop(black_box(call())));
+        count.allocations() / HITS as f64
+    };
+    (0..5).map(|_| count()).fold(f64::INFINITY, f64::min)
 }
