@@ -1,7 +1,8 @@
 //! Loading a key: look and join under one lock, lead or wait, land or give up.
 //!
-//! (1) A lease publishes only if its flight is still the key's current one, it was not taken over, and its scope is
-//! alive; all three are checked under the lock under which writes and invalidations detach flights.
+//! (1) A lease publishes only if its flight is still the key's current one, or one that a newer load took the place of and has not
+//! published yet, if it was not taken over, and if its scope is alive; all is checked under the lock under which writes and invalidations
+//! detach flights.
 //! (2) A lease that is dropped, or fails with what cannot be shared, hands over to one of those who wait; after the third
 //! failure in a row all of them are told.
 //! (3) Whoever lands serves those who waited, published or not. (4) Values are cloned outside of locks.
@@ -305,10 +306,10 @@ impl<K: Key, V: Value> Lease<K, V> {
         let mut after = After::new();
         let (landing, fate, is_outdated, tired) = {
             let mut shard = store.shard(hash);
-            let current = shard.books().flights.may_publish(&ticket);
+            let may_publish = shard.books().flights.may_publish(&ticket);
             let [is_withdrawn, mut is_outdated] = fenced.look(engine);
-            let (landing, fate) = if !current || !node.is_live() {
-                let stalled = !current && ticket.is_deposed();
+            let (landing, fate) = if !may_publish || !node.is_live() {
+                let stalled = !may_publish && ticket.is_deposed();
                 (if stalled { Landing::RefusedStalled } else { Landing::RefusedDetached }, None)
             } else if is_withdrawn {
                 (Landing::RefusedTag, None)

@@ -6,7 +6,7 @@
 //! this thread is inside of. [`LoadLimits`] lets only so many loads of a scope run at once.
 //!
 //! A caller [joins](Flights::join). It leads: it runs the loader inside of [`Chain::enter`], then ends the
-//! ticket under the shard's lock ([`Flights::end`], publishing before if [`Flights::is_current`]) and closes it
+//! ticket under the shard's lock ([`Flights::end`], publishing before if it [may](Flights::may_publish)) and closes it
 //! outside ([`Ticket::complete`], [`Ticket::fail`]); or, cancelled, it [hands over](Flights::hand_over). Or it
 //! waits, and does what the [`Outcome`] says.
 //!
@@ -15,8 +15,8 @@
 //! (2) Nothing but the caller's `eq` runs under a lock: wakers are called and cloned, keys, values and wakers
 //!     dropped outside. What a call under the shard's lock leaves to do is put into an [`After`], which the
 //!     caller makes *before* it takes the lock, so that it is dropped after it.
-//! (3) Of one key at most two leases run: one current and one detached, or two detached. Only the current one
-//!     publishes.
+//! (3) Of one key at most two leases run: one current and one detached, or two detached. The current one
+//!     publishes; a detached one only if nothing was withdrawn since it began, and nothing newer has published.
 //! (4) A flight that is not closed has a leader, or is *leaderless* and has invited one of its waiters to
 //!     lead.
 //! (5) A waiter is answered: when its flight closes, when it is invited, when it is dismissed. The last one

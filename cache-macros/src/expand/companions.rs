@@ -7,7 +7,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 
-use super::call::{kind, parameter, place, private, rules, scope, tags, traits, view};
+use super::call::{kind, own_trait, parameter, place, private, rules, scope, tags, traits, view};
 use super::generics::{Inherent, turbofish};
 use super::{lints, of_companion};
 use crate::check::{Name, Plan};
@@ -35,6 +35,7 @@ pub(super) fn companions(
     let vis = visibility(plan);
     let attrs: Vec<_> = of_companion(&function.item.attrs).collect();
     let (generics, bounds) = inherent.of(&function.item.sig.generics);
+    let own_trait = own_trait(plan);
     let mut all = asked(plan, site);
     all.push(of_scope(plan, site));
     all.extend(running(plan, site));
@@ -48,6 +49,7 @@ pub(super) fn companions(
             #lints
             #[doc = #doc]
             #vis #asyncness fn #name #generics(#(#parameters),*) -> #returns #bounds {
+                #own_trait
                 #body
             }
         }
@@ -172,7 +174,7 @@ fn running(plan: &Plan<'_>, site: &TokenStream) -> Vec<Companion> {
         companion(
             "refresh",
             "Runs {} for these arguments, whatever is stored, and stores what it returns in its place. Others are served \
-             what was stored until then; a run that began before stores nothing.",
+             what was stored until then; a run that began before stores nothing after that.",
         ),
         companion("uncached", "Runs {} past the cache: nothing is looked up, and nothing is stored."),
     ]
