@@ -184,7 +184,10 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
     #[must_use]
     pub fn by(mut self, rules: Rules<O::Value>) -> Self {
         self.rules = rules;
-        self
+        match rules.check() {
+            Ok(()) => self,
+            Err(error) => self.past(&error),
+        }
     }
 
     /// What comes of the call has these tags. They are made where it may be stored, and only there.
@@ -193,11 +196,17 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
         if let Some(terms) = &mut self.terms {
             match together(tags()) {
                 Ok(tags) => terms.tags = tags,
-                Err(error) => {
-                    self.at.bypassed(&*terms.store, &error);
-                    self.terms = None;
-                }
+                Err(error) => return self.past(&error),
             }
+        }
+        self
+    }
+
+    /// It cannot be stored as it is to be: the call runs past the cache.
+    #[cold]
+    fn past(mut self, why: &Error) -> Self {
+        if let Some(terms) = self.terms.take() {
+            self.at.bypassed(&*terms.store, why);
         }
         self
     }

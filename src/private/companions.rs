@@ -75,6 +75,9 @@ pub fn prime<V: View, R, O: Outcome<R>, const N: usize, const TAGS: usize>(
     (kind, rules, tags): (O, Rules<O::Value>, [Result<Tag>; TAGS]),
     returned: R,
 ) -> Primed {
+    if let Err(error) = rules.check() {
+        return Done::new(Err(error));
+    }
     let Ok(value) = kind.split(returned) else { return Done::new(Ok(false)) };
     let Some(write) = rules.write(&value, Write::default()) else { return Done::new(Ok(false)) };
     let site = at.open::<V::Key, O::Value>();

@@ -1,9 +1,11 @@
 //! What of a function's answers is stored, and for how long: `when` and `negative`.
 //!
 //! (1) A rule looks at the value that would be stored and at nothing else, after the function has returned and outside of locks.
-//! (2) `negative` counts for absent values and, if asked, for errors; these are stored then, and are values.
+//! (2) `negative` counts for absent values and, if asked, for errors; these are stored then, and are values. (3) With a time that none
+//! can be, nothing is stored.
 
 use strata_cache_core::engine::Write;
+use strata_cache_core::error::Result;
 
 use super::outcome::Outcome;
 use super::spec::Ttl;
@@ -66,18 +68,29 @@ impl<V> Rules<V> {
         self
     }
 
+    /// Whether its times can be.
+    pub(super) fn check(&self) -> Result<()> {
+        self.negative.iter().flatten().try_for_each(|(_, ttl)| explicit(*ttl).map(drop))
+    }
+
     /// How a value is stored; `None` if it is not to be.
     pub(super) fn write(&self, value: &V, write: Write) -> Option<Write> {
         if !self.when.is_none_or(|passes| passes(value)) {
             return None;
         }
-        let ttl = self.negative.iter().flatten().find(|(applies, _)| applies(value)).map(|(_, ttl)| *ttl);
-        Some(match ttl {
-            None | Some(Ttl::Inherit) => write,
-            Some(Ttl::Never) => Write { ttl: Some(crate::Ttl::never()), ..write },
-            // What no time-to-live can be was refused where it was written, or is what the function's own is.
-            Some(Ttl::After(time)) => Write { ttl: time.into_ttl().ok().or(write.ttl), ..write },
-        })
+        match self.negative.iter().flatten().find(|(applies, _)| applies(value)) {
+            None => Some(write),
+            Some((_, ttl)) => Some(Write { ttl: explicit(*ttl).ok()?.or(write.ttl), ..write }),
+        }
+    }
+}
+
+/// The time that is said; none where it is the one of all values.
+fn explicit(ttl: Ttl) -> Result<Option<crate::Ttl>> {
+    match ttl {
+        Ttl::Inherit => Ok(None),
+        Ttl::Never => Ok(Some(crate::Ttl::never())),
+        Ttl::After(time) => time.into_ttl().map(Some),
     }
 }
 
@@ -149,5 +162,13 @@ mod tests {
         assert_eq!(ttl_of(rules, &Err(())), Some(after(5)));
         assert_eq!(ttl_of(Rules::default().none(short), &None::<u8>), Some(after(20)));
         assert_eq!(ttl_of(Rules::default().none(Ttl::Never), &None::<u8>), Some(Some(crate::Ttl::never())));
+        assert!(rules.check().is_ok());
+    }
+
+    #[test]
+    fn nothing_is_stored_for_a_time_that_none_can_be() {
+        let rules = Rules::default().none(Ttl::After(Duration::ZERO));
+        assert_eq!(ttl_of(rules, &None::<u8>), None);
+        assert!(rules.check().is_err());
     }
 }

@@ -133,6 +133,41 @@ fn absence_and_errors_are_kept_for_their_own_times() -> Outcome {
     Ok(())
 }
 
+const fn nothing() -> Duration {
+    Duration::ZERO
+}
+
+#[cached(scope = "global", ttl = nothing())]
+fn for_no_time(id: u32) -> Option<u32> {
+    FAULTY.count();
+    (id > 0).then_some(id)
+}
+
+#[cached(scope = "global", negative = nothing())]
+fn absent_for_no_time(id: u32) -> Option<u32> {
+    FAULTY.count();
+    (id > 0).then_some(id)
+}
+
+static FAULTY: Runs = Runs::new();
+
+#[test]
+fn function_whose_time_cannot_be_runs_uncached() -> Outcome {
+    let (cache, _) = on_a_clock()?;
+    with_cache(&cache, || {
+        for id in [0, 0, 1, 1] {
+            assert_eq!(for_no_time(id), (id > 0).then_some(id));
+            assert_eq!(absent_for_no_time(id), (id > 0).then_some(id));
+        }
+        assert_eq!(FAULTY.take(), 8);
+        assert_eq!((absent_for_no_time::stats().bypassed, cache.stats().entries), (4, 0));
+        for primed in [for_no_time::prime(1, None), absent_for_no_time::prime(1, None)] {
+            assert!(primed.wait().is_err());
+        }
+        Ok(())
+    })
+}
+
 #[cached(scope = "global", ttl = "1h", idle = "10s")]
 fn session(id: u32) -> u32 {
     id
