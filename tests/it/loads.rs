@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 use strata_cache::{Cache, Maintenance, TestClock};
 
+use crate::support::{answer, parked, poll};
+
 /// More than any of these tests takes, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,25 +35,6 @@ fn frozen() -> (Cache, TestClock) {
     let clock = TestClock::new();
     let cache = Cache::builder().clock(clock.clone()).maintenance(Maintenance::Manual).build();
     (cache.expect("the options are good"), clock)
-}
-
-fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// Polls once; the future must go on waiting.
-#[track_caller]
-fn parked<F: Future + Unpin>(future: &mut F) {
-    assert!(poll(future).is_pending(), "it should wait");
-}
-
-/// Polls once; the future must be ready.
-#[track_caller]
-fn answer<F: Future + Unpin>(future: &mut F) -> F::Output {
-    match poll(future) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("it should be ready"),
-    }
 }
 
 /// A waker that counts its calls.

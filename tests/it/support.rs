@@ -1,9 +1,12 @@
-//! What several files of promises need: caches on a clock that stands still, counted values, a process of one's own.
+//! What several files of promises need: caches on a clock that stands still, single polls, counted values, a process of one's own.
 
 use std::error::Error as StdError;
+use std::future::Future;
+use std::pin::Pin;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use strata_cache::{Cache, CacheBuilder, Error, ErrorKind, Maintenance, TestClock};
@@ -25,6 +28,26 @@ pub(crate) fn small(entries: u64) -> Result<(Cache, TestClock), Error> {
 
 pub(crate) const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// Polls once.
+pub(crate) fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Polls once; the future must go on waiting.
+#[track_caller]
+pub(crate) fn parked<F: Future + Unpin>(future: &mut F) {
+    assert!(poll(future).is_pending(), "it should wait");
+}
+
+/// Polls once; the future must be ready.
+#[track_caller]
+pub(crate) fn answer<F: Future + Unpin>(future: &mut F) -> F::Output {
+    match poll(future) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it should be ready"),
+    }
 }
 
 /// The kind of error that a call ended in.

@@ -1,18 +1,12 @@
 //! `coalesce = detached`: a run that does not end with its caller.
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use strata_cache::{Cache, InCache, InScope, ambient_scope, cached, scope, tag_load, with_cache};
 use tokio::sync::oneshot;
 
-use crate::support::Outcome;
-
-static RUNS: AtomicU32 = AtomicU32::new(0);
+use crate::support::{Outcome, parked};
 
 type Gate = Arc<Mutex<Option<oneshot::Receiver<()>>>>;
 
@@ -36,14 +30,9 @@ async fn gated(
         waits.await.map_err(|_| std::fmt::Error)?;
     }
     let ambient = ambient_scope().map(|scope| scope.to_string());
-    RUNS.fetch_add(1, SeqCst);
     // The test may not listen.
     let _ = told.send(ambient.unwrap_or_default());
     Ok(format!("{org_id} {name} {sizes:?}"))
-}
-
-fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 fn heard(told: &mpsc::Receiver<String>) -> String {
@@ -68,7 +57,7 @@ fn run_goes_on_without_its_caller_and_is_stored_where_it_belongs() -> Outcome {
         let name = String::from("borrowed");
         let call = gated(1, &name, Some(&[1, 2]), &gate, tell.clone()).in_scope(acme).in_cache(&cache);
         let mut call = Box::pin(call);
-        assert!(poll(&mut call).is_pending());
+        parked(&mut call);
     }
     assert_eq!(cache.stats().flights, 1, "its caller has gone");
     open.send(()).expect("the run waits");
@@ -108,7 +97,7 @@ fn withdrawn_run_stores_nothing_though_it_goes_on() -> Outcome {
     let cache = Cache::builder().build()?;
     let ((open, gate), (tell, told)) = (gate(), mpsc::channel());
     let mut call = Box::pin(gated(3, "withdrawn", None, &gate, tell).in_cache(&cache));
-    assert!(poll(&mut call).is_pending());
+    parked(&mut call);
     drop(call);
     assert_eq!(cache.evict_by_scope(scope!(org = 3)).wait()?.entries, 0);
     open.send(()).expect("the run waits");
@@ -140,8 +129,8 @@ async fn fails(how: u8) -> Result<u8, String> {
 async fn error_and_panic_of_a_detached_run_are_its_callers() -> Outcome {
     let cache = Cache::builder().build()?;
     assert_eq!(fails(0).in_cache(&cache).await, Err("of its own".into()));
-    let (inside, panicked) = (cache.clone(), tokio::spawn);
-    let panicked = panicked(async move { fails(1).in_cache(&inside).await }).await;
+    let inside = cache.clone();
+    let panicked = tokio::spawn(async move { fails(1).in_cache(&inside).await }).await;
     assert!(panicked.is_err_and(|error| error.is_panic()));
     assert_eq!(fails(2).in_cache(&cache).await, Ok(2));
     assert_eq!((cache.stats().entries, cache.stats().flights), (1, 0));

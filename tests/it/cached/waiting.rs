@@ -1,16 +1,15 @@
 //! Whose run is whose answer: `coalesce` and `wait`.
 
 use std::future::Future;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Barrier, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use strata_cache::{Cache, InCache, cached, with_cache};
 
-use crate::support::{Outcome, still};
+use crate::support::{Outcome, answer, parked, still};
 
 static INSIDE: Barrier = Barrier::new(3);
 static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -47,27 +46,23 @@ async fn hanging(id: u32, gate: Option<tokio::sync::oneshot::Receiver<()>>) -> u
     }
 }
 
-fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
-}
-
 #[test]
 fn call_waits_so_long_by_the_caches_clock_and_then_runs_by_itself() -> Outcome {
     let (builder, clock) = still();
     let cache = builder.build()?;
     let (open, gate) = tokio::sync::oneshot::channel();
     let mut leader = Box::pin(hanging(10, Some(gate)).in_cache(&cache));
-    assert!(poll(&mut leader).is_pending());
+    parked(&mut leader);
     let mut waiter = Box::pin(hanging(10, None).in_cache(&cache));
-    assert!(poll(&mut waiter).is_pending());
+    parked(&mut waiter);
     clock.advance(Duration::from_secs(29));
     cache.maintain();
-    assert!(poll(&mut waiter).is_pending());
+    parked(&mut waiter);
     clock.advance(Duration::from_secs(1));
-    assert_eq!(poll(&mut waiter), Poll::Ready(10));
+    assert_eq!(answer(&mut waiter), 10);
     assert_eq!(with_cache(&cache, || hanging::peek(10)), None, "it is not the one that stores");
     open.send(()).expect("the leader waits");
-    assert_eq!(poll(&mut leader), Poll::Ready(11));
+    assert_eq!(answer(&mut leader), 11);
     assert_eq!(with_cache(&cache, || hanging::peek(10)), Some(11));
     assert_eq!(cache.stats().flights, 0);
     Ok(())
@@ -79,7 +74,7 @@ fn call_that_waited_long_enough_is_woken_by_maintenance() -> Outcome {
     let cache = builder.build()?;
     let (open, gate) = tokio::sync::oneshot::channel();
     let mut leader = Box::pin(hanging(20, Some(gate)).in_cache(&cache));
-    assert!(poll(&mut leader).is_pending());
+    parked(&mut leader);
     let (tell, told) = mpsc::channel();
     struct Tell(mpsc::Sender<()>);
     impl std::task::Wake for Tell {
@@ -97,7 +92,7 @@ fn call_that_waited_long_enough_is_woken_by_maintenance() -> Outcome {
     assert!(told.try_recv().is_ok());
     drop(waiter);
     open.send(()).expect("the leader waits");
-    assert!(poll(&mut leader).is_ready());
+    answer(&mut leader);
     Ok(())
 }
 

@@ -1,16 +1,13 @@
 //! Loads and tags: none that began before a withdrawal is stored, and nobody who comes after it gets what they bring.
 
 use std::cell::Cell;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, mpsc};
-use std::task::{Context, Poll, Waker};
 
 use strata_cache::{Cache, Error, ErrorKind, LoadError, Scope, Tag, cached, default_cache, scope, tag_load};
 use tokio::sync::oneshot;
 
-use crate::support::{Outcome, small};
+use crate::support::{Outcome, answer, parked, small};
 
 type Never = std::convert::Infallible;
 
@@ -18,23 +15,6 @@ fn org() -> Result<(Cache, Scope), Error> {
     let (cache, _) = small(1_000)?;
     let org = cache.scope(scope!(org = "acme"))?;
     Ok((cache, org))
-}
-
-fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
-}
-
-#[track_caller]
-fn parked<F: Future + Unpin>(future: &mut F) {
-    assert!(poll(future).is_pending(), "it should wait");
-}
-
-#[track_caller]
-fn answer<F: Future + Unpin>(future: &mut F) -> F::Output {
-    match poll(future) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("it should be ready"),
-    }
 }
 
 /// A loader that adds tags before it waits, and after, and gives what it is sent.
