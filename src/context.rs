@@ -1,7 +1,7 @@
 //! The ambient scope: what the code around a call says about where it acts.
 //!
 //! (1) It follows the call stack of a thread, or the polls of a future, never the thread a future happens to run on.
-//! (2) Nested scopes restore the outer one, also when the inner code panics. (3) Nothing reads it unless it says so.
+//! (2) Nothing reads it unless it says so.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -11,29 +11,13 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use crate::handle::Scope;
+use crate::stack::{Inside, innermost};
 
 thread_local!(static AMBIENT: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) });
 
 /// The innermost ambient scope, if there is one.
 pub fn ambient_scope() -> Option<Scope> {
-    AMBIENT.try_with(|scopes| scopes.borrow().last().cloned()).ok().flatten()
-}
-
-/// Leaves the innermost scope when dropped.
-struct Entered;
-
-impl Entered {
-    fn new(scope: Scope) -> Option<Self> {
-        AMBIENT.try_with(|scopes| scopes.borrow_mut().push(scope)).ok().map(|()| Self)
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        // A scope may be the last handle of its cache: it is dropped after the borrow.
-        let left = AMBIENT.try_with(|scopes| scopes.borrow_mut().pop());
-        drop(left);
-    }
+    innermost(&AMBIENT)
 }
 
 impl Scope {
@@ -52,7 +36,7 @@ impl Scope {
     /// # }
     /// ```
     pub fn enter<T>(&self, run: impl FnOnce() -> T) -> T {
-        let _entered = Entered::new(self.clone());
+        let _inside = Inside::of(&AMBIENT, self.clone());
         run()
     }
 }
@@ -84,7 +68,7 @@ impl<F: Future> Future for Scoped<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _entered = Entered::new(this.scope.clone());
+        let _inside = Inside::of(&AMBIENT, this.scope.clone());
         this.future.poll(context)
     }
 }

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use crate::cache::Cache;
+use crate::stack::{Inside, innermost};
 
 /// How many exceptions there are in the process.
 static THERE: AtomicUsize = AtomicUsize::new(0);
@@ -42,7 +43,7 @@ pub(crate) fn stand_in() -> Option<Cache> {
     if are_none() {
         return None;
     }
-    CACHES.try_with(|caches| caches.borrow().last().cloned()).ok().flatten()
+    innermost(&CACHES)
 }
 
 /// The order for a function, by the address of its site; it is not there any more then.
@@ -95,7 +96,7 @@ pub(crate) fn with_order<T>(site: usize, order: Order, call: impl FnOnce() -> T)
 /// ```
 pub fn with_cache<T>(cache: &Cache, run: impl FnOnce() -> T) -> T {
     let _there = There::new();
-    let _entered = Entered::new(cache.clone());
+    let _inside = Inside::of(&CACHES, cache.clone());
     run()
 }
 
@@ -127,7 +128,7 @@ impl<F: Future> Future for WithCache<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _entered = Entered::new(this.cache.clone());
+        let _inside = Inside::of(&CACHES, this.cache.clone());
         this.future.poll(context)
     }
 }
@@ -176,23 +177,6 @@ impl There {
 impl Drop for There {
     fn drop(&mut self) {
         THERE.fetch_sub(1, Relaxed);
-    }
-}
-
-/// Leaves the innermost cache when dropped.
-struct Entered;
-
-impl Entered {
-    fn new(cache: Cache) -> Option<Self> {
-        CACHES.try_with(|caches| caches.borrow_mut().push(cache)).ok().map(|()| Self)
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        // It may be the last handle of its cache: it is dropped after the borrow.
-        let left = CACHES.try_with(|caches| caches.borrow_mut().pop());
-        drop(left);
     }
 }
 

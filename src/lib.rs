@@ -33,6 +33,7 @@ mod plan;
 pub mod private;
 mod region;
 mod setting;
+mod stack;
 mod tag;
 mod trace;
 

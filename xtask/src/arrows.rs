@@ -104,7 +104,7 @@ pub(crate) const RULES: &[CrateRule] = &[
         folder: "src",
         uses: &["strata_cache_storage", "strata_cache_core", "strata_cache_macros"],
         layers: &[
-            &["setting", "tag", "trace"],
+            &["setting", "stack", "tag", "trace"],
             &["plan"],
             &["driver"],
             &["operation"],
