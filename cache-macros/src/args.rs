@@ -83,10 +83,11 @@ impl Args {
 
     /// Reads the tokens of an attribute that needs no scope (the one on an impl block).
     pub(crate) fn read(tokens: TokenStream, faults: &mut Faults) -> Self {
-        let mut args = Self::default();
+        let (mut args, mut is_told) = (Self::default(), false);
         let read = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 if let Err(fault) = args.option(input, faults) {
+                    is_told = true;
                     faults.add(fault);
                     skip_option(input)?;
                 }
@@ -98,7 +99,9 @@ impl Args {
             }
             Ok(())
         };
-        if let Err(fault) = read.parse2(tokens) {
+        let read = read.parse2(tokens);
+        // What an option in fault has left unread is not another fault.
+        if let (Err(fault), false) = (read, is_told) {
             faults.add(fault);
         }
         args
@@ -334,7 +337,12 @@ fn names(name: Span, input: ParseStream<'_>, faults: &mut Faults) -> syn::Result
     let content;
     parenthesized!(content in input);
     let mut names: Vec<Ident> = Vec::new();
-    for skipped in content.parse_terminated(Ident::parse_any, Token![,])? {
+    let parameter = |input: ParseStream<'_>| {
+        input.call(Ident::parse_any).map_err(|error| {
+            syn::Error::new(error.span(), "`skip` names parameters, without quotes: write `skip(db, trace)`")
+        })
+    };
+    for skipped in content.parse_terminated(parameter, Token![,])? {
         if names.contains(&skipped) {
             faults.at(skipped.span(), format!("`{skipped}` is skipped twice"));
         } else {

@@ -96,6 +96,7 @@ pub(crate) fn check<'a>(args: Args, function: &'a Function, faults: &mut Faults)
         }
     }
     let companions = companions(&args);
+    let negative_span = args.span_of(Known::Negative).unwrap_or_else(Span::call_site);
     let (levels, place, key) = (args.levels?, place?, key?);
     let returned = function.returned().cloned().unwrap_or_else(|| parse_quote!(()));
     let used = |at: &usize| place.expressions().any(|id| uses(id, &function.args[*at].name));
@@ -122,16 +123,7 @@ pub(crate) fn check<'a>(args: Args, function: &'a Function, faults: &mut Faults)
             wait: args.wait,
             cache: args.cache,
         },
-        store: StoreOptions {
-            when: args.when,
-            negative_span: args
-                .written
-                .iter()
-                .find(|(written, _)| written.known == Known::Negative)
-                .map_or_else(Span::call_site, |(_, span)| *span),
-            negative: args.negative,
-            tags: args.tags,
-        },
+        store: StoreOptions { when: args.when, negative_span, negative: args.negative, tags: args.tags },
         companions,
         without_scope,
         without_scope_span,

@@ -5,6 +5,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::PathArguments;
 use syn::spanned::Spanned;
 
 use super::site::ttl_of;
@@ -36,6 +37,13 @@ pub(super) fn traits(plan: &Plan<'_>) -> TokenStream {
     }
     let needed = needed.into_iter().map(|name| Ident::new(name, Span::call_site()));
     quote!(#[allow(unused_imports)] use #private::probe::{#(#needed as _),*};)
+}
+
+/// The trait whose impl the function is of, if it may not be imported: there its items are in scope, and beside it they are not.
+pub(super) fn own_trait(plan: &Plan<'_>) -> Option<TokenStream> {
+    let mut path = plan.function.block.as_ref()?.of.clone().filter(|path| path.segments.len() > 1)?;
+    path.segments.iter_mut().for_each(|segment| segment.arguments = PathArguments::None);
+    Some(quote!(#[allow(unused_imports)] use #path as _;))
 }
 
 pub(super) fn place(plan: &Plan<'_>) -> TokenStream {

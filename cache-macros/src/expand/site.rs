@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use super::call::{kind, private, traits};
+use super::call::{kind, own_trait, private, traits};
 use super::generics::{Inherent, asked, instance};
 use super::{lints, of_companion};
 use crate::args::{Coalesce, Max, WithoutScope};
@@ -46,7 +46,7 @@ fn item(
         plan.companions.is_some() && plan.function.block.as_ref().is_none_or(|block| block.of.is_some());
     let lints = (!is_ours).then(lints);
     let attrs = of_companion(&plan.function.item.attrs);
-    let spec = spec(plan, owner);
+    let (spec, own_trait) = (spec(plan, owner), own_trait(plan));
     let instance = instance(plan.function.parameters());
     let declaration = instance.as_ref().map(|(declaration, _)| declaration);
     let (here, asked) = asked(&private, plan.function.parameters());
@@ -60,6 +60,7 @@ fn item(
         #[doc(hidden)]
         #[inline]
         fn #name #before() -> #private::At #after {
+            #own_trait
             #asked
             #declaration
             static __STRATA_SITE: #private::Site = #private::Site::new();

@@ -23,4 +23,9 @@ fn load3(org_id: u64, name: &str) -> String {
     format!("{org_id} {name}")
 }
 
+#[cached(scope = "org", skip("name"))]
+fn load4(org_id: u64, name: &str) -> String {
+    format!("{org_id} {name}")
+}
+
 fn main() {}

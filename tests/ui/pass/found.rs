@@ -105,6 +105,33 @@ impl Load<u64> for Pg {
     }
 }
 
+mod api {
+    pub trait Counts<K> {
+        const LIMIT: u64 = 2;
+        fn id(&self) -> u64;
+        fn count(&self, org_id: u64, of: K) -> u64;
+        fn total(&self, of: K) -> u64;
+    }
+}
+
+// A trait that is not imported, and options that name its items.
+#[cached]
+impl api::Counts<u8> for Pg {
+    fn id(&self) -> u64 {
+        self.0
+    }
+
+    #[cached(scope = "org", receiver = self.id(), max = Self::LIMIT, key = |of| u64::from(*of) % Self::LIMIT)]
+    fn count(&self, org_id: u64, of: u8) -> u64 {
+        org_id + u64::from(of) + self.id()
+    }
+
+    #[cached(scope = "global", receiver = self.id(), max = Self::LIMIT, companions = off)]
+    fn total(&self, of: u8) -> u64 {
+        self.count(0, of)
+    }
+}
+
 trait Gat {
     type Owned;
     fn owned(&self) -> Self::Owned;
@@ -172,7 +199,27 @@ impl Named {
     }
 }
 
+fn inside() -> u64 {
+    mod local {
+        pub trait Level {
+            const LEVEL: u8;
+            fn level(&self, org_id: u64) -> u64;
+        }
+    }
+    struct Local;
+    #[cached]
+    impl local::Level for Local {
+        const LEVEL: u8 = 3;
+        #[cached(scope = "org", receiver = Self::LEVEL)]
+        fn level(&self, org_id: u64) -> u64 {
+            org_id + u64::from(Self::LEVEL)
+        }
+    }
+    Local.level_refresh(1) + Local.level_peek(1).unwrap_or_default()
+}
+
 fn main() {
+    assert_eq!(inside(), 8);
     let tenant = Tenant { db: 7 };
     assert_eq!((named(&tenant, &db::Db, 1), named::peek(&tenant, 1)), (8, Some(8)));
     assert_eq!((rows(3), price(1, Ordered(2.0)), price::peek(1, Ordered(2.0))), (vec![3], 3, Some(3)));
@@ -180,6 +227,7 @@ fn main() {
     assert_eq!(Load::<&str>::find(&pg, 1, "a").as_deref(), Some("1 a"));
     assert!(pg.find_text_peek(1, "a").is_some());
     assert_eq!((Load::<u64>::find(&pg, 1, 2), pg.find_peek(1, 2)), (Some((1, 2)), Some(Some((1, 2)))));
+    assert_eq!((api::Counts::count(&pg, 1, 2), pg.count_peek(1, 4), api::Counts::total(&pg, 2)), (8, Some(8), 7));
     assert_eq!((Text("ab").owned(), Text("ab").owned()), (vec![97, 98], vec![97, 98]));
     assert_eq!(loaded::<Pg>(1, str::to_owned), "1 pg");
     assert_eq!(loaded::refresh::<Pg>(1, str::to_uppercase), "1 PG");
