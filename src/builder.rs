@@ -1,24 +1,31 @@
 //! Describing a cache. `build` is the only step that can fail, and it reports every fault at once.
 
+use std::future::Future;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use strata_cache_core::clock::{Clock, TimeSource};
-use strata_cache_core::engine::{Engine, EngineConfig, Limits, Listener, Maintenance, Removal};
-use strata_cache_core::error::{Error, ErrorKind, Result};
+use strata_cache_core::engine::{
+    Engine, EngineConfig, Limits, Listener, LoadEvent, Maintenance, Observer, Removal, Spawner,
+};
+use strata_cache_core::error::{Error, Result};
 use strata_cache_core::expiry::{IntoTtl, Ttl};
-use strata_cache_core::flight::{LeaseTimes, LoadLimit};
+use strata_cache_core::flight::{BreakerSettings, LeaseTimes, LoadLimit};
 use strata_cache_core::policy::Policy;
 use strata_cache_core::scope::{Budget, Locate, ScopeTree, TrackedLevels};
 
 use crate::budget::Planned;
 use crate::cache::Cache;
+use crate::care::together;
 use crate::load_limit::Limited;
-use crate::setting::{IntoBytes, IntoPolicy, invalid, positive};
+use crate::setting::{IntoBytes, IntoPolicy, breaker, invalid, positive};
 
 /// Entries held by a cache that was given no bound.
 const DEFAULT_CAPACITY: u64 = 10_000;
+
+/// Loads in the background at once.
+const BACKGROUND_LOADS: usize = 256;
 
 /// Describes a cache.
 ///
@@ -37,7 +44,11 @@ pub struct CacheBuilder {
     load_limits: Limited,
     tracked: Option<Vec<String>>,
     listener: Option<Listener>,
+    observer: Option<Observer>,
+    background_loads: Option<usize>,
+    spawner: Option<Spawner>,
     max_key_bytes: Option<usize>,
+    breaker: Option<Result<BreakerSettings>>,
     budgets: Planned,
 }
 
@@ -104,7 +115,7 @@ impl CacheBuilder {
     /// last word on a level counts. Default: no limit. [`load_limit_at`](Self::load_limit_at) is for single scopes.
     ///
     /// Loads beyond the limit wait, and the children of the scope take turns: a tenant with a thousand loads to come delays
-    /// another's next load by one. When as many wait as may, `get_or_load` ends in [`ErrorKind::Overloaded`]; a cached
+    /// another's next load by one. When as many wait as may, `get_or_load` ends in [`Overloaded`](crate::ErrorKind::Overloaded); a cached
     /// function, which could not say so, waits. Hits, and calls that wait for a running load, need no permit. A load inside
     /// of another one never waits: it needs no permit that the outer one has, and runs over the limit if there is none.
     ///
@@ -212,6 +223,36 @@ impl CacheBuilder {
         self
     }
 
+    /// Told of what happens to loads: stale values served, loads that failed or took too long, breakers that opened. It is called outside of
+    /// locks, on the thread where it happens; one that panics is logged and stops nobody.
+    pub fn on_load_event(mut self, observer: impl Fn(&LoadEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// How many loads may run in the background at once, for values that are stale or will be. Those beyond are not begun: the value is
+    /// served, and the next call tries again. Default: 256. None run with 0.
+    pub fn background_loads(mut self, most: usize) -> Self {
+        self.background_loads = Some(most);
+        self
+    }
+
+    /// What runs async loads in the background: a task is to be polled to its end by it. Default: the Tokio runtime that the call is on,
+    /// with the feature `tokio`; else a few threads of the library's own.
+    pub fn spawner(
+        mut self,
+        spawner: impl Fn(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync + 'static,
+    ) -> Self {
+        self.spawner = Some(Arc::new(spawner));
+        self
+    }
+
+    /// The breaker of loads with text keys, as [`RegionBuilder::breaker`](crate::RegionBuilder::breaker) is that of a region.
+    pub fn breaker(mut self, failures: u32, cool_down: impl IntoTtl) -> Self {
+        self.breaker = Some(breaker(failures, cool_down));
+        self
+    }
+
     /// How long a programmatic key may be. Default: 4,096 bytes.
     pub fn max_key_bytes(mut self, bytes: usize) -> Self {
         self.max_key_bytes = Some(bytes);
@@ -221,7 +262,7 @@ impl CacheBuilder {
     /// Makes the cache.
     ///
     /// # Errors
-    /// The fault, with its own kind, if there is one; [`ErrorKind::InvalidConfig`] listing all, if there are several.
+    /// The fault, with its own kind, if there is one; [`InvalidConfig`](crate::ErrorKind::InvalidConfig) listing all, if there are several.
     pub fn build(self) -> Result<Cache> {
         let mut faults = Vec::new();
         let tree = self.tree.unwrap_or_default();
@@ -233,6 +274,7 @@ impl CacheBuilder {
         let weight = self.weight.and_then(|weight| keep(weight, &mut faults));
         let policy = self.policy.and_then(|policy| keep(policy, &mut faults));
         let ttl = self.ttl.and_then(|ttl| keep(ttl, &mut faults));
+        let breaker = self.breaker.and_then(|breaker| keep(breaker, &mut faults));
         for (time, name) in
             [(self.lease_times.lease, "load_lease"), (self.lease_times.patience, "load_patience")]
         {
@@ -248,7 +290,7 @@ impl CacheBuilder {
             entries.or_else(|| if weight.is_none() { NonZeroU64::new(DEFAULT_CAPACITY) } else { None });
         let bounds = [entries, weight].map(|bound| bound.map(NonZeroU64::get));
         self.budgets.check(&tree, bounds, |fault| faults.push(fault));
-        if let Some(error) = joined(faults) {
+        if let Some(error) = together(faults, "build") {
             return Err(error);
         }
         let engine = Engine::new(EngineConfig {
@@ -261,17 +303,20 @@ impl CacheBuilder {
             maintenance: self.maintenance,
             lease_times: self.lease_times,
             load_limits,
+            background_loads: self.background_loads.unwrap_or(BACKGROUND_LOADS),
+            spawner: self.spawner,
             listener: self.listener,
+            observer: self.observer,
         });
         for (path, limit) in &limited {
             engine.load_limits().set(path, Some(*limit));
         }
         let mut faults = Vec::new();
         self.budgets.set_in(engine.registry(), |fault| faults.push(fault));
-        if let Some(error) = joined(faults) {
+        if let Some(error) = together(faults, "build") {
             return Err(error);
         }
-        let cache = Cache::from_engine(engine, self.max_key_bytes.unwrap_or(4096))?;
+        let cache = Cache::from_engine(engine, self.max_key_bytes.unwrap_or(4096), breaker)?;
         tracing::info!(target: "strata_cache", ?entries, ?weight, "cache built");
         Ok(cache)
     }
@@ -288,13 +333,4 @@ impl std::fmt::Debug for CacheBuilder {
 
 fn keep<T>(given: Result<T>, faults: &mut Vec<Error>) -> Option<T> {
     given.map_err(|fault| faults.push(fault)).ok()
-}
-
-/// One error for all faults.
-fn joined(mut faults: Vec<Error>) -> Option<Error> {
-    if faults.len() <= 1 {
-        return faults.pop();
-    }
-    let all: Vec<String> = faults.iter().map(Error::to_string).collect();
-    Some(Error::new(ErrorKind::InvalidConfig, "build").with("faults", faults.len()).because(all.join("; ")))
 }

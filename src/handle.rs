@@ -8,13 +8,13 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use strata_cache_core::engine::Write;
+use strata_cache_core::engine::{Explained, Write};
 use strata_cache_core::error::Result;
 use strata_cache_core::event::RemovalCause;
 use strata_cache_core::scope::{Anchor, IntoTag, Node, ScopePath, Tags};
 
 use crate::cache::Cache;
-use crate::operation::{Done, Evicted, GetOrLoad, Loading, Operation, Set};
+use crate::operation::{AsyncLoader, Done, Evicted, GetOrLoad, Loading, Operation, Set, SyncLoader};
 
 /// A handle of one scope of one cache. Cheap to clone: two reference counts.
 #[derive(Clone)]
@@ -95,7 +95,7 @@ impl Scope {
         &'a self,
         key: &'a str,
         loader: F,
-    ) -> GetOrLoad<impl Loading<Value = Arc<V>, Error = E>>
+    ) -> GetOrLoad<impl Loading<Value = Arc<V>, Error = E, Loader = AsyncLoader<F, R>, Loaded = V>>
     where
         V: Any + Send + Sync,
         F: FnOnce() -> R,
@@ -112,12 +112,20 @@ impl Scope {
         &'a self,
         key: &'a str,
         loader: F,
-    ) -> GetOrLoad<impl Loading<Value = Arc<V>, Error = E>>
+    ) -> GetOrLoad<impl Loading<Value = Arc<V>, Error = E, Loader = SyncLoader<F>, Loaded = V>>
     where
         V: Any + Send + Sync,
         F: FnOnce() -> Result<V, E>,
     {
         self.cache.get_or_load_with(self, key, loader)
+    }
+
+    /// As [`Cache::explain`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn explain(&self, key: &str) -> Result<Explained> {
+        self.cache.explain(self, key)
     }
 
     /// As [`Cache::remove`].

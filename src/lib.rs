@@ -17,9 +17,12 @@
 //! invalidation returned is not served to any call that begins after, and a load that began before it stores nothing.
 //! A look-up never runs user code under a lock, `Hash` and `Eq` of keys excepted, which must not call the cache.
 
+mod along;
+pub mod answer;
 mod budget;
 mod builder;
 mod cache;
+mod care;
 mod context;
 mod default;
 mod driver;
@@ -44,19 +47,24 @@ pub use context::{InScope, Scoped, ambient_scope};
 pub use default::{default_cache, install};
 pub use exceptions::{InCache, WithCache, with_cache};
 pub use handle::{Scope, ScopeReport};
-pub use operation::{Below, Done, Evicted, GetOrLoad, LoadError, Loading, Operation, Set};
+pub use operation::{
+    AsyncLoader, Below, Done, Evicted, GetOrLoad, LoadError, Loading, Marked, Operation, Runs, Served, Set,
+    SyncLoader,
+};
 pub use place::ToScope;
 pub use region::{Region, RegionBuilder, ToKey};
 pub use setting::{IntoBytes, IntoPolicy};
 pub use tag::tag_load;
 
 pub use equivalent::Equivalent;
-pub use strata_cache_core::clock::{Clock, TestClock};
-pub use strata_cache_core::engine::{Key, Maintenance, Removal, RemovedFrom, Value};
+pub use strata_cache_core::clock::{Clock, ClockWatcher, TestClock};
+pub use strata_cache_core::engine::{
+    EventScope, Explained, Freshness, Key, LoadEvent, Maintenance, Removal, Value,
+};
 pub use strata_cache_core::error::{Error, ErrorKind, Result};
-pub use strata_cache_core::event::RemovalCause;
+pub use strata_cache_core::event::{LoadEventKind, RemovalCause};
 pub use strata_cache_core::expiry::{IntoTtl, Ttl};
-pub use strata_cache_core::flight::LoadLimit;
+pub use strata_cache_core::flight::{Condition, LoadLimit};
 pub use strata_cache_core::policy::{self, Policy};
 pub use strata_cache_core::scope::{
     Amount, Budget, Granted, IdText, Ids, IntoAmount, IntoTag, ScopeId, ScopeIds, ScopePath, ScopeTree,

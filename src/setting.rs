@@ -1,8 +1,10 @@
 //! Values of settings as users write them: numbers above zero, bytes, policies by name.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use strata_cache_core::error::{Error, ErrorKind, Result};
+use strata_cache_core::expiry::IntoTtl;
+use strata_cache_core::flight::BreakerSettings;
 use strata_cache_core::policy::Policy;
 use strata_cache_core::weight::parse_bytes;
 
@@ -14,6 +16,17 @@ pub(crate) fn invalid(name: &'static str, advice: &'static str) -> Error {
 /// A setting that may not be zero.
 pub(crate) fn positive(number: u64, name: &'static str) -> Result<NonZeroU64> {
     NonZeroU64::new(number).ok_or_else(|| invalid(name, "a number above zero is needed"))
+}
+
+/// When a breaker opens, and for how long.
+pub(crate) fn breaker(failures: u32, cool_down: impl IntoTtl) -> Result<BreakerSettings> {
+    let failures = NonZeroU32::new(failures)
+        .ok_or_else(|| invalid("breaker", "a breaker opens after one failure at least"))?;
+    let cool_down = cool_down.into_ttl()?.duration();
+    let cool_down = cool_down.ok_or_else(|| {
+        invalid("breaker", "a breaker that has opened tries again: give it a time with an end")
+    })?;
+    Ok(BreakerSettings { failures, cool_down })
 }
 
 /// A number of bytes: a number, or a text like `"512MB"`, `"64 KiB"` or `"1000"`.

@@ -52,6 +52,14 @@ pub enum ErrorKind {
     LeaderFailed,
     /// A load was not begun: of its scope as many run as may, and as many wait as may.
     Overloaded,
+    /// A load took longer than it may.
+    TimedOut,
+    /// A load was not begun: those of its region have failed one after the other, and are not tried for a while.
+    BreakerOpen,
+    /// A batch loader gave another number of results than it was asked for.
+    BatchMismatch,
+    /// The cache was closed.
+    Closed,
 }
 
 impl ErrorKind {
@@ -77,6 +85,10 @@ impl ErrorKind {
             Self::Stalled => "load stalled",
             Self::LeaderFailed => "leader failed",
             Self::Overloaded => "overloaded",
+            Self::TimedOut => "timed out",
+            Self::BreakerOpen => "breaker open",
+            Self::BatchMismatch => "wrong number of results",
+            Self::Closed => "closed",
         }
     }
 }

@@ -46,6 +46,53 @@ impl RemovalCause {
     }
 }
 
+/// What happened to a load, or to a look-up because of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LoadEventKind {
+    /// A value past its time-to-live was served at once.
+    StaleServed,
+    /// A value past its time-to-live was served because a load brought no other.
+    FellBack,
+    /// A load was begun in the background.
+    RefreshBegun,
+    /// A load was not begun in the background: as many run as may, or the cache was closed.
+    Postponed,
+    /// A loader ended in an error, was cancelled, or took longer than it may.
+    Failed,
+    /// A loader panicked.
+    Panicked,
+    /// A load brought a value that was not stored: what it was loaded from has changed since, or its weight cannot be.
+    NotStored,
+    /// A look-up did not wait any longer, and was served a stale value.
+    SoftTimeout,
+    /// A look-up did not wait any longer.
+    HardTimeout,
+    /// The breaker of a region opened.
+    BreakerOpened,
+    /// The breaker of a region closed again.
+    BreakerClosed,
+}
+
+impl LoadEventKind {
+    /// The name used in traces and figures, `"stale_served"` for example.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StaleServed => "stale_served",
+            Self::FellBack => "fell_back",
+            Self::RefreshBegun => "refresh_begun",
+            Self::Postponed => "postponed",
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+            Self::NotStored => "not_stored",
+            Self::SoftTimeout => "soft_timeout",
+            Self::HardTimeout => "hard_timeout",
+            Self::BreakerOpened => "breaker_opened",
+            Self::BreakerClosed => "breaker_closed",
+        }
+    }
+}
+
 impl std::fmt::Display for RemovalCause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())

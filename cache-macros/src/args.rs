@@ -41,8 +41,7 @@ pub(crate) struct Args {
     pub(crate) cache: Option<Expr>,
     pub(crate) companions: Option<Companions>,
     pub(crate) krate: Option<Path>,
-    /// The times of later releases, to be compared.
-    pub(crate) later: Vec<(Known, Time)>,
+    pub(crate) care: Care,
     /// The options that were written, faulty ones too.
     pub(crate) written: Vec<(&'static Entry, Span)>,
 }
@@ -57,6 +56,39 @@ pub(crate) enum Ids {
 pub(crate) enum Max {
     Count(u64),
     Given(Expr),
+}
+
+/// How loads are cared for.
+#[derive(Default)]
+pub(crate) struct Care {
+    pub(crate) stale: Option<Time>,
+    pub(crate) on_error: Option<OnError>,
+    pub(crate) refresh: Option<Refresh>,
+    pub(crate) soft: Option<Time>,
+    pub(crate) hard: Option<Time>,
+    pub(crate) throttle: Option<Time>,
+    pub(crate) breaker: Option<Breaker>,
+}
+
+/// For how long a stale value is served in place of an error.
+pub(crate) enum OnError {
+    /// As long again as the time-to-live.
+    AsTtl,
+    For(Time),
+}
+
+/// When a value is loaded anew before its time is over.
+pub(crate) enum Refresh {
+    /// After this part of it.
+    After(f64),
+    /// By chance, by the cost of the load times this.
+    Early(f64),
+}
+
+/// When loads are not begun.
+pub(crate) struct Breaker {
+    pub(crate) failures: u32,
+    pub(crate) cool_down: Option<Time>,
 }
 
 /// How long what is not there, and errors, are kept.
@@ -189,11 +221,19 @@ impl Args {
                 Ok(path) => self.krate = Some(path),
                 Err(_) => return Err(input.error("`crate` is a path: write `crate = ::renamed`")),
             },
-            Known::Stale => self.later.push((option, Time::of(&Ask::later("stale"), input.parse()?)?)),
-            Known::Soft => self.later.push((option, Time::of(&Ask::later("soft"), input.parse()?)?)),
-            Known::Hard => self.later.push((option, Time::of(&Ask::later("hard"), input.parse()?)?)),
-            Known::Refresh => _ = part(input.parse()?)?,
-            Known::OnError => words::on_error(input)?,
+            Known::Stale => self.care.stale = Some(Time::of(&Ask::with_end("stale"), input.parse()?)?),
+            Known::Soft => self.care.soft = Some(Time::of(&Ask::with_end("soft"), input.parse()?)?),
+            Known::Hard => self.care.hard = Some(Time::of(&Ask::with_end("hard"), input.parse()?)?),
+            Known::Throttle => {
+                self.care.throttle = Some(Time::of(&Ask::with_end("throttle"), input.parse()?)?)
+            }
+            Known::Refresh => self.care.refresh = Some(Refresh::of(input.parse()?)?),
+            Known::OnError => self.care.on_error = Some(words::on_error(input)?),
+            Known::Breaker if form == Form::Value => {
+                self.care.breaker =
+                    Some(Breaker { failures: words::failures(input.parse()?)?, cool_down: None });
+            }
+            Known::Breaker => self.care.breaker = Some(words::breaker(name, input)?),
             Known::Limit => words::limit(input.parse()?)?,
         }
         Ok(())
@@ -260,6 +300,36 @@ impl Max {
             _ => return Ok(Self::Given(value)),
         };
         Err(syn::Error::new_spanned(value, refused))
+    }
+}
+
+impl Refresh {
+    fn of(value: Expr) -> syn::Result<Self> {
+        const FORM: &str = "the part of its time-to-live after which a value is loaded anew is above 0 and below 1: write `0.8` or \"80%\"; \
+                            or write `early`, for by chance, or `early(2.0)`";
+        let wrong = |value: &Expr| Err(syn::Error::new_spanned(value, FORM));
+        let factor = |factor: &Expr| match factor {
+            Expr::Lit(ExprLit { lit: Lit::Float(factor), .. }) => factor.base10_parse::<f64>().ok(),
+            Expr::Lit(ExprLit { lit: Lit::Int(factor), .. }) => {
+                factor.base10_parse::<u32>().ok().map(f64::from)
+            }
+            _ => None,
+        };
+        match &value {
+            Expr::Path(path) if path.path.is_ident("early") => Ok(Self::Early(1.0)),
+            Expr::Call(call) if matches!(&*call.func, Expr::Path(path) if path.path.is_ident("early")) => {
+                let given = if call.args.len() == 1 { call.args.first().and_then(factor) } else { None };
+                match given.filter(|factor| *factor > 0.0) {
+                    Some(factor) => Ok(Self::Early(factor)),
+                    None => wrong(&value),
+                }
+            }
+            Expr::Path(_) => wrong(&value),
+            _ => match part(value.clone()) {
+                Ok(part) if part > 0.0 => Ok(Self::After(part)),
+                _ => wrong(&value),
+            },
+        }
     }
 }
 

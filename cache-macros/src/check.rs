@@ -12,7 +12,7 @@ mod types;
 use proc_macro2::{Ident, Span};
 use syn::{Expr, Path, ReceiverKind, Safety, Type, parse_quote};
 
-use crate::args::{Args, Coalesce, Companions, Max, Negative, WithoutScope};
+use crate::args::{Args, Care, Coalesce, Companions, Max, Negative, WithoutScope};
 use crate::faults::Faults;
 use crate::item::{Function, Shape, speaks_of_its_type, uses};
 use crate::options::Known;
@@ -38,8 +38,10 @@ pub(crate) struct Plan<'a> {
     /// None where the function has none.
     pub(crate) companions: Option<Name>,
     pub(crate) without_scope: WithoutScope,
-    /// Where `without_scope` was written.
-    pub(crate) without_scope_span: Span,
+    /// Where an option was written that makes the function return errors of the cache.
+    pub(crate) refuses: Option<Span>,
+    /// The run may go on without its caller.
+    pub(crate) may_go_on: bool,
 }
 
 /// What counts for all calls alike.
@@ -52,6 +54,7 @@ pub(crate) struct SiteOptions {
     pub(crate) coalesce: Option<Coalesce>,
     pub(crate) wait: Option<Time>,
     pub(crate) cache: Option<Expr>,
+    pub(crate) care: Care,
 }
 
 /// What is asked when a value is to be stored.
@@ -97,13 +100,16 @@ pub(crate) fn check<'a>(args: Args, function: &'a Function, faults: &mut Faults)
     }
     let companions = companions(&args);
     let negative_span = args.span_of(Known::Negative).unwrap_or_else(Span::call_site);
+    let refuses = args.span_of(Known::Hard).or_else(|| args.span_of(Known::Breaker));
+    let may_go_on = options::may_go_on(&args).is_some();
     let (levels, place, key) = (args.levels?, place?, key?);
     let returned = function.returned().cloned().unwrap_or_else(|| parse_quote!(()));
     let used = |at: &usize| place.expressions().any(|id| uses(id, &function.args[*at].name));
     let in_key = |at: &usize| key.arguments().contains(at) || ids.contains(at);
     let asked = (0..function.args.len()).filter(|at| in_key(at) || used(at)).collect();
-    let (without_scope, without_scope_span) =
-        args.without_scope.unwrap_or((WithoutScope::Bypass, levels.span));
+    let (without_scope, span) = args.without_scope.unwrap_or((WithoutScope::Bypass, levels.span));
+    let says_why = (without_scope == WithoutScope::Error).then_some(span);
+    let refuses = says_why.or(refuses);
     Some(Plan {
         function,
         krate: args.krate.unwrap_or_else(|| parse_quote!(::strata_cache)),
@@ -122,11 +128,13 @@ pub(crate) fn check<'a>(args: Args, function: &'a Function, faults: &mut Faults)
             coalesce: args.coalesce,
             wait: args.wait,
             cache: args.cache,
+            care: args.care,
         },
         store: StoreOptions { when: args.when, negative_span, negative: args.negative, tags: args.tags },
         companions,
         without_scope,
-        without_scope_span,
+        refuses,
+        may_go_on,
     })
 }
 

@@ -19,7 +19,6 @@ use crate::check::{Name, Plan};
 use crate::item::Argument;
 use call::{kind, place, private, rules, tags, traits, view};
 use companions::companions;
-use detached::is_detached;
 use generics::{Inherent, turbofish};
 
 /// A function of an impl block, and what goes into another block: companions cannot stand in the impl of a trait.
@@ -64,7 +63,7 @@ pub(crate) fn function(plan: &Plan<'_>) -> TokenStream {
 /// A function of an impl block; its companions stand beside it under its name and theirs.
 pub(crate) fn method(plan: &Plan<'_>) -> Method {
     let Some(block) = plan.function.block.as_ref().filter(|_| plan.companions.is_some()) else {
-        let body = is_detached(plan).then(|| detached::body(plan));
+        let body = plan.may_go_on.then(|| detached::body(plan));
         let function = apart(plan, &TokenStream::new());
         return Method { inside: quote!(#function #body), beside: TokenStream::new() };
     };
@@ -81,7 +80,7 @@ pub(crate) fn method(plan: &Plan<'_>) -> Method {
     let turbofish = turbofish(inherent.moved.iter().chain(own));
     let site = quote!(Self::#at_name #turbofish());
     let function = outer(plan, &site, &TokenStream::new());
-    let body = is_detached(plan).then(|| detached::body(plan));
+    let body = plan.may_go_on.then(|| detached::body(plan));
     let owner = quote!(::core::option::Option::Some(::core::any::type_name::<Self>()));
     let at = site::at(plan, &at_name, owner, &inherent);
     let companions = companions(plan, &site, &inherent, |verb| format_ident!("{name}_{verb}"));
@@ -112,7 +111,7 @@ fn apart(plan: &Plan<'_>, items: &TokenStream) -> TokenStream {
 
 /// The body of a free function as an item inside of it, where it has to be one.
 fn own_body(plan: &Plan<'_>) -> TokenStream {
-    if is_detached(plan) { detached::body(plan) } else { TokenStream::new() }
+    if plan.may_go_on { detached::body(plan) } else { TokenStream::new() }
 }
 
 /// The attributes of a function that its companions need too.
@@ -154,7 +153,7 @@ fn outer(plan: &Plan<'_>, site: &TokenStream, items: &TokenStream) -> TokenStrea
         Some(quote!(let #pattern = #name;))
     });
     let body = &function.item.block.stmts;
-    let load = if is_detached(plan) {
+    let load = if plan.may_go_on {
         detached::run(plan, &pending)
     } else if function.is_async() {
         // A block has no place for its type; a return that never runs tells it, so that the body coerces and

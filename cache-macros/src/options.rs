@@ -28,6 +28,8 @@ pub(crate) enum Known {
     OnError,
     Soft,
     Hard,
+    Throttle,
+    Breaker,
     Limit,
 }
 
@@ -61,7 +63,7 @@ const fn later(name: &'static str, known: Known, example: &'static str) -> Entry
     Entry { name, known, form: Form::Value, example, is_later: true }
 }
 
-const OPTIONS: [Entry; 26] = [
+const OPTIONS: [Entry; 28] = [
     value("scope", Known::Scope, "scope = \"user\""),
     list("ids", Known::Ids, "ids(org = …)"),
     value("ttl", Known::Ttl, "ttl = \"5m\""),
@@ -88,11 +90,19 @@ const OPTIONS: [Entry; 26] = [
     value("companions", Known::Companions, "companions = off"),
     list("allow", Known::Allow, "allow(unit)"),
     value("crate", Known::Crate, "crate = ::renamed"),
-    later("stale", Known::Stale, "stale = \"30s\""),
-    later("refresh", Known::Refresh, "refresh = 0.8"),
-    later("on_error", Known::OnError, "on_error = stale"),
-    later("soft", Known::Soft, "soft = \"200ms\""),
-    later("hard", Known::Hard, "hard = \"5s\""),
+    value("stale", Known::Stale, "stale = \"30s\""),
+    value("on_error", Known::OnError, "on_error = stale(\"1h\")"),
+    value("refresh", Known::Refresh, "refresh = 0.8"),
+    value("soft", Known::Soft, "soft = \"200ms\""),
+    value("hard", Known::Hard, "hard = \"5s\""),
+    value("throttle", Known::Throttle, "throttle = \"1s\""),
+    Entry {
+        name: "breaker",
+        known: Known::Breaker,
+        form: Form::Either,
+        example: "breaker = 5",
+        is_later: false,
+    },
     later("limit", Known::Limit, "limit = 8"),
 ];
 

@@ -45,8 +45,8 @@ impl Ask {
         never: true,
     };
 
-    /// For an option of a later release.
-    pub(crate) const fn later(option: &'static str) -> Self {
+    /// For an option that nothing but leaving it out puts off for ever.
+    pub(crate) const fn with_end(option: &'static str) -> Self {
         Self { option, instead: "leave it out", never: false }
     }
 }

@@ -7,19 +7,20 @@ use std::any::{Any, type_name};
 use std::future::Future;
 use std::sync::Arc;
 
-use strata_cache_core::engine::{Enough, Look, Taken, Write};
+use strata_cache_core::engine::{Explained, Look, Taken, Write};
 use strata_cache_core::epoch;
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::event::RemovalCause;
-use strata_cache_core::scope::Tags;
+use strata_cache_core::scope::{Node, Tags};
 
 use super::{Cache, PROGRAMMATIC, Payload};
-use crate::driver::LoadTerms;
+use crate::along::along;
+use crate::driver::Run;
 use crate::operation::{
-    Begin, Call, Convert, Done, GetOrLoad, KeyedLoad, Lazy, Loading, Operation, Set, Started,
+    AsyncLoader, Begin, Convert, Done, GetOrLoad, KeyedLoad, Loading, Operation, Said, Set, Started,
+    SyncLoader, open,
 };
 use crate::place::{At, ToScope};
-use crate::plan::{Coalescing, WhenLeadersFail};
 use crate::trace;
 
 impl Cache {
@@ -134,13 +135,13 @@ impl Cache {
         place: impl ToScope + 'a,
         key: &'a str,
         loader: F,
-    ) -> GetOrLoad<impl Loading<Value = Arc<V>, Error = E>>
+    ) -> GetOrLoad<impl Loading<Value = Arc<V>, Error = E, Loader = AsyncLoader<F, R>, Loaded = V>>
     where
         V: Any + Send + Sync,
         F: FnOnce() -> R,
         R: Future<Output = Result<V, E>>,
     {
-        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, Lazy<F, R>>::new(
+        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, AsyncLoader<F, R>>::new(
             Payloads,
             Asked { cache: self, place, key },
             loader,
@@ -157,12 +158,12 @@ impl Cache {
         place: impl ToScope + 'a,
         key: &'a str,
         loader: F,
-    ) -> GetOrLoad<impl Loading<Value = Arc<V>, Error = E>>
+    ) -> GetOrLoad<impl Loading<Value = Arc<V>, Error = E, Loader = SyncLoader<F>, Loaded = V>>
     where
         V: Any + Send + Sync,
         F: FnOnce() -> Result<V, E>,
     {
-        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, Call<F>>::new(
+        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, SyncLoader<F>>::new(
             Payloads,
             Asked { cache: self, place, key },
             loader,
@@ -176,7 +177,7 @@ impl Cache {
     /// What a bad place or key brings.
     pub fn remove(&self, place: impl ToScope, key: &str) -> Done<bool> {
         let taken = self.take(&place, key, RemovalCause::Removed, "remove", |_| true);
-        Done::new(taken.map(|taken| matches!(taken, Taken::Value(_))))
+        Done::new(taken.map(|taken| matches!(taken, Taken::Value(_) | Taken::Stale)))
     }
 
     /// Withdraws an entry, at the call: [`remove`](Self::remove), counted as an invalidation.
@@ -185,7 +186,7 @@ impl Cache {
     /// What a bad place or key brings.
     pub fn invalidate(&self, place: impl ToScope, key: &str) -> Done<bool> {
         let taken = self.take(&place, key, RemovalCause::Invalidated, "invalidate", |_| true);
-        Done::new(taken.map(|taken| matches!(taken, Taken::Value(_))))
+        Done::new(taken.map(|taken| matches!(taken, Taken::Value(_) | Taken::Stale)))
     }
 
     /// Takes an entry out, at the call, and reports its value.
@@ -195,10 +196,20 @@ impl Cache {
     pub fn pop<V: Any + Send + Sync>(&self, place: impl ToScope, key: &str) -> Done<Option<Arc<V>>> {
         let taken = self.take(&place, key, RemovalCause::Removed, "pop", |payload| payload.is::<V>());
         Done::new(taken.and_then(|taken| match taken {
-            Taken::Absent => Ok(None),
+            Taken::Absent | Taken::Stale => Ok(None),
             Taken::Refused => Err(type_mismatch::<V>("pop")),
             Taken::Value(payload) => serve(payload).map(Some),
         }))
+    }
+
+    /// As [`Region::explain`](crate::Region::explain), of a text key.
+    ///
+    /// # Errors
+    /// What a bad place or key brings.
+    pub fn explain(&self, place: impl ToScope, key: &str) -> Result<Explained> {
+        self.check_key(key, "explain")?;
+        let node = place.find_node(self, "explain")?;
+        Ok(self.keys().explain(self.engine(), node.as_deref(), key))
     }
 
     fn take(
@@ -250,31 +261,22 @@ impl<P: ToScope> Begin<Box<str>, Payload> for Asked<'_, P> {
         self.cache.glance(&self.place, self.key)
     }
 
-    fn begin(self, (write, tags): (Write, &Tags)) -> Result<Started<Box<str>, Payload>> {
+    fn begin(self, said: &Said<'_>, has_background: bool) -> Result<Started<Box<str>, Payload>> {
         let Self { cache, place, key } = self;
         cache.check_key(key, "get_or_load")?;
+        let (engine, store) = (cache.engine(), cache.keys());
+        let care = said.care(store)?;
         let pin = epoch::pin();
-        let found = place.with_node(&pin, cache, "get_or_load", |node| {
-            let node = node?;
-            let found = cache.keys().hit_pinned(&pin, cache.engine(), node, key)?;
-            trace::lookup(PROGRAMMATIC, Some(node), true);
-            Some(found)
-        })?;
+        let look = |node: Option<&Node>| open((&pin, engine, store), node, key, &care, has_background);
+        let found = place.with_node(&pin, cache, "get_or_load", look)?;
         drop(pin);
-        if let Some(payload) = found {
-            return Ok(Started::Hit(payload));
-        }
-        Ok(Started::Miss(LoadTerms {
-            engine: Arc::clone(cache.engine()),
-            store: Arc::clone(cache.keys()),
-            place: place.path(cache, "get_or_load")?,
-            key: key.into(),
-            write,
-            tags: tags.clone(),
-            when_leaders_fail: WhenLeadersFail::Report,
-            coalescing: Coalescing::On(None),
-            enough: Enough::Stored,
-        }))
+        Started::of(found, (engine, store), said, care, || {
+            Ok((place.path(cache, "get_or_load")?, key.into()))
+        })
+    }
+
+    fn along(run: Run) -> Run {
+        along(run)
     }
 }
 

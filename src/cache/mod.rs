@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use strata_cache_core::engine::{Engine, RegionKey, Store, StoreOptions};
 use strata_cache_core::error::{Error, ErrorKind, Result};
-use strata_cache_core::flight::LoadLimit;
+use strata_cache_core::flight::{BreakerSettings, LoadLimit};
 use strata_cache_core::scope::{Budget, IntoTag, Node, ScopePath, ScopeTree, Tag};
 use strata_cache_core::stats::Stats;
 
@@ -65,21 +65,25 @@ struct Inner {
     max_key_bytes: usize,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // What runs in the background keeps the engine, and would run on for nobody.
+        self.engine.errands().close();
+    }
+}
+
 impl Cache {
     /// Starts to describe a cache.
     pub fn builder() -> CacheBuilder {
         CacheBuilder::default()
     }
 
-    pub(crate) fn from_engine(engine: Arc<Engine>, max_key_bytes: usize) -> Result<Self> {
-        let options = || StoreOptions {
-            weigher: Some(Arc::new(weigh)),
-            ttl: None,
-            idle: None,
-            jitter: 0,
-            max_per_scope: None,
-            listener: None,
-        };
+    pub(crate) fn from_engine(
+        engine: Arc<Engine>,
+        max_key_bytes: usize,
+        breaker: Option<BreakerSettings>,
+    ) -> Result<Self> {
+        let options = || StoreOptions { weigher: Some(Arc::new(weigh)), breaker, ..StoreOptions::default() };
         let keys = engine.regions().open(&engine, RegionKey::Programmatic, PROGRAMMATIC, options)?;
         Ok(Self { inner: Arc::new(Inner { engine, keys, max_key_bytes }) })
     }

@@ -1,9 +1,10 @@
-//! Runs that outlive their caller: on the runtime that the caller is on, or on a few threads of our own.
+//! Runs that outlive their caller: on the runtime that the caller is on, or on a few threads of our own; blocking ones on others.
 //!
-//! (1) With the feature `tokio`, and inside of a Tokio runtime, it is that runtime's task; its I/O and timers work as they did.
+//! (1) A cache that was given a spawner uses that. With the feature `tokio`, and inside of a Tokio runtime, it is that runtime's task; its I/O and timers work as they did.
 //! (2) Otherwise it is polled by one of a few threads, which wait for nothing but the next wake-up, so that runs that wait for one
 //! another do not use them up; they end when they have had nothing to do for a while. (3) No more runs than [`MOST`] are under way on
-//! them; who comes then is given its run back, and runs it itself. (4) What panics ends that run only.
+//! them; who comes then is given its run back, and runs it itself. Of blocking ones [`BLOCKING`] run, each on a thread, and [`MOST`] wait.
+//! (4) What panics ends that run only.
 //! Cost: two allocations a run.
 
 use std::collections::VecDeque;
@@ -14,6 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
+
+use strata_cache_core::engine::Engine;
+
+use super::park_on;
 
 /// Runs under way on our threads, at most.
 const MOST: usize = 1024;
@@ -27,11 +32,35 @@ const IDLE: Duration = Duration::from_secs(2);
 /// A run.
 pub(crate) type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs it to its end, whatever becomes of the caller.
+/// What a run does where it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It is pending, and polled again.
+    Async,
+    /// It may block, on a thread of its own.
+    Sync,
+}
+
+/// Runs it to its end, where its kind runs.
 ///
 /// # Errors
 /// The run, where too many are under way.
-pub(crate) fn spawn(run: Run) -> Result<(), Run> {
+pub(crate) fn send(engine: &Arc<Engine>, run: Run, kind: Kind) -> Result<(), Run> {
+    match kind {
+        Kind::Async => spawn(engine, run),
+        Kind::Sync => spawn_blocking(Parked { run, engine: Arc::clone(engine) }).map_err(|work| work.run),
+    }
+}
+
+/// Runs it to its end, whatever becomes of the caller: where the cache was told to, if it was.
+///
+/// # Errors
+/// The run, where too many are under way.
+fn spawn(engine: &Engine, run: Run) -> Result<(), Run> {
+    if let Some(spawner) = engine.spawner() {
+        spawner(run);
+        return Ok(());
+    }
     #[cfg(feature = "tokio")]
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         drop(runtime.spawn(run));
@@ -127,6 +156,87 @@ impl Pool {
     }
 }
 
+/// Blocking runs at a time.
+const BLOCKING: usize = 32;
+
+/// What may block.
+struct Parked {
+    run: Run,
+    engine: Arc<Engine>,
+}
+
+static DESK: Desk =
+    Desk { books: Mutex::new(Jobs { waiting: VecDeque::new(), threads: 0, idle: 0 }), call: Condvar::new() };
+
+/// Threads for what may block.
+struct Desk {
+    books: Mutex<Jobs>,
+    call: Condvar,
+}
+
+struct Jobs {
+    waiting: VecDeque<Parked>,
+    threads: usize,
+    idle: usize,
+}
+
+/// Runs what may block, on a thread that has nothing else to do.
+///
+/// # Errors
+/// The work, where too much is waiting, or there can be no thread.
+fn spawn_blocking(work: Parked) -> Result<(), Parked> {
+    let mut jobs = DESK.jobs();
+    if jobs.waiting.len() >= MOST {
+        return Err(work);
+    }
+    if jobs.idle <= jobs.waiting.len() && jobs.threads < BLOCKING {
+        let begun = std::thread::Builder::new().name("strata-loads".into()).spawn(|| DESK.work());
+        if begun.is_ok() {
+            jobs.threads += 1;
+        } else if jobs.threads == 0 {
+            return Err(work);
+        }
+    }
+    jobs.waiting.push_back(work);
+    drop(jobs);
+    DESK.call.notify_one();
+    Ok(())
+}
+
+impl Desk {
+    /// Nothing of the user's runs under the lock, so it is never poisoned.
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        while let Some(Parked { run, engine }) = self.next() {
+            let work = || park_on(run, || engine.look_after_waiters());
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                tracing::error!(target: "strata_cache", "a blocking run panicked");
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Parked> {
+        let mut jobs = self.jobs();
+        loop {
+            if let Some(work) = jobs.waiting.pop_front() {
+                return Some(work);
+            }
+            jobs.idle += 1;
+            let waited = self.call.wait_timeout(jobs, IDLE);
+            let timeout;
+            (jobs, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            jobs.idle -= 1;
+            if timeout.timed_out() && jobs.waiting.is_empty() {
+                jobs.threads -= 1;
+                return None;
+            }
+        }
+    }
+}
+
 impl Task {
     fn run(&self) -> MutexGuard<'_, Option<Run>> {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
@@ -203,6 +313,22 @@ mod tests {
         for _ in 0..THREADS * 3 {
             told.recv_timeout(Duration::from_secs(60)).expect("all of them end");
         }
+    }
+
+    #[test]
+    fn blocking_runs_have_threads_of_their_own_and_one_that_panics_ends_alone() {
+        let cache = crate::Cache::builder().build().expect("a cache");
+        let block = |run: Box<dyn FnOnce() + Send>| {
+            let run = Box::pin(async move { run() });
+            assert!(send(cache.engine(), run, Kind::Sync).is_ok(), "few enough");
+        };
+        let (tell, told) = mpsc::channel();
+        let (open, gate) = mpsc::channel::<()>();
+        block(Box::new(move || _ = gate.recv()));
+        block(Box::new(|| panic!("on purpose")));
+        block(Box::new(move || tell.send(()).expect("somebody listens")));
+        told.recv_timeout(Duration::from_secs(60)).expect("it does not wait for the one that blocks");
+        drop(open);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! (1) Until it leads, and where it never does, the caller drives it as any other load. (2) What goes on by itself is inside of the
 //! loads that the caller was inside of, so circles are found as before. (3) Its panic is the caller's, who alone is told.
-//! (4) Where nobody can run it, the caller does.
+//! (4) Where nobody can run it, the caller does. (5) A caller that has waited long enough goes, and the run goes on.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -15,14 +15,16 @@ use std::task::{Context, Poll, Waker};
 use strata_cache_core::engine::{Key, Value};
 use strata_cache_core::flight::{Chain, FlightId};
 
-use super::background::{Run, spawn};
+use super::background::{Kind, Run, send};
 use super::body::Body;
 use super::load::{Answer, Load, Loader};
+use crate::plan::Reply;
 
 /// Drives a load whose run goes on by itself. `along` gives it what else it takes along from here.
 pub(crate) async fn detached<K, V, L, B>(
     mut load: Load<K, V, L, B>,
     along: impl FnOnce(Run) -> Run,
+    kind: Kind,
 ) -> Answer<V, L::Error>
 where
     K: Key,
@@ -39,14 +41,25 @@ where
     if let Some(answer) = answered.await {
         return answer;
     }
+    let (kept, mut bells) = (load.fall_back(), load.take_bells());
     let post = Arc::new(Post(Mutex::new(Letter { told: Told::Nothing, waits: None })));
     let run = Inside { chain: Chain::current(), load: Some(load), to: Sender(Arc::clone(&post)) };
-    if let Err(run) = spawn(along(Box::pin(run))) {
+    if let Err(run) = send(&kept.engine, along(Box::pin(run)), kind) {
         run.await;
     }
-    match poll_fn(|context| post.poll(context)).await {
-        Ok(answer) => answer,
-        Err(panic) => resume_unwind(panic),
+    let answered = poll_fn(|context| {
+        if let Poll::Ready(told) = post.poll(context) {
+            return Poll::Ready(Ok(told));
+        }
+        match bells.ring_in_line(&kept.engine, context) {
+            Some(Reply::Hard) => Poll::Ready(Err(kept.late())),
+            Some(_) => kept.soft().map_or(Poll::Pending, |answer| Poll::Ready(Err(answer))),
+            None => Poll::Pending,
+        }
+    });
+    match answered.await {
+        Err(answer) | Ok(Ok(answer)) => answer,
+        Ok(Err(panic)) => resume_unwind(panic),
     }
 }
 

@@ -4,9 +4,12 @@
 //! (2) The loader runs without any lock, once per lease, inside its call chain, and polled with the lease's waker,
 //! so that a leader that is woken and not polled is noticed. (3) Dropped midway, the loader is dropped first, then
 //! the lease hands over. A panic of the loader ends the lease before it goes on. (4) Every lookup is counted, and traced, once.
+//! A call that may be served a stale value is counted at its end: as a stale hit if it was, else as a miss.
 //! (5) A loader begins in `begin`, with the permits of its scope's load limits.
 
 mod begin;
+mod bells;
+mod fall_back;
 
 use std::any::Any;
 use std::future::Future;
@@ -16,12 +19,12 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use strata_cache_core::engine::{
-    Engine, Enough, Joined, Key, Lease, Place, Store, Value, Waited, Waiting, Write,
+    Care, Engine, Enough, Freshness, Joined, Key, Lease, Place, Store, Value, Waited, Waiting, Write,
 };
-use strata_cache_core::error::Error;
+use strata_cache_core::error::{Error, ErrorKind};
 use strata_cache_core::flight::{
-    Adding, Alarm, Chain, FlightId, LoadPermit, PermitWaiter, PlaceWaiter, Placed, Pulse, SoloPermit,
-    SoloWaiter,
+    Adding, Chain, FlightId, LoadPermit, PermitWaiter, PlaceWaiter, Placed, Pulse, SoloPermit, SoloWaiter,
+    Trial,
 };
 use strata_cache_core::scope::{Node, ScopePath, Tags};
 use strata_cache_core::stats::Counter;
@@ -29,6 +32,9 @@ use strata_cache_core::stats::Counter;
 use super::body::Body;
 use crate::plan::{Act, Coalescing, LoadPlan, Reply, WhenLeadersFail};
 use crate::trace;
+pub(super) use bells::Bells;
+use fall_back::NotShared;
+pub(crate) use fall_back::{FallBack, fall_back};
 
 /// An error that those who wait for the same load may share.
 pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;
@@ -53,16 +59,22 @@ pub(crate) trait Loader<V> {
 
 /// What a get-or-load comes to.
 pub(crate) enum Answer<V, E> {
-    /// The value.
-    Value(V),
+    /// The value, and how it stands by its time-to-live.
+    Value(V, Freshness),
     /// The loader's error.
     Failed(E),
     /// The loads this call waited for failed, for others.
     LeaderFailed,
     /// The loads of the key have stalled.
     Stalled,
-    /// The cache could not even ask.
+    /// The cache could not even ask, or the load took longer than it may.
     Refused(Error),
+}
+
+impl<V, E> Answer<V, E> {
+    fn fresh(value: V) -> Self {
+        Self::Value(value, Freshness::Fresh)
+    }
 }
 
 /// How a call goes on.
@@ -85,6 +97,9 @@ pub(crate) struct LoadTerms<K: Key, V: Value> {
     pub(crate) coalescing: Coalescing,
     /// What answers the call: what is stored, or only a load that begins from now on.
     pub(crate) enough: Enough,
+    pub(crate) care: Care,
+    /// Something is kept that the call would be served in place of a fresh value.
+    pub(crate) has_kept: bool,
 }
 
 pin_project! {
@@ -103,6 +118,25 @@ pin_project! {
 impl<K: Key, V: Value, L: Loader<V>, B: Body<L::Output>> Load<K, V, L, B> {
     pub(crate) fn new(terms: LoadTerms<K, V>, loader: L, body: B) -> Self {
         Self { body, drive: Drive::new(terms, loader) }
+    }
+
+    /// Of a lease that the cache itself has begun, and that nobody waits for by this.
+    pub(crate) fn of(lease: Lease<K, V>, terms: LoadTerms<K, V>, loader: L, body: B) -> Self {
+        let mut drive = Drive::new(terms, loader);
+        drive.stage = Stage::Given(lease);
+        drive.is_background = true;
+        Self { body, drive }
+    }
+
+    /// What the call falls back on, and for how long it waits before.
+    pub(super) fn fall_back(&self) -> FallBack<K, V> {
+        self.drive.fall_back_of()
+    }
+
+    /// The bells of the call, which ring for its run no more.
+    pub(super) fn take_bells(&mut self) -> Bells {
+        let silent = Bells::silent();
+        std::mem::replace(&mut self.drive.bells, silent)
     }
 
     /// Is pending, without anybody to wake it, when it is [about to lead](Self::is_about_to_lead) for the first time.
@@ -131,22 +165,27 @@ struct Drive<K: Key, V: Value, L> {
     loader: L,
     plan: LoadPlan,
     stage: Stage<K, V>,
-    /// Rings when the call has waited long enough; set at its first wait.
-    alarm: Option<Arc<Alarm>>,
+    /// They ring when the call has waited long enough; set at its first wait.
+    bells: Bells,
     /// It is not to go on by this caller once it leads.
     stops: bool,
+    /// No call waits for it.
+    is_background: bool,
+    /// The call was counted.
+    is_counted: bool,
 }
 
 enum Stage<K: Key, V: Value> {
     Asking,
+    Given(Lease<K, V>),
     Waiting(Waiting<K, V>, Arc<Node>),
     WaitingForPlace(PlaceWaiter, Arc<Node>),
     // A load limit. The waiter before the lease, so that who comes next finds the queue without it.
     WaitingToLead(PermitWaiter, Lease<K, V>),
     Leading(Lease<K, V>),
     WaitingForPermit(SoloWaiter, Arc<Node>),
-    WaitingAlone(PermitWaiter, Name),
-    Alone(Name, Option<LoadPermit>),
+    WaitingAlone(PermitWaiter, Name, Option<Trial>),
+    Alone(Name, Option<LoadPermit>, Option<Trial>),
     Done,
 }
 
@@ -173,7 +212,17 @@ impl Name {
 impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
     fn new(terms: LoadTerms<K, V>, loader: L) -> Self {
         let plan = LoadPlan::new(terms.when_leaders_fail, terms.coalescing);
-        Self { terms, loader, plan, stage: Stage::Asking, alarm: None, stops: false }
+        let bells = Bells::new(&terms);
+        Self {
+            terms,
+            loader,
+            plan,
+            stage: Stage::Asking,
+            bells,
+            stops: false,
+            is_background: false,
+            is_counted: false,
+        }
     }
 
     /// Looks and joins.
@@ -210,15 +259,26 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
     /// The next act; a call that ends with it unserved is counted.
     fn decide(&mut self, reply: Reply, node: &Node) -> Act {
         let act = self.plan.step(reply);
-        if matches!(act, Act::ReportLeaderFailed | Act::ReportStalled) {
+        if matches!(act, Act::ReportLeaderFailed | Act::ReportStalled) && !self.falls_back() {
             self.count(node, false);
         }
         act
     }
 
-    fn count(&self, node: &Node, hit: bool) {
+    fn count(&mut self, node: &Node, hit: bool) {
+        if self.is_background || std::mem::replace(&mut self.is_counted, true) {
+            return;
+        }
         self.terms.store.count_lookup(Some(node), hit);
         trace::lookup(self.terms.store.name(), Some(node), hit);
+    }
+
+    /// A call is about to run its loader, or to end without a value.
+    fn count_miss(&mut self, node: &Node) {
+        // Where there may be something to fall back on, nobody knows yet what it will have been.
+        if !self.falls_back() {
+            self.count(node, false);
+        }
     }
 
     fn trace(&self, event: &'static str) {
@@ -230,22 +290,40 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
     fn land(&mut self, lease: Lease<K, V>, output: L::Output) -> Answer<V, L::Error> {
         match self.loader.split(output) {
             Ok(value) => {
+                if self.falls_back() {
+                    self.count(lease.node(), false);
+                }
                 let write = self.loader.write(&value, self.terms.write);
                 lease.land(self.terms.key.clone(), &value, write);
-                Answer::Value(value)
+                Answer::fresh(value)
             }
             Err(error) => {
                 self.trace("load failure");
-                lease.fail(self.loader.share(&error));
-                Answer::Failed(error)
+                let node = Arc::clone(lease.node());
+                let has_kept = self.put_off_attempts(&node);
+                let shared = self.loader.share(&error);
+                // Those who wait fall back, too, or ask again; nobody tries at once.
+                lease.fail(shared.or_else(|| has_kept.then(|| Arc::new(NotShared) as SharedError)));
+                self.or_fall_back(&node, Answer::Failed(error))
             }
         }
     }
 
+    /// The loader takes longer than it may.
+    fn cut_short(&mut self, lease: Lease<K, V>) -> Answer<V, L::Error> {
+        self.trace("load cut short");
+        let (node, error) = (Arc::clone(lease.node()), self.timed_out());
+        self.put_off_attempts(&node);
+        lease.time_out(&error);
+        self.or_fall_back(&node, Answer::Refused(error))
+    }
+
     /// The loader ended past the cache.
-    fn finish_alone(&mut self, name: &Name, output: L::Output) -> Answer<V, L::Error> {
-        match self.loader.split(output) {
-            Ok(value) => Answer::Value(value),
+    fn finish_alone(&mut self, name: &Name, trial: Option<Trial>, output: L::Output) -> Answer<V, L::Error> {
+        let outcome = self.loader.split(output);
+        self.conclude(trial, outcome.is_ok());
+        match outcome {
+            Ok(value) => Answer::fresh(value),
             Err(error) => {
                 if name.id().is_some() {
                     self.terms.store.counters().count(Counter::LoadFailures);
@@ -263,13 +341,15 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
             Next::Act(act, value) => (act, value),
         };
         match act {
-            Act::Serve => return Ok(value.map(Answer::Value)),
+            Act::Serve => return Ok(value.map(Answer::fresh)),
             Act::Join => self.stage = Stage::Asking,
             Act::RunUncached => self.run_uncached(),
             Act::RunAlone => return self.ask_alone(),
             Act::RunBeside => return self.run_beside(),
-            Act::ReportLeaderFailed => return Ok(Some(Answer::LeaderFailed)),
-            Act::ReportStalled => return Ok(Some(Answer::Stalled)),
+            Act::ReportLeaderFailed => return self.end_with(Answer::LeaderFailed),
+            Act::ReportStalled => return self.end_with(Answer::Stalled),
+            Act::ReportTimedOut => return self.end_late().map(Some),
+            Act::FallBack => return Ok(self.fall_back_softly()),
             // The stage is set already.
             Act::Lead | Act::Wait | Act::WaitForPlace => {}
         }
@@ -288,15 +368,29 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
         loop {
             let performed = match &mut this.stage {
                 Stage::Asking => this.ask().and_then(|next| this.perform(next)),
+                Stage::Given(_) => {
+                    let Stage::Given(lease) = std::mem::replace(&mut this.stage, Stage::Done) else {
+                        return Poll::Pending; // Not reached.
+                    };
+                    let next = this.lead(lease);
+                    this.perform(next)
+                }
                 Stage::Waiting(waiting, node) => {
                     let waited = Pin::new(waiting).poll(context);
                     let node = Arc::clone(node);
                     let next = match waited {
-                        Poll::Ready(waited) => this.hear(waited, &node),
-                        Poll::Pending if this.is_late(context) => {
-                            Next::Act(this.plan.step(Reply::Late), None)
+                        // It was cut short for who led it, and this call's time is over as well.
+                        Poll::Ready(Waited::Refused(error))
+                            if error.kind() == ErrorKind::TimedOut
+                                && this.bells.ring_hard(&this.terms.engine, context) =>
+                        {
+                            Next::Act(this.plan.step(Reply::Hard), None)
                         }
-                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(waited) => this.hear(waited, &node),
+                        Poll::Pending => match this.bells.ring(&this.terms.engine, context) {
+                            Some(reply) => Next::Act(this.plan.step(reply), None),
+                            None => return Poll::Pending,
+                        },
                     };
                     this.perform(next)
                 }
@@ -304,8 +398,10 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
                     let reply = match Pin::new(place).poll(context) {
                         Poll::Ready(Placed::Free) => Reply::Again,
                         Poll::Ready(Placed::Stuck) => Reply::Stuck,
-                        Poll::Pending if this.is_late(context) => Reply::Late,
-                        Poll::Pending => return Poll::Pending,
+                        Poll::Pending => match this.bells.ring(&this.terms.engine, context) {
+                            Some(reply) => reply,
+                            None => return Poll::Pending,
+                        },
                     };
                     let Stage::WaitingForPlace(_, node) = &this.stage else { return Poll::Pending };
                     let node = Arc::clone(node);
@@ -313,46 +409,73 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
                     this.perform(Next::Act(act, None))
                 }
                 Stage::WaitingForPermit(waiter, node) => {
-                    let permit = ready!(Pin::new(waiter).poll(context));
                     let node = Arc::clone(node);
-                    Ok(this.limit_alone(Name::Solo(permit), &node))
+                    match Pin::new(waiter).poll(context) {
+                        Poll::Ready(permit) => Ok(this.limit_alone(Name::Solo(permit), &node)),
+                        Poll::Pending => ready!(this.wait_on(context)),
+                    }
                 }
                 Stage::WaitingToLead(waiter, lease) => {
-                    let permit = ready!(in_lease(lease.pulse().as_ref(), context, |context| {
-                        Pin::new(waiter).poll(context)
-                    }));
-                    if let Stage::WaitingToLead(_, lease) = std::mem::replace(&mut this.stage, Stage::Done) {
-                        this.run_leading(lease, Some(permit));
+                    let permit =
+                        in_lease(lease.pulse().as_ref(), context, |context| Pin::new(waiter).poll(context));
+                    match permit {
+                        // Whoever gives up here passes the lease on.
+                        Poll::Pending => ready!(this.wait_on(context)),
+                        Poll::Ready(permit) => {
+                            let stage = std::mem::replace(&mut this.stage, Stage::Done);
+                            if let Stage::WaitingToLead(_, lease) = stage {
+                                this.run_leading(lease, Some(permit));
+                            }
+                            Ok(None)
+                        }
                     }
-                    Ok(None)
                 }
-                Stage::WaitingAlone(waiter, _) => {
-                    let permit = ready!(Pin::new(waiter).poll(context));
-                    if let Stage::WaitingAlone(_, name) = std::mem::replace(&mut this.stage, Stage::Done) {
-                        this.run_alone(name, Some(permit));
+                Stage::WaitingAlone(waiter, ..) => match Pin::new(waiter).poll(context) {
+                    Poll::Pending => ready!(this.wait_on(context)),
+                    Poll::Ready(permit) => {
+                        let stage = std::mem::replace(&mut this.stage, Stage::Done);
+                        if let Stage::WaitingAlone(_, name, trial) = stage {
+                            this.run_alone(name, Some(permit), trial);
+                        }
+                        Ok(None)
                     }
-                    Ok(None)
-                }
+                },
                 Stage::Leading(..) if std::mem::take(&mut this.stops) => return Poll::Pending,
                 Stage::Leading(..) => {
-                    let output = ready!(this.poll_leading(body.as_mut(), context));
+                    let polled = this.poll_leading(body.as_mut(), context);
+                    if polled.is_pending() && !this.bells.ring_hard(&this.terms.engine, context) {
+                        return Poll::Pending;
+                    }
                     let Stage::Leading(lease) = std::mem::replace(&mut this.stage, Stage::Done) else {
                         return Poll::Pending; // Not reached: nothing changes the stage in between.
                     };
                     body.end();
-                    return Poll::Ready(this.land(lease, output));
+                    return Poll::Ready(match polled {
+                        Poll::Ready(output) => this.land(lease, output),
+                        Poll::Pending => this.cut_short(lease),
+                    });
                 }
-                Stage::Alone(name, _) => {
-                    // The tags that it adds go nowhere.
+                Stage::Alone(name, ..) => {
+                    // What it says of its result goes nowhere.
                     let inside = Chain::enter_with(name.id(), Adding::default());
-                    let output = ready!(body.as_mut().poll(context));
+                    let polled = body.as_mut().poll(context);
                     drop(inside);
-                    let Stage::Alone(name, limited) = std::mem::replace(&mut this.stage, Stage::Done) else {
+                    if polled.is_pending() && !this.bells.ring_hard(&this.terms.engine, context) {
+                        return Poll::Pending;
+                    }
+                    let Stage::Alone(name, limited, trial) = std::mem::replace(&mut this.stage, Stage::Done)
+                    else {
                         return Poll::Pending; // Not reached, as above.
                     };
                     body.end();
                     drop(limited);
-                    return Poll::Ready(this.finish_alone(&name, output));
+                    return Poll::Ready(match polled {
+                        Poll::Ready(output) => this.finish_alone(&name, trial, output),
+                        Poll::Pending => {
+                            this.conclude(trial, false);
+                            Answer::Refused(this.timed_out())
+                        }
+                    });
                 }
                 Stage::Done => return Poll::Pending,
             };
@@ -373,16 +496,23 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
 }
 
 impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
-    /// Whether the call has waited for as long as it would; if not, its task is woken when it has.
-    fn is_late(&mut self, context: &Context<'_>) -> bool {
-        let Coalescing::On(Some(time)) = self.terms.coalescing else { return false };
-        let engine = &self.terms.engine;
-        let alarm = self.alarm.get_or_insert_with(|| engine.alarm_in(time));
-        alarm.rings(engine.now(), context)
+    /// Still waiting for a permit: pending, unless that has taken long enough.
+    fn wait_on(&mut self, context: &Context<'_>) -> Poll<Result<Option<Answer<V, L::Error>>, Error>> {
+        match self.bells.ring_in_line(&self.terms.engine, context) {
+            None => Poll::Pending,
+            Some(reply) => {
+                let act = self.plan.step(reply);
+                Poll::Ready(self.perform(Next::Act(act, None)))
+            }
+        }
     }
 
     /// What a wait came to: the next act, with what it needs.
     fn hear(&mut self, waited: Waited<K, V>, node: &Node) -> Next<V, L::Error> {
+        let is_without = matches!(waited, Waited::Failed(_) | Waited::Refused(_) | Waited::Stuck);
+        if is_without && let Some(answer) = self.fall_back(node) {
+            return Next::Answer(answer);
+        }
         let reply = match waited {
             Waited::Value(value) => {
                 self.count(node, true);
@@ -398,7 +528,10 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
                     None => Reply::FailedOtherwise,
                 },
             },
-            Waited::Refused(error) if self.plan.may_be_refused() => {
+            Waited::Refused(error) if error.kind() == ErrorKind::TimedOut => Reply::CutShort,
+            Waited::Refused(error)
+                if self.plan.may_be_refused() || error.kind() == ErrorKind::BreakerOpen =>
+            {
                 self.count(node, false);
                 return Next::Answer(Answer::Refused(error));
             }

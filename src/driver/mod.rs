@@ -3,13 +3,15 @@
 mod background;
 mod body;
 mod detached;
+mod errand;
 mod load;
 mod park;
 mod uncached;
 
-pub(crate) use background::Run;
-pub(crate) use body::{Boxed, InPlace, Once};
+pub(crate) use background::{Kind, Run};
+pub(crate) use body::{Body, Boxed, InPlace, Once};
 pub(crate) use detached::detached;
-pub(crate) use load::{Answer, Load, LoadTerms, Loader, SharedError};
+pub(crate) use errand::refresh;
+pub(crate) use load::{Answer, Load, LoadTerms, Loader, SharedError, fall_back};
 pub(crate) use park::park_on;
 pub(crate) use uncached::{Uncached, uncached};

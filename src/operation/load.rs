@@ -5,12 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use strata_cache_core::engine::Write;
+use strata_cache_core::engine::Freshness;
 use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::expiry::IntoTtl;
-use strata_cache_core::scope::{IntoTag, Tags};
+use strata_cache_core::scope::IntoTag;
 
-use super::terms::Terms;
+use super::keyed::{Runs, SendOff};
+use super::terms::{Said, Terms};
+use crate::care::Asked;
 use crate::driver::{SharedError, park_on};
 
 /// Why a get-or-load brought no value.
@@ -101,9 +103,23 @@ pub trait Loading {
     type Value;
     /// The loader's error.
     type Error;
+    /// What loads.
+    type Loader;
+    /// What it brings.
+    type Loaded: 'static;
+    /// As what that is stored.
+    #[doc(hidden)]
+    type Stored: 'static;
+
+    #[doc(hidden)]
+    fn stored(loaded: Self::Loaded) -> Self::Stored;
 
     #[doc(hidden)]
     fn share_with(&mut self, sharing: Sharing<Self::Error>);
+
+    /// Says how what loads can be taken along to where nobody waits for it.
+    #[doc(hidden)]
+    fn send_with(&mut self, off: SendOff<Self::Loader, Self::Loaded, Self::Error, Self::Stored>);
 
     /// The answer, where one look tells that the value is there.
     #[doc(hidden)]
@@ -112,9 +128,13 @@ pub trait Loading {
     #[doc(hidden)]
     fn poll_load(
         &mut self,
-        terms: (Write, &Tags),
+        said: Said<'_>,
         context: &mut Context<'_>,
     ) -> Poll<Result<Self::Value, LoadError<Self::Error>>>;
+
+    /// How the value stands that was handed out.
+    #[doc(hidden)]
+    fn freshness(&self) -> Freshness;
 
     #[doc(hidden)]
     fn look_up(&self);
@@ -126,11 +146,24 @@ pub trait Loading {
 pub struct Sharing<E> {
     pub(super) share: fn(&E) -> SharedError,
     pub(super) unshare: fn(&SharedError) -> Option<E>,
+    pub(super) knows: fn(&SharedError) -> bool,
 }
+
+impl<E> Clone for Sharing<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Sharing<E> {}
 
 impl<E: Clone + Send + Sync + 'static> Sharing<E> {
     pub(crate) fn by_clone() -> Self {
-        Self { share: |error| Arc::new(error.clone()), unshare: |shared| shared.downcast_ref::<E>().cloned() }
+        Self {
+            share: |error| Arc::new(error.clone()),
+            unshare: |shared| shared.downcast_ref::<E>().cloned(),
+            knows: |shared| shared.is::<E>(),
+        }
     }
 }
 
@@ -173,6 +206,115 @@ impl<L: Loading> GetOrLoad<L> {
         self
     }
 
+    /// Serves a value for so long past its time-to-live, at once, and loads it anew in the background: one load, however many ask, and
+    /// the next one not before the [`throttle`](Self::throttle) is over. The loaded entry is kept for that long.
+    ///
+    /// The loader may run after this call has ended: it borrows nothing, and can be sent to another thread. An async one runs on the
+    /// runtime of the call that finds the value stale, a sync one on a thread of its own. It keeps the ambient scope.
+    ///
+    /// ```
+    /// # use strata_cache::{Cache, Error, TestClock, scope};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Error> {
+    /// # let clock = TestClock::new();
+    /// let cache = Cache::builder().clock(clock.clone()).build()?;
+    /// let get = || cache.get_or_load_with(scope!(global), "rates", || Ok::<u64, Error>(7)).ttl("1m").stale("30s").marked();
+    /// assert!(!get().wait().expect("it loads").is_stale());
+    /// clock.advance(Duration::from_secs(80));
+    /// assert!(get().wait().expect("it is there").is_stale(), "and is being loaded anew");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stale(self, window: impl IntoTtl) -> Self
+    where
+        L::Loader: Runs<Output = Result<L::Loaded, L::Error>> + Send + 'static,
+        L::Error: Send + 'static,
+    {
+        self.background().care(|asked| asked.stale(window))
+    }
+
+    /// Serves a value for so long past its time-to-live where a load ends in an error, or takes too long; where one has just done so,
+    /// without another try: there is one each [`throttle`](Self::throttle). The loaded entry is kept for that long. A value past its
+    /// [`stale`](Self::stale) window is loaded while the call waits.
+    pub fn stale_on_error(self, window: impl IntoTtl) -> Self {
+        self.care(|asked| asked.stale_on_error(window))
+    }
+
+    /// Loads a value anew, in the background, once this part of its time-to-live is over (`0.8`), when it is asked for then.
+    pub fn refresh(self, part: f64) -> Self
+    where
+        L::Loader: Runs<Output = Result<L::Loaded, L::Error>> + Send + 'static,
+        L::Error: Send + 'static,
+    {
+        self.background().care(|asked| asked.refresh(part))
+    }
+
+    /// Loads a value anew, in the background, by chance before its time is over: the nearer the end, and the longer its load took, the
+    /// likelier. `factor` is usually 1.0; more is earlier. So a fleet that loaded together does not load together again.
+    ///
+    /// After Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015, section 4. The cost is
+    /// measured on the cache's clock, which steps by some milliseconds: loads that take less are not begun early.
+    pub fn refresh_early(self, factor: f64) -> Self
+    where
+        L::Loader: Runs<Output = Result<L::Loaded, L::Error>> + Send + 'static,
+        L::Error: Send + 'static,
+    {
+        self.background().care(|asked| asked.refresh_early(factor))
+    }
+
+    /// How long the call waits for a load where a stale value is there that [`stale_on_error`](Self::stale_on_error) lets it have: then it is
+    /// served that, and the load goes on in the background. Shorter than [`hard`](Self::hard).
+    pub fn soft(self, time: impl IntoTtl) -> Self
+    where
+        L::Loader: Runs<Output = Result<L::Loaded, L::Error>> + Send + 'static,
+        L::Error: Send + 'static,
+    {
+        self.background().care(|asked| asked.soft(time))
+    }
+
+    /// How long the call waits at all: then it ends in [`ErrorKind::TimedOut`], or with a stale value where it may have one. Its own
+    /// load is cut: an async loader is dropped; a [`detached`](Self::detached) one goes on, and is stored if nothing has changed
+    /// meanwhile. A sync loader that runs on this very thread cannot be cut; who waits for it goes.
+    pub fn hard(self, time: impl IntoTtl) -> Self {
+        self.care(|asked| asked.hard(time))
+    }
+
+    /// How long nobody tries to load a stale value anew after one has begun to in the background, or has failed. Default: 1 second.
+    pub fn throttle(self, time: impl IntoTtl) -> Self {
+        self.care(|asked| asked.throttle(time))
+    }
+
+    /// Lets the load go on, and be stored, though this call is dropped or has waited for as long as it would.
+    pub fn detached(self) -> Self
+    where
+        L::Loader: Runs<Output = Result<L::Loaded, L::Error>> + Send + 'static,
+        L::Error: Send + 'static,
+    {
+        self.background().care(Asked::detached)
+    }
+
+    /// Says that the loader may run in the background, as its [region](crate::RegionBuilder) says: where that has a stale window, say. It is
+    /// said with [`stale`](Self::stale), [`refresh`](Self::refresh), [`soft`](Self::soft) and [`detached`](Self::detached). Calls that do
+    /// not say so wait for their loads.
+    pub fn background(mut self) -> Self
+    where
+        L::Loader: Runs<Output = Result<L::Loaded, L::Error>> + Send + 'static,
+        L::Error: Send + 'static,
+    {
+        self.loading.send_with(SendOff::new(L::stored));
+        self
+    }
+
+    /// Answers with the value and how it stands by its time-to-live: fresh or stale.
+    pub fn marked(self) -> Marked<L> {
+        Marked(self)
+    }
+
+    fn care(mut self, ask: impl FnOnce(&mut Asked)) -> Self {
+        self.terms = self.terms.care(ask);
+        self
+    }
+
     /// Gives a failed load's error, cloned, to all who waited for it. Without this one of them loads
     /// next, at most twice, and then all get [`LoadError::LeaderFailed`]. Callers of one key should agree on it.
     pub fn share_errors(mut self) -> Self
@@ -208,21 +350,64 @@ impl<L: Loading> GetOrLoad<L> {
     #[inline(never)]
     fn poll_on(&mut self, context: &mut Context<'_>) -> Poll<Result<L::Value, LoadError<L::Error>>> {
         match self.terms.look() {
-            Ok((write, tags)) => self.loading.poll_load((write, &tags), context),
+            Ok(said) => self.loading.poll_load(said, context),
             Err(error) => Poll::Ready(Err(error.into())),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn park(mut self) -> Result<L::Value, LoadError<L::Error>> {
-        let (write, tags) = self.terms.take()?;
+    fn park(&mut self) -> Result<L::Value, LoadError<L::Error>> {
         // Whoever parks looks after stalled leaders, so shared and mutable access must not overlap.
-        let loading = std::cell::RefCell::new(self.loading);
-        park_on(
-            std::future::poll_fn(|context| loading.borrow_mut().poll_load((write, &tags), context)),
-            || loading.borrow().look_up(),
-        )
+        let this = std::cell::RefCell::new(self);
+        park_on(std::future::poll_fn(|context| this.borrow_mut().poll_on(context)), || {
+            this.borrow().loading.look_up();
+        })
+    }
+}
+
+/// A value, and how it stands by its time-to-live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Served<T> {
+    /// The value.
+    pub value: T,
+    /// Whether it is past its time-to-live, and by how much.
+    pub freshness: Freshness,
+}
+
+impl<T> Served<T> {
+    /// Whether the value's time-to-live is over.
+    pub fn is_stale(&self) -> bool {
+        self.freshness.is_stale()
+    }
+}
+
+/// A [`GetOrLoad`] that answers with the value and how it stands.
+#[must_use = "an operation does nothing unless it is awaited or waited for"]
+#[derive(Debug)]
+pub struct Marked<L>(GetOrLoad<L>);
+
+impl<L: Loading> Marked<L> {
+    /// As [`GetOrLoad::wait`].
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn wait(mut self) -> Result<Served<L::Value>, LoadError<L::Error>> {
+        let value = match self.0.glance() {
+            Some(answer) => answer,
+            None => self.0.park(),
+        }?;
+        Ok(Served { value, freshness: self.0.loading.freshness() })
+    }
+}
+
+impl<L: Loading> Future for Marked<L> {
+    type Output = Result<Served<L::Value>, LoadError<L::Error>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = Pin::new(&mut self.0).poll(context);
+        polled.map_ok(|value| Served { value, freshness: self.0.loading.freshness() })
     }
 }
 

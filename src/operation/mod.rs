@@ -6,12 +6,16 @@
 mod done;
 mod keyed;
 mod load;
+mod opening;
 mod ready;
 mod set;
 mod terms;
 
 pub use done::{Below, Done, Evicted};
-pub(crate) use keyed::{Begin, Call, Convert, KeyedLoad, Lazy, Started};
-pub use load::{GetOrLoad, LoadError, Loading};
+pub use keyed::{AsyncLoader, Runs, SyncLoader};
+pub(crate) use keyed::{Begin, Convert, KeyedLoad};
+pub use load::{GetOrLoad, LoadError, Loading, Marked, Served};
+pub(crate) use opening::{Found, Started, open};
 pub use ready::Operation;
 pub use set::Set;
+pub(crate) use terms::Said;

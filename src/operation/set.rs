@@ -29,6 +29,13 @@ impl<F: FnOnce(Write, Tags) -> Result<()>> Set<F> {
         self
     }
 
+    /// For how long past its time-to-live the value is kept, for those calls of `get_or_load` that take it stale; as its region says, if this is
+    /// not said. It takes a time-to-live with an end.
+    pub fn keep(mut self, window: impl IntoTtl) -> Self {
+        self.terms = self.terms.keep(window);
+        self
+    }
+
     /// What the entry weighs, in place of what the region's weigher would say.
     pub fn weight(mut self, weight: u64) -> Self {
         self.terms = self.terms.weight(weight);

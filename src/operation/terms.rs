@@ -1,18 +1,33 @@
-//! What an operation that writes was told: time-to-live, weight, tags; or what was wrong with one of them.
+//! What an operation that writes was told: time-to-live, weight, tags, how its load is cared for; or what was wrong with that.
 //!
-//! (1) The first fault is kept and reported when the operation happens; nothing has changed then. (2) Tags and faults are kept apart, so
-//! that an operation without them is moved and dropped as if there were none: with their drop written out, hits are 20 instructions
+//! (1) Faults are kept and all reported when the operation happens; nothing has changed then. (2) What few operations have is kept apart, so
+//! that an operation without it is moved and dropped as if there were none: with their drop written out, hits are 20 instructions
 //! slower.
 
+use std::time::Duration;
+
 use strata_cache_core::engine::Write;
-use strata_cache_core::error::{Error, Result};
-use strata_cache_core::expiry::IntoTtl;
+use strata_cache_core::error::{Error, ErrorKind, Result};
+use strata_cache_core::expiry::{IntoTtl, Ttl};
 use strata_cache_core::scope::{IntoTag, Tags};
+
+use crate::care::{Asked, together};
+
+/// What was said of a load, or a write.
+#[doc(hidden)]
+#[expect(missing_debug_implementations, reason = "of the library's own")]
+pub struct Said<'a> {
+    pub(crate) write: Write,
+    pub(crate) tags: Tags,
+    /// How the load is to be cared for, if that was said.
+    pub(crate) asked: Option<&'a Asked>,
+}
 
 /// The options of a write or load.
 #[derive(Debug)]
 pub(super) struct Terms {
-    write: Write,
+    ttl: Option<Ttl>,
+    weight: Option<u64>,
     apart: Apart,
 }
 
@@ -20,10 +35,12 @@ pub(super) struct Terms {
 #[derive(Debug)]
 struct Apart(Option<Box<Special>>);
 
-#[derive(Debug)]
-enum Special {
-    Tags(Tags),
-    Wrong(Error),
+#[derive(Debug, Default)]
+struct Special {
+    tags: Tags,
+    asked: Option<Asked>,
+    keep: Option<Duration>,
+    wrong: Vec<Error>,
 }
 
 impl Drop for Apart {
@@ -44,7 +61,11 @@ fn drop_apart(special: Box<Special>) {
 impl Terms {
     #[inline]
     pub(super) const fn new() -> Self {
-        Self { write: Write { ttl: None, weight: None }, apart: Apart(None) }
+        Self { ttl: None, weight: None, apart: Apart(None) }
+    }
+
+    fn write(&self) -> Write {
+        Write { ttl: self.ttl, weight: self.weight, ..Write::default() }
     }
 
     /// Whether nothing was wrong.
@@ -52,70 +73,88 @@ impl Terms {
     pub(super) fn are_good(&self) -> bool {
         match &self.apart.0 {
             None => true,
-            Some(special) => !matches!(**special, Special::Wrong(_)),
+            Some(special) => special.is_good(),
         }
     }
 
     /// What was told, if there is nothing special about it.
     #[inline(always)]
     pub(super) fn plain(&self) -> Option<Write> {
-        self.apart.0.is_none().then_some(self.write)
+        self.apart.0.is_none().then(|| self.write())
     }
 
-    pub(super) fn ttl(self, ttl: impl IntoTtl) -> Self {
-        self.change(|write, _| {
-            write.ttl = Some(ttl.into_ttl()?);
-            Ok(())
-        })
+    pub(super) fn ttl(mut self, ttl: impl IntoTtl) -> Self {
+        match ttl.into_ttl() {
+            Ok(ttl) => self.ttl = Some(ttl),
+            Err(error) => self.special().wrong.push(error),
+        }
+        self
     }
 
-    pub(super) fn weight(self, weight: u64) -> Self {
-        self.change(|write, _| {
-            write.weight = Some(weight);
-            Ok(())
-        })
+    pub(super) fn weight(mut self, weight: u64) -> Self {
+        self.weight = Some(weight);
+        self
     }
 
-    pub(super) fn tags(self, new: impl IntoIterator<Item = impl IntoTag>, operation: &'static str) -> Self {
-        self.change(|_, tags| new.into_iter().try_for_each(|tag| tags.add(tag.into_tag()?, 0, operation)))
+    pub(super) fn tags(
+        mut self,
+        new: impl IntoIterator<Item = impl IntoTag>,
+        operation: &'static str,
+    ) -> Self {
+        let Special { tags, wrong, .. } = self.special();
+        for tag in new {
+            wrong.extend(tag.into_tag().and_then(|tag| tags.add(tag, 0, operation)).err());
+        }
+        self
     }
 
-    fn change(mut self, change: impl FnOnce(&mut Write, &mut Tags) -> Result<()>) -> Self {
-        let mut tags = match self.apart.0.take().map(|special| *special) {
-            None => Tags::none(),
-            Some(Special::Tags(tags)) => tags,
-            wrong => return Self { write: self.write, apart: Apart(wrong.map(Box::new)) },
+    /// Says for how long what is written is kept past its time-to-live.
+    pub(super) fn keep(mut self, window: impl IntoTtl) -> Self {
+        let advice = "a time with an end is needed";
+        let error = || Error::new(ErrorKind::InvalidConfig, "set").with("option", "keep").because(advice);
+        let special = self.special();
+        match window.into_ttl().and_then(|window| window.duration().ok_or_else(error)) {
+            Ok(window) => special.keep = Some(window),
+            Err(error) => special.wrong.push(error),
+        }
+        self
+    }
+
+    /// Says how the load is to be cared for.
+    pub(super) fn care(mut self, ask: impl FnOnce(&mut Asked)) -> Self {
+        ask(self.special().asked.get_or_insert_default());
+        self
+    }
+
+    fn special(&mut self) -> &mut Special {
+        self.apart.0.get_or_insert_default()
+    }
+
+    /// What was told, to be used more than once. Faults are told once.
+    pub(super) fn look(&mut self) -> Result<Said<'_>> {
+        let write = self.write();
+        let Some(special) = self.apart.0.as_deref_mut() else {
+            return Ok(Said { write, tags: Tags::none(), asked: None });
         };
-        let special = match change(&mut self.write, &mut tags) {
-            Ok(()) => (!tags.is_empty()).then_some(Special::Tags(tags)),
-            Err(error) => Some(Special::Wrong(error)),
-        };
-        Self { write: self.write, apart: Apart(special.map(Box::new)) }
-    }
-
-    /// What was told, to be used more than once. A fault is told once.
-    pub(super) fn look(&mut self) -> Result<(Write, Tags)> {
-        match self.apart.0.as_deref() {
-            None => Ok((self.write, Tags::none())),
-            Some(Special::Tags(tags)) => Ok((self.write, tags.clone())),
-            Some(Special::Wrong(_)) => self.take(),
+        match together(std::mem::take(&mut special.wrong), "load") {
+            Some(error) => Err(error),
+            None => {
+                let write = Write { keep: special.keep, ..write };
+                Ok(Said { write, tags: special.tags.clone(), asked: special.asked.as_ref() })
+            }
         }
     }
 
-    /// What was told, once.
+    /// What a write was told, once.
     #[inline]
     pub(super) fn take(&mut self) -> Result<(Write, Tags)> {
-        match self.apart.0.take() {
-            None => Ok((self.write, Tags::none())),
-            Some(special) => Self::told(self.write, *special),
-        }
+        self.look().map(|said| (said.write, said.tags))
     }
+}
 
+impl Special {
     #[cold]
-    fn told(write: Write, special: Special) -> Result<(Write, Tags)> {
-        match special {
-            Special::Tags(tags) => Ok((write, tags)),
-            Special::Wrong(error) => Err(error),
-        }
+    fn is_good(&self) -> bool {
+        self.wrong.is_empty() && self.asked.as_ref().is_none_or(Asked::is_good)
     }
 }

@@ -6,6 +6,8 @@
 //! or runs by itself with one of a few permits; which of the two is the caller's choice. (4) Inside its own load it runs
 //! uncached. (5) Who does not wait, or has waited long enough, runs by itself and stores nothing. (6) A caller who is sent away
 //! because a tag was withdrawn meanwhile asks again, at most twice, and then runs by itself: however often tags are withdrawn, it ends.
+//! (7) A call that waits no longer than a time ends when that is over; one that would rather have a stale value, when that comes first.
+//! What is kept of the key is looked for, by the driver, before any act that would bring the caller no value of its own.
 
 use std::time::Duration;
 
@@ -57,6 +59,12 @@ pub(crate) enum Reply {
     Again,
     /// The caller has waited for as long as it would.
     Late,
+    /// It has waited so long that a stale value will do.
+    Soft,
+    /// It has waited for as long as it may.
+    Hard,
+    /// The load took longer than it may for the one who led it.
+    CutShort,
 }
 
 /// What to do next.
@@ -82,6 +90,10 @@ pub(crate) enum Act {
     ReportLeaderFailed,
     /// Answer that the loads of the key have stalled.
     ReportStalled,
+    /// Answer with what is kept, and leave the load to itself; wait on where nothing is kept any more.
+    FallBack,
+    /// Answer that it took too long.
+    ReportTimedOut,
 }
 
 /// One call's way through a load.
@@ -103,16 +115,20 @@ impl LoadPlan {
             Reply::Hit | Reply::Landed => Act::Serve,
             Reply::Lead => Act::Lead,
             Reply::Late => Act::RunBeside,
+            Reply::Soft => Act::FallBack,
+            Reply::Hard => Act::ReportTimedOut,
             Reply::Busy | Reply::NoPlace if self.coalescing == Coalescing::Off => Act::RunBeside,
             Reply::Busy => Act::Wait,
             Reply::NoPlace => Act::WaitForPlace,
             Reply::Recursion => Act::RunUncached,
             Reply::Again => Act::Join,
-            Reply::FailedOtherwise | Reply::Outdated if self.rounds < ROUNDS => {
+            Reply::FailedOtherwise | Reply::Outdated | Reply::CutShort if self.rounds < ROUNDS => {
                 self.rounds += 1;
                 Act::Join
             }
-            Reply::Failed | Reply::FailedOtherwise => self.last_resort(Act::ReportLeaderFailed),
+            Reply::Failed | Reply::FailedOtherwise | Reply::CutShort => {
+                self.last_resort(Act::ReportLeaderFailed)
+            }
             // What it loads by itself begins after whatever was withdrawn before it asked.
             Reply::Outdated => Act::RunAlone,
             Reply::Stuck => self.last_resort(Act::ReportStalled),
@@ -181,6 +197,23 @@ mod tests {
         let acts = [Reply::Busy, Reply::NoPlace, Reply::Lead, Reply::Hit].map(|reply| plan.step(reply));
         assert_eq!(acts, [Act::RunBeside, Act::RunBeside, Act::Lead, Act::Serve]);
         assert_eq!(act(WhenLeadersFail::RunAlone, Reply::Late), Act::RunBeside);
+    }
+
+    #[test]
+    fn caller_that_waited_long_enough_falls_back_or_ends() {
+        for when in [WhenLeadersFail::Report, WhenLeadersFail::RunAlone] {
+            assert_eq!(
+                (act(when, Reply::Soft), act(when, Reply::Hard)),
+                (Act::FallBack, Act::ReportTimedOut)
+            );
+        }
+    }
+
+    #[test]
+    fn caller_asks_again_twice_after_loads_that_others_cut_short() {
+        let mut plan = LoadPlan::new(WhenLeadersFail::Report, Coalescing::On(None));
+        let acts = [Reply::CutShort; 3].map(|reply| plan.step(reply));
+        assert_eq!(acts, [Act::Join, Act::Join, Act::ReportLeaderFailed]);
     }
 
     #[test]

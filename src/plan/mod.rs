@@ -4,5 +4,7 @@
 //! served by the same plan, and a plan is tested without either.
 
 mod load;
+mod opening;
 
 pub(crate) use load::{Act, Coalescing, LoadPlan, Reply, WhenLeadersFail};
+pub(crate) use opening::{Opening, Sight, opening};

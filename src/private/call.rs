@@ -4,14 +4,15 @@
 //! it runs uncached, returns an error or panics, as declared. (3) Sync and async functions share all of it but the last
 //! step, which waits or is awaited.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use strata_cache_core::engine::{Enough, Key, Write};
+use strata_cache_core::engine::{Early, Enough, Key, Write};
 use strata_cache_core::epoch;
 use strata_cache_core::error::{Error, Result};
-use strata_cache_core::scope::{Tag, Tags};
+use strata_cache_core::scope::{Node, Tag, Tags};
 
 use super::key::View;
 use super::outcome::{Outcome, SharedError};
@@ -20,14 +21,15 @@ use super::rules::Rules;
 use super::site::{At, Opened};
 use super::spec::{Coalesce, WithoutScope};
 use super::tags::together;
-use crate::context::{InScope, ambient_scope};
+use crate::along::along;
 use crate::driver::{
-    Answer, Boxed, InPlace, Load, LoadTerms, Loader, Once, Run, Uncached, detached, park_on, uncached,
+    Answer, Body, Boxed, InPlace, Kind, Load, LoadTerms, Loader, Once, Uncached, detached, park_on, refresh,
+    uncached,
 };
-use crate::exceptions::{self, InCache, Order};
+use crate::exceptions::Order;
+use crate::operation::{Found, SyncLoader, open};
 use crate::place::ToScope;
 use crate::plan::{Coalescing, WhenLeadersFail};
-use crate::trace;
 
 /// What the first look of a call comes to.
 pub enum Start<R, P> {
@@ -44,6 +46,8 @@ pub struct Pending<K: Key, R, O: Outcome<R>> {
     at: At,
     kind: O,
     rules: Rules<O::Value>,
+    /// What the call is served; what runs then runs in the background.
+    served: Option<(O::Value, Arc<Node>)>,
     returns: PhantomData<fn() -> R>,
 }
 
@@ -87,19 +91,22 @@ fn start_slowly<V: View, R, O: Outcome<R>, const N: usize>(
     view: &V,
     kind: O,
 ) -> Start<R, Pending<V::Key, R, O>> {
-    let pending = |terms| Pending { terms, at, kind, rules: Rules::default(), returns: PhantomData };
+    let pending = |terms, served| {
+        Start::Load(Pending { terms, at, kind, rules: Rules::default(), served, returns: PhantomData })
+    };
     match look(at, place, view) {
         Looked::Hit(value) => Start::Done(kind.ok(value)),
-        Looked::Miss(terms) => Start::Load(pending(Some(terms))),
-        Looked::Past => Start::Load(pending(None)),
-        Looked::Nowhere(error) => {
-            kind.no_scope(error).map_or_else(|| Start::Load(pending(None)), Start::Done)
-        }
+        Looked::Renewing(value, terms, node) => pending(Some(terms), Some((value, node))),
+        Looked::Miss(terms) => pending(Some(terms), None),
+        Looked::Past => pending(None, None),
+        Looked::Nowhere(error) => kind.refuse(error).map_or_else(|| pending(None, None), Start::Done),
     }
 }
 
 enum Looked<K: Key, V: crate::Value> {
     Hit(V),
+    /// It is to be loaded anew, in the background.
+    Renewing(V, LoadTerms<K, V>, Arc<Node>),
     Miss(LoadTerms<K, V>),
     /// The call is to run past the cache.
     Past,
@@ -148,34 +155,44 @@ fn look_in<V: View, T: crate::Value, const N: usize>(
 ) -> Result<Looked<V::Key, T>> {
     let store = site.store::<V::Key, T>()?;
     place.with(site.level, |path| {
-        let engine = site.cache.engine();
+        let (engine, care) = (site.cache.engine(), *store.care());
+        // Such functions are written so that they can run without their caller.
+        let has_background = !care.takes.stale.is_zero() || care.early != Early::Never;
         let pin = epoch::pin();
-        let found = engine.registry().with(&pin, path, "cached", |node| {
-            let node = node.filter(|_| !is_renewed)?;
-            let found = store.hit_pinned(&pin, engine, node, view)?;
-            trace::lookup(store.name(), Some(node), true);
-            Some(found)
-        })?;
+        let look = |node: Option<&Node>| {
+            let node = node.filter(|_| !is_renewed);
+            open((&pin, engine, &store), node, view, &care, has_background)
+        };
+        let found = engine.registry().with(&pin, path, "cached", look)?;
         drop(pin);
-        if let Some(value) = found {
-            return Ok(Looked::Hit(value));
-        }
-        Ok(Looked::Miss(LoadTerms {
-            engine: Arc::clone(site.cache.engine()),
-            store,
-            place: path.path(&site.cache, "cached")?,
-            key: view.to_key(),
-            write: Write::default(),
-            tags: Tags::none(),
-            when_leaders_fail: WhenLeadersFail::RunAlone,
-            coalescing: match site.coalesce {
-                // A run beside others would store nothing, and this one is to.
-                _ if is_renewed => Coalescing::On(None),
-                Coalesce::On { wait } => Coalescing::On(wait),
-                Coalesce::Off => Coalescing::Off,
+        let terms = |has_kept| {
+            Result::Ok(LoadTerms {
+                engine: Arc::clone(engine),
+                store: Arc::clone(&store),
+                place: path.path(&site.cache, "cached")?,
+                key: view.to_key(),
+                write: Write::default(),
+                tags: Tags::none(),
+                when_leaders_fail: WhenLeadersFail::RunAlone,
+                coalescing: match site.coalesce {
+                    // A run beside others would store nothing, and this one is to.
+                    _ if is_renewed => Coalescing::On(None),
+                    Coalesce::On { wait } => Coalescing::On(wait),
+                    Coalesce::Off => Coalescing::Off,
+                },
+                enough: if is_renewed { Enough::LoadFromNow } else { Enough::Stored },
+                care,
+                has_kept,
+            })
+        };
+        Ok(match found {
+            Found::Served(value, _) => Looked::Hit(value),
+            Found::Miss { has_kept } => Looked::Miss(terms(has_kept || is_renewed)?),
+            Found::Renewing(value, _) => match engine.registry().find(path, "cached")? {
+                Some(node) => Looked::Renewing(value, terms(true)?, node),
+                None => Looked::Hit(value),
             },
-            enough: if is_renewed { Enough::LoadFromNow } else { Enough::Stored },
-        }))
+        })
     })
 }
 
@@ -224,15 +241,94 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
         O::Error: Send,
         F: Future<Output = R> + Send + 'static,
     {
+        self.send(Boxed::<F, F>::New(load), Kind::Async, true)
+    }
+
+    /// Answers the call of an async function whose run may go on without its caller: where the value is served before, or is kept and the
+    /// caller waits no longer.
+    pub fn run_owned<F>(self, load: F) -> impl Future<Output = R>
+    where
+        R: Send + 'static,
+        O: Send + 'static,
+        O::Error: Send,
+        F: Future<Output = R> + Send + 'static,
+    {
+        self.send(Boxed::<F, F>::New(load), Kind::Async, false)
+    }
+
+    /// As [`run_detached`](Self::run_detached), of a sync function.
+    pub fn run_detached_sync<F>(self, load: F) -> R
+    where
+        R: Send + 'static,
+        O: Send + 'static,
+        O::Error: Send,
+        F: FnOnce() -> R + Send + 'static,
+    {
+        self.send_sync(load, true)
+    }
+
+    /// As [`run_owned`](Self::run_owned), of a sync function.
+    pub fn run_owned_sync<F>(self, load: F) -> R
+    where
+        R: Send + 'static,
+        O: Send + 'static,
+        O::Error: Send,
+        F: FnOnce() -> R + Send + 'static,
+    {
+        self.send_sync(load, false)
+    }
+
+    fn send_sync<F>(self, load: F, is_detached: bool) -> R
+    where
+        R: Send + 'static,
+        O: Send + 'static,
+        O::Error: Send,
+        F: FnOnce() -> R + Send + 'static,
+    {
+        if self.terms.is_none() {
+            return self.run(load);
+        }
+        let engine = self.terms.as_ref().map(|terms| Arc::clone(&terms.engine));
+        let answer = self.send(Boxed::<F, SyncLoader<F>>::New(load), Kind::Sync, is_detached);
+        park_on(answer, || engine.iter().for_each(|engine| engine.look_after_waiters()))
+    }
+
+    /// Answers the call with what it is served, with a run of its own, or with one that goes on without it.
+    fn send<B>(self, body: B, runs: Kind, is_detached: bool) -> impl Future<Output = R>
+    where
+        R: Send + 'static,
+        O: Send + 'static,
+        O::Error: Send,
+        B: Body<R> + Unpin + Send + 'static,
+    {
+        enum Way<L, B, V> {
+            Served(V),
+            Past(B),
+            Alone(L),
+            GoesOn(L),
+        }
         let (kind, function) = (self.kind, self.function());
-        let load = match self.terms {
-            None => Err(load),
-            Some(terms) => Ok(Load::new(terms, function, Boxed::<F, F>::New(load))),
+        let way = match (self.terms, self.served) {
+            (None, None) => Way::Past(body),
+            (None, Some((value, _))) => Way::Served(value),
+            (Some(terms), Some((value, node))) => {
+                refresh(terms, node, runs, || (function, body), along);
+                Way::Served(value)
+            }
+            (Some(terms), None) => {
+                let goes_on = is_detached || (terms.care.soft.is_some() && terms.has_kept);
+                let load = Load::new(terms, function, body);
+                if goes_on { Way::GoesOn(load) } else { Way::Alone(load) }
+            }
         };
         async move {
-            match load {
-                Ok(load) => returned(kind, detached(load, along).await),
-                Err(run) => Uncached { run }.await,
+            match way {
+                Way::Served(value) => kind.ok(value),
+                Way::Past(mut body) => {
+                    Uncached { run: poll_fn(move |context| Pin::new(&mut body).poll(context)) }.await
+                }
+                Way::Alone(load) => returned(kind, load.await),
+                Way::GoesOn(load) => returned(kind, detached(load, along, runs).await),
             }
         }
     }
@@ -247,6 +343,9 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
     #[inline(never)]
     fn run_any(self, load: &mut dyn FnMut() -> R) -> R {
         let (kind, function) = (self.kind, self.function());
+        if let Some((value, _)) = self.served {
+            return kind.ok(value);
+        }
         let Some(terms) = self.terms else { return uncached(load) };
         let engine = Arc::clone(&terms.engine);
         let load = Load::new(terms, function, Once::new(load));
@@ -260,12 +359,16 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
     /// Answers the call of an async function.
     pub fn run_async<F: Future<Output = R>>(self, load: F) -> impl Future<Output = R> {
         let (kind, function) = (self.kind, self.function());
+        let served = self.served.map(|(value, _)| value);
         // Boxed, so that a call that is a hit moves nothing of it.
         let load = match self.terms {
             None => Err(Box::pin(load)),
             Some(terms) => Ok(Box::pin(Load::new(terms, function, InPlace::Here { future: load }))),
         };
         async move {
+            if let Some(value) = served {
+                return kind.ok(value);
+            }
             match load {
                 Ok(load) => returned(kind, load.await),
                 Err(run) => Uncached { run }.await,
@@ -274,23 +377,16 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
     }
 }
 
-/// What goes on without its caller keeps the ambient scope, and the cache that stands in.
-fn along(run: Run) -> Run {
-    let run = match ambient_scope() {
-        Some(scope) => Box::pin(run.in_scope(scope)),
-        None => run,
-    };
-    match exceptions::stand_in() {
-        Some(cache) => Box::pin(run.in_cache(&cache)),
-        None => run,
-    }
-}
-
 fn returned<R, O: Outcome<R>>(kind: O, answer: Answer<O::Value, O::Error>) -> R {
     match answer {
-        Answer::Value(value) => kind.ok(value),
+        Answer::Value(value, _) => kind.ok(value),
         Answer::Failed(error) => kind.err(error),
-        Answer::LeaderFailed | Answer::Stalled | Answer::Refused(_) => {
+        // Only what has words for it is ever told.
+        Answer::Refused(error) => match kind.refuse(error) {
+            Some(refused) => refused,
+            None => unreachable!("a function that cannot say why it brings no value waits for one"),
+        },
+        Answer::LeaderFailed | Answer::Stalled => {
             unreachable!("a cached function runs by itself where others report")
         }
     }

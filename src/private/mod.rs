@@ -22,6 +22,8 @@ pub use outcome::{Outcome, SharedError};
 pub use place::{Place, id};
 pub use rules::{Absent, Failed, Rules, rules};
 pub use site::{At, Site, is_static};
-pub use spec::{Coalesce, Spec, Ttl, Weigh, WithoutScope, cache_of, weigh};
+pub use spec::{
+    COOL_DOWN, Care, Coalesce, OnError, Refresh, Spec, Ttl, Weigh, WithoutScope, cache_of, weigh,
+};
 pub use strata_cache_core::scope;
 pub use strata_cache_core::scope::{IdText, ScopeId};

@@ -37,11 +37,11 @@ pub trait StoresErrors: Value {}
 #[diagnostic::do_not_recommend]
 impl<T: Value, E: Value> StoresErrors for Result<T, E> {}
 
-/// A return type that can carry an error of the cache, for `without_scope = error`.
+/// A return type that can carry an error of the cache, for `without_scope = error`, `hard` and `breaker`.
 #[diagnostic::on_unimplemented(
-    message = "`without_scope = error` cannot make a `{Self}` of an error of the cache",
+    message = "a `{Self}` cannot be made of an error of the cache, which this option returns",
     label = "not a `Result` whose error is `From<strata_cache::Error>`",
-    note = "return `Result<_, E>` with `E: From<strata_cache::Error>`, or write `without_scope = bypass` or `panic`"
+    note = "return `Result<_, E>` with `E: From<strata_cache::Error>`; or write `without_scope = bypass` or `panic`, and leave `hard` and `breaker` out"
 )]
 pub trait Refuse {
     /// The return value that says so.
@@ -81,8 +81,9 @@ pub trait Outcome<R>: Copy {
         None
     }
 
-    /// The return value of a call without a scope, where the function wants one (`without_scope = error`).
-    fn no_scope(self, _error: Error) -> Option<R> {
+    /// The return value of a call that brings no value for a reason of the cache's, where the function has one: without a scope
+    /// (`without_scope = error`), after too long a wait, with a breaker open.
+    fn refuse(self, _error: Error) -> Option<R> {
         None
     }
 }
@@ -186,7 +187,7 @@ impl<R: Refuse, O: Outcome<R>> Outcome<R> for Refusing<O> {
         self.0.unshare(shared)
     }
 
-    fn no_scope(self, error: Error) -> Option<R> {
+    fn refuse(self, error: Error) -> Option<R> {
         Some(R::refuse(error))
     }
 }
@@ -231,8 +232,8 @@ mod tests {
     #[test]
     fn refusing_kind_turns_an_error_of_the_cache_into_the_functions_own() {
         let error = || Error::new(ErrorKind::NoScope, "call");
-        let refused: Option<Result<u8, Failed>> = Refusing(Fallible).no_scope(error());
+        let refused: Option<Result<u8, Failed>> = Refusing(Fallible).refuse(error());
         assert!(matches!(refused, Some(Err(Failed(ErrorKind::NoScope)))));
-        assert_eq!(Outcome::<u8>::no_scope(Plain, error()), None);
+        assert_eq!(Outcome::<u8>::refuse(Plain, error()), None);
     }
 }

@@ -17,9 +17,10 @@ use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::scope::{LevelId, ScopeTree};
 use strata_cache_core::typed::Typed;
 
-use super::spec::{Coalesce, Spec, Ttl, WithoutScope};
+use super::spec::{Care, Coalesce, OnError, Refresh, Spec, Ttl, WithoutScope};
 use crate::cache::Cache;
 use crate::exceptions::{self, Order};
+use crate::region::RegionBuilder;
 
 /// The static of one cached function.
 pub struct Site {
@@ -281,5 +282,43 @@ fn open_store<K: Key, V: Value>(
     if let Some(weigh) = spec.weigh.as_ref().and_then(super::spec::Weigh::of::<V>) {
         builder = builder.weigher(move |_, value| weigh(value));
     }
+    let builder = cared_for(builder, spec, cache.engine().default_ttl());
     Ok(Arc::clone(builder.open_as(key)?.store()))
+}
+
+/// The region of a function whose loads are cared for like this.
+fn cared_for<K: Key, V: Value>(
+    mut builder: RegionBuilder<K, V>,
+    spec: &Spec,
+    default_ttl: crate::Ttl,
+) -> RegionBuilder<K, V> {
+    let Care { stale, on_error, refresh, soft, hard, throttle, breaker } = spec.care;
+    if let Some(window) = stale {
+        builder = builder.stale(window);
+    }
+    builder = match (on_error, spec.ttl) {
+        (OnError::Never, _) => builder,
+        (OnError::For(window), _) => builder.stale_on_error(window),
+        (OnError::AsTtl, Ttl::After(ttl)) => builder.stale_on_error(ttl),
+        (OnError::AsTtl, Ttl::Never) => builder.stale_on_error(crate::Ttl::never()),
+        (OnError::AsTtl, Ttl::Inherit) => builder.stale_on_error(default_ttl),
+    };
+    builder = match refresh {
+        Refresh::Never => builder,
+        Refresh::After(part) => builder.refresh(part),
+        Refresh::Early(factor) => builder.refresh_early(factor),
+    };
+    if let Some(time) = soft {
+        builder = builder.soft(time);
+    }
+    if let Some(time) = hard {
+        builder = builder.hard(time);
+    }
+    if let Some(time) = throttle {
+        builder = builder.throttle(time);
+    }
+    if let Some((failures, cool_down)) = breaker {
+        builder = builder.breaker(failures, cool_down);
+    }
+    builder
 }

@@ -34,6 +34,8 @@ pub struct Spec {
     pub weigh: Option<Weigh>,
     /// Whose run is whose answer.
     pub coalesce: Coalesce,
+    /// How loads are cared for.
+    pub care: Care,
     /// What a call does that has no scope.
     pub without_scope: WithoutScope,
     /// The function's cache.
@@ -59,6 +61,7 @@ impl Spec {
             max: None,
             weigh: None,
             coalesce: Coalesce::On { wait: None },
+            care: Care::default(),
             without_scope: WithoutScope::Bypass,
             cache: || default_cache().clone(),
         }
@@ -84,6 +87,52 @@ pub enum Ttl {
     /// This long.
     After(Duration),
 }
+
+/// How the loads of a function are cared for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Care {
+    /// A stale value is served at once for so long.
+    pub stale: Option<Duration>,
+    /// It is served in place of an error for so long.
+    pub on_error: OnError,
+    /// It is loaded anew before its time is over.
+    pub refresh: Refresh,
+    /// How long a call waits where a stale value is there.
+    pub soft: Option<Duration>,
+    /// How long it waits at all.
+    pub hard: Option<Duration>,
+    /// How soon it is tried again.
+    pub throttle: Option<Duration>,
+    /// After so many failures in a row no load is begun for so long.
+    pub breaker: Option<(u32, Duration)>,
+}
+
+/// For how long a stale value is served in place of an error.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum OnError {
+    /// It is not.
+    #[default]
+    Never,
+    /// As long again as the time-to-live.
+    AsTtl,
+    /// This long.
+    For(Duration),
+}
+
+/// When a value is loaded anew before its time is over.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Refresh {
+    /// Not.
+    #[default]
+    Never,
+    /// After this part of its time.
+    After(f64),
+    /// By chance, by the cost of the load times this.
+    Early(f64),
+}
+
+/// How long a breaker stays open where that is not said.
+pub const COOL_DOWN: Duration = Duration::from_secs(10);
 
 /// Whose run is whose answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

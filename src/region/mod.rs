@@ -11,20 +11,21 @@ use std::sync::Arc;
 
 pub use builder::RegionBuilder;
 use equivalent::Equivalent;
-use strata_cache_core::engine::{AnyRegion, Enough, Glance, Key, Look, Sight, Store, Taken, Value, Write};
+use strata_cache_core::engine::{AnyRegion, Explained, Glance, Key, Look, Sight, Store, Taken, Value, Write};
 use strata_cache_core::epoch;
 use strata_cache_core::error::Result;
 use strata_cache_core::event::RemovalCause;
 use strata_cache_core::scope::{Node, Tags};
 use strata_cache_core::stats::Stats;
 
+use crate::along::along;
 use crate::cache::Cache;
-use crate::driver::LoadTerms;
+use crate::driver::Run;
 use crate::operation::{
-    Begin, Call, Convert, Done, Evicted, GetOrLoad, KeyedLoad, Lazy, Loading, Operation, Set, Started,
+    AsyncLoader, Begin, Convert, Done, Evicted, GetOrLoad, KeyedLoad, Loading, Operation, Said, Set, Started,
+    SyncLoader, open,
 };
 use crate::place::{At, ToScope};
-use crate::plan::{Coalescing, WhenLeadersFail};
 use crate::trace;
 
 /// A borrowed form of a region's key that can be made into one.
@@ -273,13 +274,13 @@ impl<K: Key, V: Value> Region<K, V> {
         place: impl ToScope + 'a,
         key: &'a Q,
         loader: F,
-    ) -> GetOrLoad<impl Loading<Value = V, Error = E>>
+    ) -> GetOrLoad<impl Loading<Value = V, Error = E, Loader = AsyncLoader<F, R>, Loaded = V>>
     where
         Q: ToKey<K> + ?Sized,
         F: FnOnce() -> R,
         R: Future<Output = Result<V, E>>,
     {
-        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, Lazy<F, R>>::new(
+        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, AsyncLoader<F, R>>::new(
             Same,
             Asked { region: self, place, key },
             loader,
@@ -295,12 +296,12 @@ impl<K: Key, V: Value> Region<K, V> {
         place: impl ToScope + 'a,
         key: &'a Q,
         loader: F,
-    ) -> GetOrLoad<impl Loading<Value = V, Error = E>>
+    ) -> GetOrLoad<impl Loading<Value = V, Error = E, Loader = SyncLoader<F>, Loaded = V>>
     where
         Q: ToKey<K> + ?Sized,
         F: FnOnce() -> Result<V, E>,
     {
-        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, Call<F>>::new(
+        GetOrLoad::new(KeyedLoad::<_, _, _, _, _, _, _, _, SyncLoader<F>>::new(
             Same,
             Asked { region: self, place, key },
             loader,
@@ -315,7 +316,7 @@ impl<K: Key, V: Value> Region<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        Done::new(self.take(&place, key, RemovalCause::Removed, "remove").map(|taken| taken.is_some()))
+        Done::new(self.take(&place, key, RemovalCause::Removed, "remove").map(|taken| was_there(&taken)))
     }
 
     /// Withdraws an entry, at the call: [`remove`](Self::remove), counted as an invalidation.
@@ -327,7 +328,7 @@ impl<K: Key, V: Value> Region<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let taken = self.take(&place, key, RemovalCause::Invalidated, "invalidate");
-        Done::new(taken.map(|taken| taken.is_some()))
+        Done::new(taken.map(|taken| was_there(&taken)))
     }
 
     /// Takes an entry out, at the call, and reports its value.
@@ -338,7 +339,10 @@ impl<K: Key, V: Value> Region<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        Done::new(self.take(&place, key, RemovalCause::Removed, "pop"))
+        Done::new(self.take(&place, key, RemovalCause::Removed, "pop").map(|taken| match taken {
+            Taken::Value(value) => Some(value),
+            Taken::Absent | Taken::Stale | Taken::Refused => None,
+        }))
     }
 
     fn take<Q>(
@@ -347,18 +351,14 @@ impl<K: Key, V: Value> Region<K, V> {
         key: &Q,
         cause: RemovalCause,
         operation: &'static str,
-    ) -> Result<Option<V>>
+    ) -> Result<Taken<V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         place.check_destructive(&self.cache, operation)?;
-        let taken = match place.find_node(&self.cache, operation)? {
+        Ok(match place.find_node(&self.cache, operation)? {
             Some(node) => self.store.remove(self.cache.engine(), &node, key, cause, |_| true),
             None => Taken::Absent,
-        };
-        Ok(match taken {
-            Taken::Value(value) => Some(value),
-            Taken::Absent | Taken::Refused => None,
         })
     }
 
@@ -371,10 +371,29 @@ impl<K: Key, V: Value> Region<K, V> {
         Done::new(invalidate_scope(&self.cache, &*self.store, &place))
     }
 
+    /// What is known of one key, and what a look-up would do now: whether a value is there, fresh or stale, for how long yet, with which tags,
+    /// whether a load of it runs, how the breaker stands. Nothing is counted or changed. Takes the lock of a shard: for people who ask, not for
+    /// calls that serve.
+    ///
+    /// # Errors
+    /// If `place` names no scope of this cache.
+    pub fn explain<Q>(&self, place: impl ToScope, key: &Q) -> Result<Explained>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let node = place.find_node(&self.cache, "explain")?;
+        Ok(self.store.explain(self.cache.engine(), node.as_deref(), key))
+    }
+
     /// What this region has done and holds. Does first what maintenance is owed, so that it is exact.
     pub fn stats(&self) -> Stats {
         self.store.stats(self.cache.engine())
     }
+}
+
+/// Whether there was something that some call could have been served.
+fn was_there<V>(taken: &Taken<V>) -> bool {
+    matches!(taken, Taken::Value(_) | Taken::Stale)
 }
 
 /// Withdraws what a region, of whatever types, holds in one scope.
@@ -417,30 +436,21 @@ impl<K: Key, V: Value, P: ToScope, Q: ToKey<K> + ?Sized> Begin<K, V> for Asked<'
         self.region.glance_hit(&self.place, self.key)
     }
 
-    fn begin(self, (write, tags): (Write, &Tags)) -> Result<Started<K, V>> {
+    fn begin(self, said: &Said<'_>, has_background: bool) -> Result<Started<K, V>> {
         let Self { region: Region { cache, store }, place, key } = self;
+        let engine = cache.engine();
+        let care = said.care(store)?;
         let pin = epoch::pin();
-        let found = place.with_node(&pin, cache, "get_or_load", |node| {
-            let node = node?;
-            let found = store.hit_pinned(&pin, cache.engine(), node, key)?;
-            trace::lookup(store.name(), Some(node), true);
-            Some(found)
-        })?;
+        let look = |node: Option<&Node>| open((&pin, engine, store), node, key, &care, has_background);
+        let found = place.with_node(&pin, cache, "get_or_load", look)?;
         drop(pin);
-        if let Some(value) = found {
-            return Ok(Started::Hit(value));
-        }
-        Ok(Started::Miss(LoadTerms {
-            engine: Arc::clone(cache.engine()),
-            store: Arc::clone(store),
-            place: place.path(cache, "get_or_load")?,
-            key: key.to_key(),
-            write,
-            tags: tags.clone(),
-            when_leaders_fail: WhenLeadersFail::Report,
-            coalescing: Coalescing::On(None),
-            enough: Enough::Stored,
-        }))
+        Started::of(found, (engine, store), said, care, || {
+            Ok((place.path(cache, "get_or_load")?, key.to_key()))
+        })
+    }
+
+    fn along(run: Run) -> Run {
+        along(run)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod cached;
+mod care;
 mod hashing;
 mod held;
 mod hints;

@@ -19,15 +19,24 @@ pub(crate) use deadline::Deadline;
 pub use system::SystemClock;
 pub(crate) use tick::REREAD;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A source of time for one cache. It is read under locks of the cache, and must not call it.
 pub trait Clock: Send + Sync + 'static {
     /// The time since this clock's origin.
     fn now(&self) -> Duration;
+
+    /// A clock that is moved by hand calls these whenever it has moved, outside of its locks, so that who waits for a moment is woken at
+    /// once; those that answer no are not called again. Others need not do anything: somebody looks at them four times a second.
+    fn watch(&self, watcher: ClockWatcher) {
+        drop(watcher);
+    }
 }
+
+/// To be called when a clock has moved. It answers whether it is to be called again.
+pub type ClockWatcher = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A moment on a cache's clock, in nanoseconds since the clock's origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -109,6 +118,13 @@ impl TimeSource {
         }
     }
 
+    /// Asks a clock of the user's own to say when it has moved.
+    pub(crate) fn watch(&self, watcher: ClockWatcher) {
+        if let Self::Custom(clock) = self {
+            clock.watch(watcher);
+        }
+    }
+
     fn of(clock: &dyn Clock) -> Moment {
         Moment(u64::try_from(clock.now().as_nanos()).unwrap_or(u64::MAX - 1).min(u64::MAX - 1))
     }
@@ -134,8 +150,14 @@ impl std::fmt::Debug for TimeSource {
 /// clock.advance(Duration::from_secs(5));
 /// assert_eq!(clock.now(), Duration::from_secs(5));
 /// ```
-#[derive(Debug, Clone, Default)]
-pub struct TestClock(Arc<AtomicU64>);
+#[derive(Clone, Default)]
+pub struct TestClock(Arc<Dial>);
+
+#[derive(Default)]
+struct Dial {
+    nanos: AtomicU64,
+    watchers: Mutex<Vec<Arc<ClockWatcher>>>,
+}
 
 impl TestClock {
     /// A clock that stands at zero.
@@ -143,18 +165,38 @@ impl TestClock {
         Self::default()
     }
 
-    /// Moves the time forward; it stops at the largest representable time instead of wrapping.
+    /// Moves the time forward; it stops at the largest representable time instead of wrapping. Whoever waits for a moment of it that
+    /// has come is woken before this returns.
     pub fn advance(&self, by: Duration) {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         let step = |now: u64| Some(now.saturating_add(by).min(u64::MAX - 1));
         // The closure always answers, so there is no failure to look at.
-        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, step);
+        let _ = self.0.nanos.fetch_update(Ordering::AcqRel, Ordering::Acquire, step);
+        let watchers = self.watchers().clone();
+        let gone: Vec<_> = watchers.into_iter().filter(|watcher| !watcher()).collect();
+        if !gone.is_empty() {
+            self.watchers().retain(|watcher| !gone.iter().any(|gone| Arc::ptr_eq(gone, watcher)));
+        }
+    }
+
+    fn watchers(&self) -> MutexGuard<'_, Vec<Arc<ClockWatcher>>> {
+        self.0.watchers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for TestClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("TestClock").field(&self.now()).finish()
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Acquire))
+        Duration::from_nanos(self.0.nanos.load(Ordering::Acquire))
+    }
+
+    fn watch(&self, watcher: ClockWatcher) {
+        self.watchers().push(Arc::new(watcher));
     }
 }
 

@@ -5,7 +5,7 @@
 use std::any::Any;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::arena::{CHUNK, Entry};
+use super::arena::CHUNK;
 use super::claim::{Claim, Offer, Standing};
 use super::options::{Key, Value};
 use super::removal::Removals;
@@ -343,11 +343,11 @@ impl<K: Key, V: Value> Store<K, V> {
         removals: &mut Removals<'p, K, V>,
         gone: &mut Detached,
     ) {
-        let Some(header) = shard.view().entry(slot).map(Entry::header) else { return };
-        if header.scope() != node.number() {
+        let Some(entry) = shard.view().entry(slot).filter(|entry| entry.header().scope() == node.number())
+        else {
             return;
-        }
-        let expired = header.is_expired(|| engine.now());
+        };
+        let expired = shard.is_gone(entry, || engine.now());
         let cause = if expired { RemovalCause::Expired } else { RemovalCause::Invalidated };
         let weight = shard.weight_of(slot);
         let origin = self.take(engine, shard, slot, cause, removals);

@@ -8,10 +8,13 @@
 //! (3) Whoever lands serves those who waited, published or not. (4) Values are cloned outside of locks.
 //! (5) A lease asks for the permits of its scope's load limits before its loader runs, and gives them back when that has
 //! ended; if it is refused, so is everybody who waits for it. A load counts from when its loader runs.
-//! (6) A lease knows how many withdrawals of tags there were when it began. It says under which cell its entry will be found, then
+//! (6) Where a region has a breaker, a lease asks it before all else, and tells it how the loader ended: well, or not; one that was
+//! cancelled says nothing.
+//! (7) A lease knows how many withdrawals of tags there were when it began. It says under which cell its entry will be found, then
 //! looks whether one of its tags was withdrawn since, under the lock under which others join it: so no order of events publishes. Who
 //! waited is served all the same if the tag was declared, for none of them came after it was withdrawn; but not if the loader added it.
 
+mod answer;
 mod fenced;
 mod limit;
 
@@ -26,9 +29,11 @@ use super::removal::Removals;
 use super::shard::{Draft, Target};
 use super::store::Store;
 use super::write::{Fate, Rest};
+use crate::clock::Moment;
 use crate::epoch;
 use crate::error::Error;
-use crate::flight::{Adding, Chain, ChainGuard, FlightId, Joined as Join, LoadPermit};
+use crate::event::LoadEventKind;
+use crate::flight::{Adding, Chain, ChainGuard, FlightId, Joined as Join, LoadPermit, Trial};
 use crate::flight::{
     After, Ask, Failure, Flights, Outcome, PlaceWaiter, Pulse, Reaper, Solo, TakeOver, Ticket, Waiter,
 };
@@ -102,6 +107,15 @@ pub enum Landing {
     Unwanted,
     /// One of its tags was withdrawn since the load began.
     RefusedTag,
+    /// What was stored stays, and its time began anew.
+    Unchanged,
+}
+
+impl Landing {
+    /// Whether the value was to be stored and was not.
+    pub fn is_refused(self) -> bool {
+        !matches!(self, Self::Published | Self::Unwanted | Self::Unchanged)
+    }
 }
 
 /// The right, and the duty, to load one key once. Dropping it gives the right up.
@@ -111,9 +125,12 @@ pub struct Lease<K: Key, V: Value> {
     engine: Arc<Engine>,
     node: Arc<Node>,
     ticket: Option<Ticket<V>>,
-    has_begun: bool,
+    /// When its loader began.
+    begun: Option<Moment>,
     /// It ends with the loader, before somebody else is told to lead.
     permit: Option<LoadPermit>,
+    /// The region's breaker is told how the loader ended.
+    trial: Option<Trial>,
     /// How many withdrawals of tags there were when it began.
     since: u64,
     tags: Adding,
@@ -175,7 +192,8 @@ impl<K: Key, V: Value> Store<K, V> {
                 }
                 Join::Lead(ticket) => {
                     engine.note_scope();
-                    Joined::Lead(Lease::new(self, engine, node, ticket, since))
+                    let previous = self.previous(engine, &node, key);
+                    Joined::Lead(Lease::new(self, engine, node, ticket, since, previous))
                 }
                 Join::Wait(waiter) => {
                     engine.load_limits().admit(waiter.awaits());
@@ -230,6 +248,7 @@ impl<K: Key, V: Value> Store<K, V> {
     fn count_landing(&self, landing: Landing) {
         match landing {
             Landing::Published | Landing::Unwanted => {}
+            Landing::Unchanged => self.counters.count(Counter::Unchanged),
             Landing::RefusedDetached => self.counters.count(Counter::RefusedDetached),
             Landing::RefusedStalled => self.counters.count(Counter::RefusedStalled),
             Landing::RefusedWeight => self.counters.count(Counter::RefusedWeight),
@@ -245,16 +264,18 @@ impl<K: Key, V: Value> Reaper for Store<K, V> {
 }
 
 impl<K: Key, V: Value> Lease<K, V> {
-    fn new(
+    pub(super) fn new(
         store: &Arc<Store<K, V>>,
         engine: &Arc<Engine>,
         node: Arc<Node>,
         ticket: Ticket<V>,
         since: u64,
+        previous: Option<V>,
     ) -> Self {
-        let (store, engine) = (Arc::clone(store), Arc::clone(engine));
-        let ticket = Some(ticket);
-        Self { store, engine, node, ticket, has_begun: false, permit: None, since, tags: Adding::default() }
+        let (store, engine, ticket) = (Arc::clone(store), Arc::clone(engine), Some(ticket));
+        let previous = previous.map(|value| Arc::new(value) as Arc<dyn Any + Send + Sync>);
+        let tags = Adding { previous, ..Adding::default() };
+        Self { store, engine, node, ticket, begun: None, permit: None, trial: None, since, tags }
     }
 
     /// The tags that the caller declares for what it loads; to be said before the loader runs.
@@ -287,11 +308,14 @@ impl<K: Key, V: Value> Lease<K, V> {
         &self.node
     }
 
-    /// Delivers the loaded value: to everybody who waited, unless (6) sends them away, and to the cache if it is to be stored and (1)
+    /// Delivers the loaded value: to everybody who waited, unless (7) sends them away, and to the cache if it is to be stored and (1)
     /// holds.
     pub fn land(mut self, key: K, value: &V, write: Option<Write>) -> Landing {
         let Some(mut ticket) = self.ticket.take() else { return Landing::RefusedStalled };
         let permit = self.permit.take();
+        self.end_trial(true);
+        let write = self.answered(write);
+        let is_unchanged = self.tags.answer.is_unchanged;
         let (store, engine, node) = (&self.store, &self.engine, &self.node);
         let shared = Arc::new(value.clone());
         let terms = write.and_then(|write| store.terms(engine, &key, value, write).ok());
@@ -313,6 +337,9 @@ impl<K: Key, V: Value> Lease<K, V> {
                 (if stalled { Landing::RefusedStalled } else { Landing::RefusedDetached }, None)
             } else if is_withdrawn {
                 (Landing::RefusedTag, None)
+            } else if is_unchanged && store.renew(engine, &mut shard, node, hash, draft.as_ref()) {
+                shard.books().flights.outdate(&ticket);
+                (Landing::Unchanged, None)
             } else {
                 match store.link(engine, &mut shard, target, hash, &mut draft, pays, &mut removals) {
                     Fate::Nothing if write.is_none() => (Landing::Unwanted, None),
@@ -335,6 +362,9 @@ impl<K: Key, V: Value> Lease<K, V> {
         // The loader has ended, and its value is there for whoever asks next.
         drop(permit);
         store.count_landing(landing);
+        if landing.is_refused() {
+            engine.tell(&store.name, node, LoadEventKind::NotStored);
+        }
         node.stats().count_load();
         if is_outdated {
             ticket.outdate();
@@ -358,13 +388,14 @@ impl<K: Key, V: Value> Lease<K, V> {
 
     fn end_in_failure(&mut self, shared: Option<Arc<dyn Any + Send + Sync>>, panicked: bool) {
         if self.ticket.is_some() {
-            self.count_failure();
+            self.count_failure(panicked);
         }
         self.end(shared, panicked);
     }
 
     fn end(&mut self, shared: Option<Arc<dyn Any + Send + Sync>>, panicked: bool) {
         drop(self.permit.take());
+        self.end_trial(false);
         let Some(mut ticket) = self.ticket.take() else { return };
         let now = self.engine.now();
         let passed_on = self.store.flights(ticket.hash(), |flights, after| {
@@ -379,11 +410,17 @@ impl<K: Key, V: Value> Lease<K, V> {
         }
     }
 
-    fn count_failure(&self) {
-        if self.has_begun {
-            self.store.counters().count(Counter::LoadFailures);
-            self.node.stats().count_load_failure();
+    fn count_failure(&self, panicked: bool) {
+        if self.begun.is_none() {
+            return;
         }
+        self.store.counters().count(Counter::LoadFailures);
+        if panicked {
+            self.store.counters().count(Counter::Panics);
+        }
+        self.node.stats().count_load_failure();
+        let what = if panicked { LoadEventKind::Panicked } else { LoadEventKind::Failed };
+        self.engine.tell(&self.store.name, &self.node, what);
     }
 }
 
@@ -393,10 +430,11 @@ impl<K: Key, V: Value> Drop for Lease<K, V> {
             self.end_in_failure(None, true);
         } else if let Some(mut ticket) = self.ticket.take() {
             drop(self.permit.take());
+            drop(self.trial.take());
             let now = self.engine.now();
             let hash = ticket.hash();
             self.store.flights(hash, |flights, after| flights.hand_over(&mut ticket, now, after));
-            self.count_failure();
+            self.count_failure(false);
         }
     }
 }
@@ -410,7 +448,14 @@ impl<K: Key, V: Value> Future for Waiting<K, V> {
             // Before the lease can be had: what is withdrawn from now on is withdrawn from its load.
             let since = this.engine.fences().count();
             let lead = |ticket| {
-                Waited::Lead(Lease::new(&this.store, &this.engine, Arc::clone(&this.node), ticket, since))
+                Waited::Lead(Lease::new(
+                    &this.store,
+                    &this.engine,
+                    Arc::clone(&this.node),
+                    ticket,
+                    since,
+                    None,
+                ))
             };
             let Poll::Ready(outcome) = Pin::new(&mut this.waiter).poll(cx) else { return Poll::Pending };
             return Poll::Ready(match outcome {

@@ -7,6 +7,7 @@
 //! (2) What is alive is never evicted for what is dead: expired entries go first, and entries of evicted scopes
 //! do not count against the bounds. (3) No lock is held while a value is dropped or a listener runs.
 
+mod aged;
 mod arena;
 mod budgets;
 mod claim;
@@ -34,16 +35,17 @@ mod take;
 mod tests;
 mod write;
 
+pub use aged::{Aged, Beat, Explained, Freshness, Tolerance};
 pub use keeper::AnyRegion;
 pub use lease::{Enough, Joined, Landing, Lease, Waited, Waiting};
 pub use limits::Limits;
 pub use maintenance::Maintenance;
-pub use options::{Glance, Key, Look, Sight, StoreOptions, Taken, Value, Weigher, Write};
+pub use options::{Care, Early, Glance, Key, Look, Sight, StoreOptions, Taken, Value, Weigher, Write};
 pub use place::Place;
 pub use regions::{RegionKey, Regions};
-pub use removal::{Listener, RegionListener, Removal, RemovedFrom};
+pub use removal::{EventScope, Listener, LoadEvent, Observer, RegionListener, Removal};
 pub use room::Spare;
-pub use shared::{Engine, EngineConfig};
+pub use shared::{Engine, EngineConfig, Spawner};
 pub use store::Store;
 
 use std::any::Any;

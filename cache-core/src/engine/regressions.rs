@@ -40,7 +40,7 @@ fn user(engine: &Engine, user: u64) -> ScopePath {
 fn for_secs(secs: u64) -> Write {
     Write {
         ttl: Some(crate::expiry::IntoTtl::into_ttl(Duration::from_secs(secs)).expect("above zero")),
-        weight: None,
+        ..Write::default()
     }
 }
 
@@ -267,7 +267,7 @@ fn weight_that_no_sum_can_hold_is_refused() {
     config.limits = Limits::new(None, NonZeroU64::new(u64::MAX));
     let engine = Engine::new(config);
     let store = open::<u64>(&engine, "r", options());
-    let heavy = |weight| Write { ttl: None, weight: Some(weight) };
+    let heavy = |weight| Write { weight: Some(weight), ..Write::default() };
     let refused = store.insert(&engine, &global(&engine), 1, 1, heavy(1 << 62)).map_err(|error| error.kind());
     assert_eq!(refused, Err(crate::error::ErrorKind::InvalidWeight));
     for key in 0..100 {
@@ -364,7 +364,7 @@ fn counts_of_what_is_left_to_sweep_come_back_to_nothing_after_a_storm() {
             threads.spawn(move || {
                 for round in 0..20_000_u64 {
                     let place = user(engine, round % 3);
-                    let write = Write { ttl: None, weight: Some(1 + round % 7) };
+                    let write = Write { weight: Some(1 + round % 7), ..Write::default() };
                     match thread {
                         0 | 1 => store.insert(engine, &place, round % 5, round, write).expect("it is stored"),
                         2 => {

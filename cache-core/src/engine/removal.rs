@@ -9,10 +9,11 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::Engine;
 use super::arena::Entry;
 use super::shard::LockedShard;
 use crate::epoch::Pin;
-use crate::event::RemovalCause;
+use crate::event::{LoadEventKind, RemovalCause};
 use crate::policy::{Fault, SlotId};
 use crate::scope::{Node, ScopePath};
 use crate::sync::Arc;
@@ -24,33 +25,57 @@ pub struct Removal<'a> {
     /// The region of the entry.
     pub region: &'a str,
     /// The scope of the entry.
-    pub scope: RemovedFrom<'a>,
+    pub scope: EventScope<'a>,
     /// Why it left.
     pub cause: RemovalCause,
     /// What it weighed.
     pub weight: u64,
 }
 
-/// The scope that an entry was removed from; `Display` prints its path.
-#[derive(Clone, Copy)]
-pub struct RemovedFrom<'a>(&'a Node);
+/// What happened to a load, as a cache-wide observer sees it. It carries no key and no value.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct LoadEvent<'a> {
+    /// The region of the load.
+    pub region: &'a str,
+    /// Its scope.
+    pub scope: EventScope<'a>,
+    /// What happened.
+    pub kind: LoadEventKind,
+}
 
-impl RemovedFrom<'_> {
+/// A cache-wide observer of loads.
+pub type Observer = Arc<dyn Fn(&LoadEvent<'_>) + Send + Sync>;
+
+impl Engine {
+    /// Tells whoever observes loads what happened to one. Outside of locks; an observer that panics is reported and stops nobody.
+    pub fn tell(&self, region: &str, node: &Node, kind: LoadEventKind) {
+        if let Some(observer) = self.observer() {
+            guarded("load observer", || observer(&LoadEvent { region, scope: EventScope(node), kind }));
+        }
+    }
+}
+
+/// The scope that an event is about; `Display` prints its path.
+#[derive(Clone, Copy)]
+pub struct EventScope<'a>(&'a Node);
+
+impl EventScope<'_> {
     /// The scope's path.
     pub fn path(&self) -> ScopePath {
         self.0.path()
     }
 }
 
-impl fmt::Display for RemovedFrom<'_> {
+impl fmt::Display for EventScope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl fmt::Debug for RemovedFrom<'_> {
+impl fmt::Debug for EventScope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RemovedFrom({self})")
+        write!(f, "EventScope({self})")
     }
 }
 
@@ -190,7 +215,7 @@ impl<K, V: Clone + 'static> Rest<'_, K, V> {
                 tracing::debug!(target: "strata_cache", region, scope = %node, "eviction");
             }
             if let Some(listener) = listener {
-                let event = Removal { region, scope: RemovedFrom(&node), cause, weight };
+                let event = Removal { region, scope: EventScope(&node), cause, weight };
                 guarded("listener", || listener(&event));
             }
             if let Some(own) = own {

@@ -254,6 +254,11 @@ impl Engine {
 }
 
 impl Engine {
+    /// A number above 0 and at most 1, each as likely as any other.
+    pub(super) fn chance(&self) -> f64 {
+        ((scramble(self.next_draw()) >> 11) + 1) as f64 / (1_u64 << 53) as f64
+    }
+
     /// A deadline that comes earlier by a part of its own, up to so many 256ths of the time from now.
     pub(super) fn shorten(&self, now: Moment, deadline: Moment, jitter: u8) -> Moment {
         if jitter == 0 {

@@ -4,7 +4,7 @@
 //! keys and policies excepted; an `Eq` that panics does so before anything has changed. (3) Weights are kept one by one
 //! only once two differ. Cost: O(1) expected a call.
 
-use super::arena::{self, Arena, CHUNK, Header, Locked, View, Whereabouts};
+use super::arena::{self, Arena, CHUNK, Entry, Header, Kept, Locked, View, Whereabouts};
 use super::domain::Domains;
 use super::space::{Spaces, owner};
 mod payers;
@@ -113,6 +113,8 @@ pub(super) struct Terms {
     pub(super) last: Deadline,
     /// The moment of the write, if a deadline was made from it.
     pub(super) now: Option<Moment>,
+    /// Its times, if it is kept past the deadline.
+    pub(super) kept: Option<Kept>,
 }
 
 /// Where an entry is to be found, and who is charged for it: its scope, or the cell of its tags there.
@@ -165,7 +167,12 @@ pub(super) struct Next {
 impl Terms {
     /// Those of an entry that never expires.
     pub(super) const fn for_ever(weight: u64) -> Self {
-        Self { weight, deadline: Deadline::NEVER, last: Deadline::NEVER, now: None }
+        Self { weight, deadline: Deadline::NEVER, last: Deadline::NEVER, now: None, kept: None }
+    }
+
+    /// When the entry is gone.
+    pub(super) fn due(&self) -> Moment {
+        self.kept.map_or_else(|| self.deadline.moment(), |kept| kept.gone)
     }
 
     /// The moment of the write.
@@ -190,8 +197,8 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         (seat, structure): (Option<u32>, u64),
         leaves: impl FnMut((K, V)),
     ) -> Option<SlotId> {
-        let Terms { weight, deadline, .. } = draft.as_ref()?.terms;
-        let header = Header::new(target.node.number(), hash, deadline, age).of_cell(target.word());
+        let Terms { weight, deadline, kept, .. } = draft.as_ref()?.terms;
+        let header = Header::new(target.node.number(), hash, deadline, age).of_cell(target.word()).kept(kept);
         let slot = self.insert(header, due, || draft.take().map(|draft| (draft.key, draft.value)), leaves)?;
         let Books { spaces, domains, weights, .. } = self.books();
         let domain = seat.unwrap_or_else(|| spaces.enter(target.charged(), structure, domains));
@@ -229,12 +236,12 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         draft: &mut Option<Draft<K, V>>,
         leaves: impl FnMut((K, V)),
     ) -> Option<(SlotId, u64)> {
-        let Terms { weight, deadline, .. } = draft.as_ref()?.terms;
+        let Terms { weight, deadline, kept, .. } = draft.as_ref()?.terms;
         let old = self.view().entry(from)?.header();
         let (scope, hash, heat) = (old.scope(), old.hash(), old.heat(heat_limit));
         let header = Header::new(scope, hash, deadline, age);
         header.set_heat(heat.saturating_add(1).min(heat_limit));
-        let header = header.of_cell(cell);
+        let header = header.of_cell(cell).kept(kept);
         let to =
             self.replace(from, header, due, || draft.take().map(|draft| (draft.key, draft.value)), leaves)?;
         let Books { domains, weights, .. } = self.books();
@@ -262,6 +269,18 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         if let Some(entry) = self.view().entry(slot) {
             entry.header().put_off(deadline.min(last));
         }
+    }
+
+    /// Whether a live entry's time is over, and it is not kept any longer. The clock is read only where there is a deadline.
+    #[inline]
+    pub(super) fn is_gone(&self, entry: Entry<'_, K, V>, now: impl Fn() -> Moment) -> bool {
+        entry.header().is_expired(&now) && self.view().kept_of(entry).is_none_or(|kept| kept.gone <= now())
+    }
+
+    /// Whether the time-to-live of a live entry is over, kept or not.
+    #[inline]
+    pub(super) fn is_past(&self, entry: Entry<'_, K, V>, now: impl Fn() -> Moment) -> bool {
+        entry.header().is_expired(&now) && self.view().kept_of(entry).is_none_or(|kept| kept.fresh <= now())
     }
 
     /// Takes an entry out of everything, and lets `settle` see its scope's node and its weight. The node comes back where

@@ -3,20 +3,23 @@
 //! (1) An eviction of a scope is counted once, and what had expired by then is not in it. (2) `dead_entries` is what
 //! evictions took and the sweep has not unlinked yet. Cost: an eviction is O(depth), beside what has expired.
 
+use std::future::Future;
 use std::num::NonZeroU64;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
 use super::arena::Header;
+use super::removal::guarded;
 use super::shard::LockedShard;
-use super::{Detached, Limits, Listener, Maintenance, Regions, Spare, maintenance};
+use super::{Detached, Limits, Listener, Maintenance, Observer, Regions, Spare, maintenance};
 use crate::clock::{Deadline, Moment, REREAD, TimeSource};
 use crate::epoch;
 use crate::error::Result;
 use crate::expiry::Ttl;
-use crate::flight::{Alarm, Defaults, Fences, LeaseTimes, LoadLimits, Reaper, Setup, Watch};
+use crate::flight::{Alarm, Defaults, Errands, Fences, LeaseTimes, LoadLimits, Reaper, Setup, Watch};
 use crate::policy::Policy;
 use crate::scope::{Node, Registry, ScopeTree, TrackedLevels};
 use crate::stats::Stats;
@@ -49,9 +52,18 @@ pub struct EngineConfig {
     pub lease_times: LeaseTimes,
     /// How many loads a scope of each level may run at once.
     pub load_limits: Defaults,
+    /// How many loads may run that nobody waits for.
+    pub background_loads: usize,
+    /// Where they run, if not where their caller is.
+    pub spawner: Option<Spawner>,
     /// Told of each removal.
     pub listener: Option<Listener>,
+    /// Told of what happens to loads.
+    pub observer: Option<Observer>,
 }
+
+/// Takes a run on, and polls it to its end.
+pub type Spawner = Arc<dyn Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync>;
 
 /// What the regions of one cache share.
 pub struct Engine {
@@ -64,9 +76,12 @@ pub struct Engine {
     lease_times: LeaseTimes,
     load_limits: Arc<LoadLimits>,
     listener: Option<Listener>,
+    observer: Option<Observer>,
     hasher: ahash::RandomState,
     pub(super) fences: Arc<Fences>,
     watch: Arc<Watch>,
+    errands: Arc<Errands>,
+    spawner: Option<Spawner>,
     pub(super) upkeep: maintenance::Upkeep,
     /// What the age of entries is counted in: about sixteen to as many writes as the cache holds entries. Read by hits.
     generation: Arc<CachePadded<AtomicU32>>,
@@ -86,14 +101,15 @@ impl Engine {
     /// Makes an engine. Its maintenance thread, if any, starts with the first deadline or eviction of a scope.
     pub fn new(config: EngineConfig) -> Arc<Self> {
         let EngineConfig { tree, tracked, limits, policy, ttl, time, maintenance, lease_times, .. } = config;
-        let EngineConfig { load_limits, listener, .. } = config;
+        let EngineConfig { load_limits, background_loads, spawner, listener, observer, .. } = config;
         epoch::prepare();
         let watch = Watch::new();
         let load_limits = LoadLimits::new(load_limits, lease_times, time.clone(), Arc::clone(&watch));
         let registry = Registry::new(tree, tracked);
         // There is nothing yet that these could be too small for.
         _ = registry.budgets().set_bounds(limits.both());
-        Arc::new_cyclic(|this| Self {
+        let clock = time.clone();
+        let engine = Arc::new_cyclic(|this| Self {
             registry,
             regions: Regions::default(),
             limits,
@@ -103,9 +119,12 @@ impl Engine {
             lease_times,
             load_limits,
             listener,
+            observer,
             hasher: ahash::RandomState::new(),
             fences: Arc::default(),
             watch,
+            errands: Errands::new(background_loads),
+            spawner,
             upkeep: maintenance::Upkeep::new(maintenance, this.clone()),
             generation: Arc::new(CachePadded::new(AtomicU32::new(0))),
             populated: AtomicI64::new(0),
@@ -113,7 +132,12 @@ impl Engine {
             dead_entries: AtomicI64::new(0),
             turn: Mutex::new(()),
             payer: AtomicU64::new(0),
-        })
+        });
+        let this = Arc::downgrade(&engine);
+        // Wakers run in here.
+        let look = |engine: Arc<Self>| guarded("a waker", || engine.look_after_waiters());
+        clock.watch(Box::new(move || this.upgrade().map(look).is_some()));
+        engine
     }
 
     /// The scopes of the cache.
@@ -152,7 +176,8 @@ impl Engine {
         &self.load_limits
     }
 
-    pub(crate) fn ttl(&self) -> Ttl {
+    /// Time-to-live where neither entry nor region says one.
+    pub fn default_ttl(&self) -> Ttl {
         self.ttl
     }
 
@@ -162,6 +187,20 @@ impl Engine {
 
     pub(crate) fn listener(&self) -> Option<&Listener> {
         self.listener.as_ref()
+    }
+
+    /// The loads that nobody waits for.
+    pub fn errands(&self) -> &Arc<Errands> {
+        &self.errands
+    }
+
+    /// Where they run, if not where their caller is.
+    pub fn spawner(&self) -> Option<&Spawner> {
+        self.spawner.as_ref()
+    }
+
+    pub(crate) fn observer(&self) -> Option<&Observer> {
+        self.observer.as_ref()
     }
 
     pub(crate) fn watch(&self) -> &Arc<Watch> {

@@ -14,17 +14,17 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
 
-use super::arena::{Entry, Header, HeaderState};
-use super::options::{Glance, Key, Look, Sight, StoreOptions, Value};
+use super::arena::{Entry, Header, HeaderState, Kept};
+use super::options::{Care, Glance, Key, Look, Sight, StoreOptions, Value};
 use super::removal::Removals;
 use super::shard::{Books, LockedShard, Shard, Shards};
 use super::{Engine, RegionId};
 use crate::clock::{Deadline, REREAD, TimeSource};
 use crate::epoch::{self, Pin};
 use crate::expiry::Ttl;
-use crate::flight::Reaper;
+use crate::flight::{Breaker, Reaper};
 use crate::policy::{EvictionPolicy as _, Guarded, SlotId, Touches};
-use crate::scope::{Live, Node, Word};
+use crate::scope::{CellWord, Live, Node, Word};
 use crate::stats::{Counters, Event, Tag, tally};
 use crate::sync::{Arc, AtomicU32, Weak};
 
@@ -52,6 +52,7 @@ pub struct Store<K, V> {
     pub(super) options: StoreOptions<K, V>,
     /// Time-to-live of entries written without one.
     pub(super) ttl: Ttl,
+    breaker: Option<Arc<Breaker>>,
     /// Nobody listens, all entries of a shard are in one domain, and nothing counts for deadlines but times-to-live.
     is_plain: bool,
     pub(super) counters: Arc<Counters>,
@@ -110,13 +111,15 @@ impl<K: Key, V: Value> Store<K, V> {
             generation: Arc::clone(engine.generations()),
             hasher: engine.hasher().clone(),
             hashed: if separate { u64::from(u32::MAX) } else { u64::MAX },
-            ttl: options.ttl.unwrap_or_else(|| engine.ttl()),
+            ttl: options.ttl.unwrap_or_else(|| engine.default_ttl()),
             is_plain: !separate
                 && options.idle.is_none()
                 && options.jitter == 0
+                && options.care.is_plain()
                 && options.listener.is_none()
                 && engine.listener().is_none(),
             cells: Arc::clone(engine.registry().live_cells()),
+            breaker: options.breaker.map(Breaker::new),
             options,
             tag: counters.tag(),
             counters,
@@ -238,7 +241,13 @@ impl<K: Key, V: Value> Store<K, V> {
 
     /// Finds an entry whose tags, if it has any, were not withdrawn. Says nothing of its time.
     #[inline]
-    fn find<'p, Q>(&'p self, pin: &'p Pin, hash: u64, node: &Node, key: &Q) -> Option<Entry<'p, K, V>>
+    pub(super) fn find<'p, Q>(
+        &'p self,
+        pin: &'p Pin,
+        hash: u64,
+        node: &Node,
+        key: &Q,
+    ) -> Option<Entry<'p, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -266,6 +275,38 @@ impl<K: Key, V: Value> Store<K, V> {
             }
             dead = Some(entry.slot());
         }
+    }
+
+    /// The times of an entry that was found under this pin, if it is kept past them.
+    #[inline]
+    pub(super) fn kept_of(&self, pin: &Pin, hash: u64, entry: Entry<'_, K, V>) -> Option<Kept> {
+        self.shards.of(hash).kept_of(pin, entry)
+    }
+
+    /// What stands beside a tagged entry that was found under this pin.
+    pub(super) fn cell_of(&self, pin: &Pin, hash: u64, entry: Entry<'_, K, V>) -> CellWord {
+        self.shards.of(hash).cell_of(pin, entry)
+    }
+
+    /// Whether an entry that has to be looked after is within its time-to-live.
+    #[cold]
+    fn is_still_fresh(&self, pin: &Pin, engine: &Engine, hash: u64, entry: Entry<'_, K, V>) -> bool {
+        self.kept_of(pin, hash, entry).is_some_and(|kept| kept.fresh > engine.present())
+    }
+
+    /// How loads of the region are cared for that say nothing of it.
+    pub fn care(&self) -> &Care {
+        &self.options.care
+    }
+
+    /// How long entries may be served that are written without a time-to-live.
+    pub fn ttl(&self) -> Ttl {
+        self.ttl
+    }
+
+    /// What keeps loads from being begun while they fail.
+    pub fn breaker(&self) -> Option<&Arc<Breaker>> {
+        self.breaker.as_ref()
     }
 
     /// Whether the tags of a live entry were withdrawn, so that it counts as absent.
@@ -356,19 +397,28 @@ impl<K: Key, V: Value> Store<K, V> {
     {
         let hash = self.hash(node, key);
         let entry = self.find(pin, hash, node, key)?;
-        if engine.is_over_for(entry.header()) {
+        if engine.is_over_for(entry.header()) && !self.is_still_fresh(pin, engine, hash, entry) {
             return None;
         }
         if look == Look::Lookup {
-            self.use_entry(engine, entry.header());
-            if self.hits.touches != Touches::None {
-                self.report_touch(engine, hash, entry, node, key);
-            }
-            if self.options.idle.is_some() {
-                self.put_off(engine, hash, entry, node, key);
-            }
+            self.note_use(engine, hash, entry, node, key);
         }
         Some(entry.value())
+    }
+
+    /// What a look-up that is served leaves.
+    #[inline]
+    pub(super) fn note_use<Q>(&self, engine: &Engine, hash: u64, entry: Entry<'_, K, V>, node: &Node, key: &Q)
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.use_entry(engine, entry.header());
+        if self.hits.touches != Touches::None {
+            self.report_touch(engine, hash, entry, node, key);
+        }
+        if self.options.idle.is_some() {
+            self.put_off(engine, hash, entry, node, key);
+        }
     }
 
     /// What a use leaves in an entry: nothing, once it is hot and of this generation.
@@ -437,7 +487,7 @@ impl<K: Key, V: Value> Store<K, V> {
     {
         let slot = shard.find(short(hash), node.number(), key)?.slot();
         let entry = shard.hold(pin, slot)?;
-        if entry.header().is_expired(|| engine.now()) || self.is_withdrawn(shard, slot) {
+        if shard.is_past(entry, || engine.now()) || self.is_withdrawn(shard, slot) {
             return None;
         }
         self.use_entry(engine, entry.header());
@@ -495,7 +545,8 @@ impl<K: Key, V: Value> Store<K, V> {
     /// Whether a deadline depends on nothing but a time-to-live.
     #[inline]
     pub(super) fn has_plain_times(&self) -> bool {
-        self.options.idle.is_none() && self.options.jitter == 0
+        let StoreOptions { idle, jitter, care, .. } = &self.options;
+        idle.is_none() && *jitter == 0 && care.is_plain()
     }
 
     /// Whether a write may be a usual one.

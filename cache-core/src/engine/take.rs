@@ -54,7 +54,10 @@ impl<K: Key, V: Value> Store<K, V> {
             let slot = shard.find(short(hash), node.number(), key).map(Entry::slot);
             // What has expired, belongs to an evicted scope or had its tags withdrawn is absent, whatever it was.
             let entry = slot.and_then(|slot| shard.hold(&pin, slot));
-            let expired = entry.is_some_and(|entry| entry.header().is_expired(|| engine.now()));
+            let now = || engine.now();
+            let expired = entry.is_some_and(|entry| shard.is_gone(entry, now));
+            // What is kept past its time is there to be taken out, and not to be handed out.
+            let stale = entry.is_some_and(|entry| !expired && shard.is_past(entry, now));
             let withdrawn = slot.is_some_and(|slot| self.is_withdrawn(&shard, slot));
             if !expired
                 && !withdrawn
@@ -65,15 +68,20 @@ impl<K: Key, V: Value> Store<K, V> {
             }
             let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key.equivalent(known);
             shard.books().flights.detach(hash, same, &mut after);
-            entry.filter(|entry| {
+            let taken = entry.filter(|entry| {
                 let asked = if expired { RemovalCause::Expired } else { cause };
                 // Whoever evicted the scope meanwhile has counted this entry; it is not taken twice.
                 let origin = self.take(engine, &mut shard, entry.slot(), asked, &mut removals);
                 !expired && origin == Some(Origin::Living)
-            })
+            });
+            taken.map(|entry| (entry, stale))
         };
         drop(after);
-        let taken = entry.map_or(Taken::Absent, |entry| Taken::Value(entry.value()));
+        let taken = match entry {
+            None => Taken::Absent,
+            Some((_, true)) => Taken::Stale,
+            Some((entry, false)) => Taken::Value(entry.value()),
+        };
         self.finish(engine, removals);
         drop(pin);
         self.drop_retired(engine, hash);

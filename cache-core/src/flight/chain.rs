@@ -16,6 +16,7 @@
 //! The lock is parking_lot's even when schedules are explored: it outlives an exploration, as a static must,
 //! and its sections hold no other lock and no scheduling point.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
@@ -24,7 +25,9 @@ use parking_lot::{Mutex, const_mutex};
 
 use super::FlightId;
 use crate::error::{Error, ErrorKind, Result};
+use crate::expiry::Ttl;
 use crate::scope::{Tag, Tags};
+use crate::sync::Arc;
 
 #[cfg(shuttle)]
 use shuttle::thread_local;
@@ -48,13 +51,30 @@ struct Graph {
     awaited: HashMap<FlightId, usize>,
 }
 
-/// The tags of a load: those its caller declared, and those its loader has added so far.
-#[derive(Debug, Clone, Default)]
+/// What a load's caller and its loader have said of the result: tags that the caller declared, and what the loader has added so far.
+#[derive(Debug, Default)]
 pub struct Adding {
     /// Declared.
     pub declared: Tags,
     /// Added, none of them declared.
     pub added: Tags,
+    /// How it is to be stored.
+    pub answer: Answer,
+    /// What is stored so far, if something is.
+    pub previous: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// What a loader says of how its result is to be stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Answer {
+    /// Its time-to-live, in place of what the call says.
+    pub ttl: Option<Ttl>,
+    /// Its weight, in place of what the weigher says.
+    pub weight: Option<u64>,
+    /// It is not to be stored.
+    pub is_unwanted: bool,
+    /// What is stored is what it would be: its times begin anew.
+    pub is_unchanged: bool,
 }
 
 /// A run that this thread is inside of.
@@ -102,14 +122,20 @@ impl Chain {
     pub fn add_tag(tag: Tag) -> Result<()> {
         let added = CHAIN.try_with(|chain| {
             let mut chain = chain.borrow_mut();
-            let Adding { declared, added } = &mut chain.last_mut()?.tags;
+            let Adding { declared, added, .. } = &mut chain.last_mut()?.tags;
             let is_declared = declared.contains(&tag);
             Some(if is_declared { Ok(()) } else { added.add(tag, declared.as_slice().len(), "tag_load") })
         });
-        added.ok().flatten().unwrap_or_else(|| {
-            Err(Error::new(ErrorKind::NoLoad, "tag_load")
-                .because("call it in a loader or cached function, on the thread or in the task that runs it"))
-        })
+        added.ok().flatten().unwrap_or_else(|| Err(no_load("tag_load")))
+    }
+
+    /// Changes what the innermost load that this thread is inside of says of its result. Goes nowhere where that runs past the cache.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoLoad`] outside of a load.
+    pub fn answer<R>(operation: &'static str, change: impl FnOnce(&mut Adding) -> R) -> Result<R> {
+        let changed = CHAIN.try_with(|chain| Some(change(&mut chain.borrow_mut().last_mut()?.tags)));
+        changed.ok().flatten().ok_or_else(|| no_load(operation))
     }
 
     /// Whether this thread is inside of that load.
@@ -123,6 +149,12 @@ impl Chain {
             .try_with(|chain| chain.borrow().iter().filter_map(|frame| frame.id).collect())
             .unwrap_or_default()
     }
+}
+
+#[cold]
+fn no_load(operation: &'static str) -> Error {
+    Error::new(ErrorKind::NoLoad, operation)
+        .because("call it in a loader or cached function, on the thread or in the task that runs it")
 }
 
 /// Leaves the load when it drops. Stays on its thread.

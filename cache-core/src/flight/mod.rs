@@ -3,7 +3,8 @@
 //! What is where: [`Flights`] is a shard's table of running loads, used under the shard's lock. A [`Ticket`]
 //! is the lease of one run of the loader, a [`Waiter`] a future that is answered when the load ends.
 //! [`Fences`] knows which tags were withdrawn of late. [`Pulse`] tells a stalled lease from a busy one, [`Watch`] looks for such, [`Chain`] knows which loads
-//! this thread is inside of. [`LoadLimits`] lets only so many loads of a scope run at once.
+//! this thread is inside of. [`LoadLimits`] lets only so many loads of a scope run at once, a [`Breaker`] none while they fail;
+//! [`Errands`] are loads that nobody waits for.
 //!
 //! A caller [joins](Flights::join). It leads: it runs the loader inside of [`Chain::enter`], then ends the
 //! ticket under the shard's lock ([`Flights::end`], publishing before if it [may](Flights::may_publish)) and closes it
@@ -31,7 +32,9 @@
 
 mod after;
 mod alarm;
+mod breaker;
 mod chain;
+mod errand;
 mod fence;
 mod join;
 mod limit;
@@ -54,7 +57,9 @@ use std::time::Duration;
 
 pub use after::After;
 pub use alarm::Alarm;
-pub use chain::{Adding, Chain, ChainGuard};
+pub use breaker::{Breaker, BreakerSettings, Condition, Trial, Turn, Verdict};
+pub use chain::{Adding, Answer, Chain, ChainGuard};
+pub use errand::{Errand, Errands};
 pub use fence::{Fence, Fences};
 pub use join::{Ask, Joined, TakeOver};
 pub use limit::{Defaults, LoadLimit, LoadLimits, LoadPermit, Permission, PermitWaiter, Run, WhenFull};

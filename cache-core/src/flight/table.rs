@@ -75,6 +75,12 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
         count
     }
 
+    /// Whether a load of a key runs that others may join, or is about to.
+    pub fn has_current(&self, hash: u64, eq: impl Fn(&N, &K) -> bool) -> bool {
+        let record = self.records.find(hash, |record| eq(&record.node, &record.key));
+        record.and_then(|record| record.current.as_ref()).is_some_and(|flight| !flight.is_over())
+    }
+
     /// Whether this lease leads the key's current flight.
     pub fn is_current(&self, ticket: &Ticket<V>) -> bool {
         let flight = ticket.flight();

@@ -257,6 +257,13 @@ impl Cells {
         Cell { node, word }
     }
 
+    /// The tags of a cell that may be written to.
+    pub(super) fn tags_of(&self, word: CellWord) -> Vec<Tag> {
+        let book = self.book.read();
+        let known = book.at(word.number()).filter(|known| known.word == word);
+        known.map_or_else(Vec::new, |known| known.tags.as_slice().to_vec())
+    }
+
     /// Withdraws all entries that have a tag: from now on they are absent. `owner` is the id of the scope it belongs to.
     pub(super) fn withdraw(&self, owner: u64, text: &str) -> Withdrawn {
         let mut withdrawn = Withdrawn::default();

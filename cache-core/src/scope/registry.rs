@@ -15,11 +15,11 @@
 use ahash::RandomState;
 
 use super::budget::{Account, Budget, Budgets};
-use super::cell::{Cell, Live, Withdrawn};
+use super::cell::{Cell, CellWord, Live, Withdrawn};
 use super::id::{IdText, accepted};
 use super::node::{Detached, Node, Seed, Shared};
 use super::path::{Locate, PathIds, ScopePath};
-use super::tag::Tags;
+use super::tag::{Tag, Tags};
 use super::tree::{LevelId, ScopeTree};
 use super::word::Word;
 use crate::epoch::{self, Pin, Slot};
@@ -394,6 +394,11 @@ impl Registry {
     /// Withdraws all entries that have a tag of this owner.
     pub fn withdraw(&self, owner: &Node, text: &str) -> Withdrawn {
         self.shared.cells().withdraw(owner.id(), text)
+    }
+
+    /// The tags that what is kept beside an entry stands for.
+    pub(crate) fn tags_of(&self, word: CellWord) -> Vec<Tag> {
+        self.shared.cells().tags_of(word)
     }
 
     /// Which cells live.

@@ -56,6 +56,24 @@ pub enum Counter {
     Overloaded,
     /// A load that ran over its scope's load limit: inside of another load, or for the sake of one.
     OverLimit,
+    /// A load that was begun in the background, for a value that is stale or will be.
+    Refreshes,
+    /// A lookup that was served a stale value because a load brought no other.
+    Fallbacks,
+    /// A lookup that did not wait for a load any longer, and was served a stale value.
+    SoftTimeouts,
+    /// A lookup that did not wait for a load any longer.
+    HardTimeouts,
+    /// A loader that panicked.
+    Panics,
+    /// A load that found what is stored to be what it would be.
+    Unchanged,
+    /// A breaker that opened.
+    BreakerOpened,
+    /// A load that was not begun because a breaker was open.
+    BreakerRefused,
+    /// A load that was not begun in the background because as many ran as may, or the cache was closed.
+    Postponed,
     /// An entry whose time was over.
     Expired,
     /// An entry that went to keep a capacity or limit.
@@ -138,6 +156,15 @@ impl Counters {
         into.refused_tag += self.sum(Counter::RefusedTag);
         into.overloaded += self.sum(Counter::Overloaded);
         into.over_limit += self.sum(Counter::OverLimit);
+        into.refreshes += self.sum(Counter::Refreshes);
+        into.fallbacks += self.sum(Counter::Fallbacks);
+        into.soft_timeouts += self.sum(Counter::SoftTimeouts);
+        into.hard_timeouts += self.sum(Counter::HardTimeouts);
+        into.panics += self.sum(Counter::Panics);
+        into.unchanged += self.sum(Counter::Unchanged);
+        into.breaker_opened += self.sum(Counter::BreakerOpened);
+        into.breaker_refused += self.sum(Counter::BreakerRefused);
+        into.postponed += self.sum(Counter::Postponed);
         into.expired += self.sum(Counter::Expired);
         into.evicted += self.sum(Counter::Evicted);
         into.invalidated += self.sum(Counter::Invalidated);
@@ -198,6 +225,24 @@ pub struct Stats {
     pub overloaded: u64,
     /// Loads run over their scope's load limit: inside of another load, or because somebody inside of one waited for them.
     pub over_limit: u64,
+    /// Loads begun in the background, for values that are stale or will be; they are among [`loads`](Self::loads).
+    pub refreshes: u64,
+    /// Lookups served a stale value because a load brought no other; they are among [`stale_hits`](Self::stale_hits).
+    pub fallbacks: u64,
+    /// Lookups that stopped waiting for a load because a stale value was there.
+    pub soft_timeouts: u64,
+    /// Lookups that stopped waiting for a load because it took longer than it may.
+    pub hard_timeouts: u64,
+    /// Loaders that panicked; they are among [`load_failures`](Self::load_failures).
+    pub panics: u64,
+    /// Loads that found what is stored unchanged, so that its time began anew.
+    pub unchanged: u64,
+    /// How often a breaker opened.
+    pub breaker_opened: u64,
+    /// Loads not begun because a breaker was open. They are not among [`loads`](Self::loads).
+    pub breaker_refused: u64,
+    /// Background loads not begun because as many ran as may, or the cache was closed. They are not among [`loads`](Self::loads).
+    pub postponed: u64,
     /// Entries that went because their time was over.
     pub expired: u64,
     /// Entries that went to keep a capacity or limit.

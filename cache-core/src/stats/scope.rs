@@ -119,6 +119,15 @@ impl ScopeStats {
         self.for_each_on_path(|stats| add(&stats.loads, 1));
     }
 
+    /// Counts a look-up that was served a value past its time, along the path.
+    pub fn count_stale_hit(&self) {
+        self.for_each_on_path(|stats| {
+            if stats.is_tracked {
+                add(&stats.hits, 1);
+            }
+        });
+    }
+
     /// Counts a load that did not, along the path.
     pub fn count_load_failure(&self) {
         self.for_each_on_path(|stats| add(&stats.load_failures, 1));

@@ -5,8 +5,10 @@ use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::{Expr, ExprLit, Lit, Token, parenthesized};
 
+use super::{Breaker, OnError};
 use crate::faults::Faults;
 use crate::suggest::or_known;
+use crate::time::{Ask, Time};
 
 /// What a call without a scope does.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,8 +57,61 @@ pub(super) fn coalesce(input: ParseStream<'_>) -> syn::Result<Coalesce> {
     })
 }
 
-pub(super) fn on_error(input: ParseStream<'_>) -> syn::Result<()> {
-    word(input, "on_error", &[("stale", ())]).map(|_| ())
+pub(super) fn on_error(input: ParseStream<'_>) -> syn::Result<OnError> {
+    word(input, "on_error", &[("stale", ())])?;
+    if !input.peek(syn::token::Paren) {
+        return Ok(OnError::AsTtl);
+    }
+    let content;
+    parenthesized!(content in input);
+    let time = Time::of(&Ask::with_end("on_error"), content.parse()?)?;
+    if !content.is_empty() {
+        return Err(content.error("`stale` is given one time: write `on_error = stale(\"1h\")`"));
+    }
+    Ok(OnError::For(time))
+}
+
+/// `breaker(failures = 5, cool_down = "10s")`.
+pub(super) fn breaker(name: Span, input: ParseStream<'_>) -> syn::Result<Breaker> {
+    const FORM: &str = "write `breaker = 5`, or `breaker(failures = 5, cool_down = \"10s\")`";
+    let content;
+    parenthesized!(content in input);
+    let (mut count, mut cool_down) = (None, None);
+    while !content.is_empty() {
+        let word = content.call(Ident::parse_any).map_err(|error| syn::Error::new(error.span(), FORM))?;
+        content.parse::<Token![=]>()?;
+        if word == "failures" && count.is_none() {
+            count = Some(failures(content.parse()?)?);
+        } else if word == "cool_down" && cool_down.is_none() {
+            cool_down = Some(Time::of(&Ask::with_end("cool_down"), content.parse()?)?);
+        } else {
+            return Err(syn::Error::new(word.span(), FORM));
+        }
+        if !content.is_empty() {
+            content.parse::<Token![,]>()?;
+        }
+    }
+    match count {
+        Some(failures) => Ok(Breaker { failures, cool_down }),
+        None => Err(syn::Error::new(name, FORM)),
+    }
+}
+
+/// A number of failures.
+pub(super) fn failures(value: Expr) -> syn::Result<u32> {
+    let count = match &value {
+        Expr::Lit(ExprLit { lit: Lit::Int(count), .. }) if count.suffix().is_empty() => {
+            count.base10_parse().ok()
+        }
+        _ => None,
+    };
+    match count.filter(|count| *count > 0) {
+        Some(count) => Ok(count),
+        None => Err(syn::Error::new_spanned(
+            value,
+            "a breaker opens after a number of loads in a row that failed, 1 at least: write `breaker = 5`",
+        )),
+    }
 }
 
 pub(super) fn companions(input: ParseStream<'_>) -> syn::Result<Companions> {

@@ -2,11 +2,12 @@
 //!
 //! (1) What counts for all calls is made of no call's arguments. (2) A tag names parameters only.
 
+use proc_macro2::Span;
 use syn::ext::IdentExt;
 
 use super::key::or_names;
 use super::types;
-use crate::args::{Args, Coalesce, Max};
+use crate::args::{Args, Care, Coalesce, Max, OnError};
 use crate::faults::Faults;
 use crate::item::{Function, Shape};
 use crate::options::Known;
@@ -35,21 +36,44 @@ pub(super) fn together(args: &Args, faults: &mut Faults) {
         let message = "an entry without an end has no time of which a part could be taken: leave it out, or give `ttl` an end";
         refuse(Known::Jitter, &format!("`jitter` shortens `ttl`: {message}"));
         refuse(Known::Stale, "`stale` begins where `ttl` ends: give `ttl` an end");
+        refuse(Known::OnError, "a value is stale where `ttl` ends: give `ttl` an end");
         refuse(Known::Refresh, "`refresh` is a part of `ttl`: give `ttl` an end");
     }
-    let after = |option| {
-        args.later.iter().find_map(|(known, time)| match time {
-            Time::After(time) if *known == option => Some(*time),
-            _ => None,
-        })
-    };
-    if let (Some(soft), Some(hard)) = (after(Known::Soft), after(Known::Hard))
+    let Care { stale, on_error, refresh, soft, hard, throttle, .. } = &args.care;
+    let after = |time: &Option<Time>| if let Some(Time::After(time)) = time { Some(*time) } else { None };
+    if let (Some(soft), Some(hard)) = (after(soft), after(hard))
         && soft >= hard
     {
         refuse(
             Known::Soft,
-            "`soft` is the time after which a stale value will do: shorter than `hard`, which ends the load",
+            "`soft` is the time after which a stale value will do: shorter than `hard`, which ends the wait",
         );
+    }
+    if soft.is_some() && on_error.is_none() {
+        refuse(
+            Known::Soft,
+            "`soft` is how long a call waits where a stale value is there: say for how long that is with `on_error = stale(\"1h\")`",
+        );
+    }
+    if let (Some(OnError::For(Time::After(on_error))), Some(stale)) = (on_error, after(stale))
+        && soft.is_some()
+        && *on_error <= stale
+    {
+        refuse(
+            Known::Soft,
+            "a value within `stale` is served at once, and never waited for: make `on_error` longer than that, or leave `soft` out",
+        );
+    }
+    if throttle.is_some() && stale.is_none() && on_error.is_none() && refresh.is_none() {
+        refuse(
+            Known::Throttle,
+            "`throttle` is how soon a stale value is tried to be loaded anew: it comes with `stale`, `on_error` or `refresh`",
+        );
+    }
+    if args.idle.is_some() {
+        let message =
+            "a value that goes when it is unused is not kept past its time: leave `idle` out, or this";
+        [Known::Stale, Known::OnError, Known::Refresh].into_iter().for_each(|option| refuse(option, message));
     }
 }
 
@@ -63,10 +87,20 @@ pub(super) fn apart_from_calls(args: &Args, function: &Function, faults: &mut Fa
         Some(Max::Given(value)) => Some(value.clone()),
         _ => None,
     };
+    let on_error = match &args.care.on_error {
+        Some(OnError::For(Time::Given(value))) => Some((**value).clone()),
+        _ => None,
+    };
     let all = [
         ("ttl", given(&args.ttl)),
         ("idle", given(&args.idle)),
         ("wait", given(&args.wait)),
+        ("stale", given(&args.care.stale)),
+        ("on_error", on_error),
+        ("soft", given(&args.care.soft)),
+        ("hard", given(&args.care.hard)),
+        ("throttle", given(&args.care.throttle)),
+        ("breaker", args.care.breaker.as_ref().and_then(|breaker| given(&breaker.cool_down))),
         ("negative", given(&args.negative.none)),
         ("negative", given(&args.negative.err)),
         ("max", max),
@@ -84,20 +118,21 @@ pub(super) fn apart_from_calls(args: &Args, function: &Function, faults: &mut Fa
     }
 }
 
-/// A run that goes on without its caller takes along what it needs.
+/// A run that may go on without its caller takes along what it needs.
 pub(super) fn detached(args: &Args, function: &Function, faults: &mut Faults) {
-    let Some(Coalesce::Detached(span)) = args.coalesce else { return };
-    if !function.is_async() {
+    let Some((what, span)) = may_go_on(args) else { return };
+    if matches!(args.coalesce, Some(Coalesce::Detached(_))) && !function.is_async() && !args.has(Known::Hard)
+    {
         faults.at(
             span,
-            "the caller of a sync function cannot go away before it has ended: `detached` is for `async fn`, leave it out",
+            "the caller of a sync function cannot go away before it has ended: `detached` is for `async fn`, or with `hard`, after which it can; leave it out",
         );
         return;
     }
     if function.block.as_ref().is_some_and(|block| block.of.is_some()) {
         faults.at(
             span,
-            "a detached run has its body beside the impl, where a trait's has no place: cache a method of the type, and call that",
+            format!("{what} has its body beside the impl, where a trait's has no place: cache a method of the type, and call that"),
         );
     }
     for argument in &function.args {
@@ -105,15 +140,27 @@ pub(super) fn detached(args: &Args, function: &Function, faults: &mut Faults) {
         if matches!(argument.shape(), Shape::Exclusive) {
             faults.on(
                 &argument.ty,
-                format!("a detached run may outlive its caller, and `{title}` is lent to it: take it owned, or an `Arc<Mutex<_>>`"),
+                format!("{what} may outlive its caller, and `{title}` is lent to it: take it owned, or an `Arc<Mutex<_>>`"),
             );
         } else if types::borrows_inside(argument) {
             faults.on(
                 &argument.ty,
-                format!("a detached run may outlive its caller, and `{title}` borrows inside its type: take it owned"),
+                format!(
+                    "{what} may outlive its caller, and `{title}` borrows inside its type: take it owned"
+                ),
             );
         }
     }
+}
+
+/// The run that may go on without its caller, and where that was said.
+pub(super) fn may_go_on(args: &Args) -> Option<(&'static str, Span)> {
+    if let Some(Coalesce::Detached(span)) = args.coalesce {
+        return Some(("a detached run", span));
+    }
+    let background =
+        [Known::Stale, Known::Refresh, Known::Soft].into_iter().find_map(|option| args.span_of(option));
+    background.map(|span| ("a run in the background", span))
 }
 
 /// Tags name parameters.

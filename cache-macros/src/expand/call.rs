@@ -9,7 +9,6 @@ use syn::PathArguments;
 use syn::spanned::Spanned;
 
 use super::site::ttl_of;
-use crate::args::WithoutScope;
 use crate::check::{Id, Key, Place, Plan};
 use crate::item::{Argument, Shape, uses};
 
@@ -32,7 +31,7 @@ pub(super) fn traits(plan: &Plan<'_>) -> TokenStream {
     if plan.receiver.is_some() || is_made || !plan.key.arguments().is_empty() {
         needed.extend(["Keyed", "Unkeyed"]);
     }
-    if plan.without_scope == WithoutScope::Error {
+    if plan.refuses.is_some() {
         needed.extend(["CanRefuse", "CannotRefuse"]);
     }
     let needed = needed.into_iter().map(|name| Ident::new(name, Span::call_site()));
@@ -237,16 +236,12 @@ pub(super) fn kind(plan: &Plan<'_>) -> TokenStream {
             (&&&&#private::probe::Returned::<#returned>::new()).strata_kind()
         }}
     };
-    match plan.without_scope {
-        WithoutScope::Error => {
-            let here = located(plan.without_scope_span);
-            quote_spanned! {here=> {
-                #private::probe::refusable::<#returned>();
-                (&&#private::probe::Returned::<#returned>::new()).strata_refusing(#kind)
-            }}
-        }
-        _ => kind,
-    }
+    let Some(span) = plan.refuses else { return kind };
+    let here = located(span);
+    quote_spanned! {here=> {
+        #private::probe::refusable::<#returned>();
+        (&&#private::probe::Returned::<#returned>::new()).strata_refusing(#kind)
+    }}
 }
 
 /// A place for messages that still counts as written by the macro, for lints.

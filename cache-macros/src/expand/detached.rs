@@ -1,4 +1,4 @@
-//! A run that goes on without its caller: the body is a function of its own, which is given arguments of its own.
+//! A run that goes on without its caller, or may: the body is a function of its own, which is given arguments of its own.
 //!
 //! (1) What is owned goes along; what is borrowed is owned before, and borrowed again inside. (2) What the compiler may complain
 //! about is placed at the argument. (3) The body stands in a function of its own, for one that asks whether its own future is `Send`
@@ -16,7 +16,7 @@ use crate::args::Coalesce;
 use crate::check::Plan;
 use crate::item::{Argument, Shape};
 
-pub(super) fn is_detached(plan: &Plan<'_>) -> bool {
+fn is_detached(plan: &Plan<'_>) -> bool {
     matches!(plan.site.coalesce, Some(Coalesce::Detached(_)))
 }
 
@@ -52,13 +52,21 @@ pub(super) fn run(plan: &Plan<'_>, pending: &Ident) -> TokenStream {
     let inside = function.args.iter().map(|argument| borrowed(&private, argument));
     let own = function.receiver.as_ref().map(|receiver| receiver.self_token.to_token_stream());
     let (of_run, of_call) = (call(plan, &quote!(&#this)), call(plan, &own.unwrap_or_default()));
+    let (sent, past) = match (function.is_async(), is_detached(plan)) {
+        (true, true) => (quote!(#pending.run_detached(async move { #(#inside)* #of_run.await }).await), true),
+        (true, false) => (quote!(#pending.run_owned(async move { #(#inside)* #of_run.await }).await), true),
+        (false, true) => (quote!(#pending.run_detached_sync(move || { #(#inside)* #of_run })), false),
+        (false, false) => (quote!(#pending.run_owned_sync(move || { #(#inside)* #of_run })), false),
+    };
+    let past =
+        if past { quote!(#pending.run_async(#of_call).await) } else { quote!(#pending.run(|| #of_call)) };
     quote! {
         if #pending.can_be_detached() {
             #(#receiver)*
             #(#before)*
-            return #pending.run_detached(async move { #(#inside)* #of_run.await }).await;
+            return #sent;
         }
-        #pending.run_async(#of_call).await
+        #past
     }
 }
 

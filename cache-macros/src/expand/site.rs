@@ -8,7 +8,7 @@ use syn::spanned::Spanned;
 use super::call::{kind, own_trait, private, traits};
 use super::generics::{Inherent, asked, instance};
 use super::{lints, of_companion};
-use crate::args::{Coalesce, Max, WithoutScope};
+use crate::args::{Breaker, Care, Coalesce, Max, OnError, Refresh, WithoutScope};
 use crate::check::{Plan, SiteOptions};
 use crate::time::Time;
 
@@ -77,7 +77,7 @@ fn spec(plan: &Plan<'_>, owner: TokenStream) -> TokenStream {
     if let Some((_, instance)) = instance(plan.function.parameters()) {
         said.push(quote!(types: ::core::option::Option::Some(::core::any::type_name::<#instance>())));
     }
-    let SiteOptions { ttl, idle, jitter, max, weigh, coalesce, wait, cache } = &plan.site;
+    let SiteOptions { ttl, idle, jitter, max, weigh, coalesce, wait, cache, care } = &plan.site;
     if let Some(ttl) = ttl {
         let ttl = ttl_of(&private, ttl);
         said.push(quote!(ttl: #ttl));
@@ -111,6 +111,7 @@ fn spec(plan: &Plan<'_>, owner: TokenStream) -> TokenStream {
         let here = Span::call_site().located_at(cache.span());
         said.push(quote_spanned!(here=> cache: || #private::cache_of(&#cache)));
     }
+    said.extend(care_of(&private, care));
     match plan.without_scope {
         WithoutScope::Bypass => {}
         WithoutScope::Error => said.push(quote!(without_scope: #private::WithoutScope::Error)),
@@ -122,6 +123,40 @@ fn spec(plan: &Plan<'_>, owner: TokenStream) -> TokenStream {
             ..#private::Spec::new(::core::module_path!(), #item, &[#(#levels),*])
         }
     }
+}
+
+/// How loads are cared for, if that is said.
+fn care_of(private: &TokenStream, care: &Care) -> Option<TokenStream> {
+    let Care { stale, on_error, refresh, soft, hard, throttle, breaker } = care;
+    let mut said = Vec::new();
+    let times = [("stale", stale), ("soft", soft), ("hard", hard), ("throttle", throttle)];
+    for (name, time) in times {
+        if let Some(time) = time {
+            let (name, time) = (Ident::new(name, Span::call_site()), duration(time));
+            said.push(quote!(#name: ::core::option::Option::Some(#time)));
+        }
+    }
+    match on_error {
+        None => {}
+        Some(OnError::AsTtl) => said.push(quote!(on_error: #private::OnError::AsTtl)),
+        Some(OnError::For(time)) => {
+            let time = duration(time);
+            said.push(quote!(on_error: #private::OnError::For(#time)));
+        }
+    }
+    match refresh {
+        None => {}
+        Some(Refresh::After(part)) => said.push(quote!(refresh: #private::Refresh::After(#part))),
+        Some(Refresh::Early(factor)) => said.push(quote!(refresh: #private::Refresh::Early(#factor))),
+    }
+    if let Some(Breaker { failures, cool_down }) = breaker {
+        let cool_down = match cool_down {
+            Some(time) => duration(time),
+            None => quote!(#private::COOL_DOWN),
+        };
+        said.push(quote!(breaker: ::core::option::Option::Some((#failures, #cool_down))));
+    }
+    (!said.is_empty()).then(|| quote!(care: #private::Care { #(#said,)* ..#private::Care::default() }))
 }
 
 /// A time-to-live.

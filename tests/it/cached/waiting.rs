@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use strata_cache::{Cache, InCache, cached, with_cache};
+use strata_cache::{Cache, Clock, InCache, TestClock, cached, with_cache};
 
 use crate::support::{Outcome, answer, parked, still};
 
@@ -68,10 +68,19 @@ fn call_waits_so_long_by_the_caches_clock_and_then_runs_by_itself() -> Outcome {
     Ok(())
 }
 
+/// A clock that tells nobody when it has moved.
+struct Silent(TestClock);
+
+impl Clock for Silent {
+    fn now(&self) -> Duration {
+        self.0.now()
+    }
+}
+
 #[test]
 fn call_that_waited_long_enough_is_woken_by_maintenance() -> Outcome {
     let (builder, clock) = still();
-    let cache = builder.build()?;
+    let cache = builder.clock(Silent(clock.clone())).build()?;
     let (open, gate) = tokio::sync::oneshot::channel();
     let mut leader = Box::pin(hanging(20, Some(gate)).in_cache(&cache));
     parked(&mut leader);

@@ -100,6 +100,7 @@ impl<K, V> Reader<K, V> {
     pub(super) fn release(&self, state: &mut State<K, V>) {
         self.exchange(Table::new(1, 0));
         state.cells.release(&self.cells);
+        state.kept.release(&self.kept);
         for segment in 0..SEGMENTS {
             let nodes = std::mem::take(&mut state.allocated[segment]);
             if nodes > 0 {

@@ -7,6 +7,7 @@
 //! whoever writes that meanwhile. A heat with [`TAGGED`] is that of an entry with tags, which is never [`HOT`]: who reads it has to
 //! look whether its tags live. Whether an entry has tags does not change while it can be found. (4) A deadline is written after the value that goes with it, and read before.
 
+use super::kept::Kept;
 use crate::clock::{Deadline, Moment};
 use crate::scope::CellWord;
 use crate::sync::{
@@ -123,7 +124,7 @@ impl Header {
             let state = self.state();
             self.state.store(state.with_heat(state.heat(HOT) | TAGGED).0, Relaxed);
         }
-        Fresh { header: self, cell }
+        Fresh { header: self, cell, kept: None }
     }
 
     /// Whether it has this [`id_of`].
@@ -274,16 +275,24 @@ impl Header {
     }
 }
 
-/// An entry that is to be taken in, and what is kept beside it if it has tags.
+/// An entry that is to be taken in, and what stands beside it: where it has tags, or is kept past its times.
 #[derive(Debug)]
 pub(in crate::engine) struct Fresh {
     pub(super) header: Header,
     pub(super) cell: Option<CellWord>,
+    pub(super) kept: Option<Kept>,
+}
+
+impl Fresh {
+    /// The same, kept past its times.
+    pub(in crate::engine) fn kept(self, kept: Option<Kept>) -> Self {
+        Self { kept, ..self }
+    }
 }
 
 impl From<Header> for Fresh {
     fn from(header: Header) -> Self {
-        Self { header, cell: None }
+        Self { header, cell: None, kept: None }
     }
 }
 

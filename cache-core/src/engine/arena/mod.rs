@@ -9,16 +9,18 @@
 //! replaced is dropped when no pin can have seen it. (7) No user code runs here but `Eq` of keys, before anything
 //! changes; keys and values that leave are handed out, to be dropped without the lock. (8) What is filled is written
 //! over only if it is a word (`word`), its slot is live, and the lock is held; then as a word, and before the deadline
-//! that goes with it. (9) What stands beside a tagged entry (`cells`) is written before the table names its slot, as in (2).
+//! that goes with it. (9) What stands beside a tagged or kept entry (`beside`) is written before the table names its slot, as in (2);
+//! of an entry that has nothing there it says so.
 //! Cost: a look-up is two cold lines; an entry is 16 bytes beside key and value, 9 in the table and 0.3 in `chunks`.
 //! The idea of memory that outlives its removal until readers have passed: Fraser, "Practical lock-freedom", 2004, 5.2.3.
 
 #![allow(unsafe_code, reason = "slots are shared between readers and a writer; the rules are above")]
 
-mod cells;
+mod beside;
 mod entry;
 mod growth;
 mod header;
+mod kept;
 mod limbo;
 #[cfg(all(test, loom))]
 mod loomed;
@@ -36,10 +38,11 @@ use std::hash::Hash;
 use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
 
-use cells::Words;
+use beside::{Shown, Words};
 pub(super) use entry::{Entry, Whereabouts};
 use header::id_of;
 pub(super) use header::{Header, State as HeaderState};
+pub(super) use kept::Kept;
 use slots::{Place, Slots};
 use state::State;
 use table::{First, Table};
@@ -88,7 +91,8 @@ struct Writing<K, V, B> {
 struct Reader<K, V> {
     table: AtomicPtr<Table>,
     slots: Slots<K, V>,
-    cells: cells::Shown,
+    cells: Shown<1>,
+    kept: Shown<{ kept::WORDS }>,
 }
 
 struct Writer<K, V, B> {
@@ -160,7 +164,8 @@ impl<K, V, B> Arena<K, V, B> {
             reader: CachePadded::new(Reader {
                 table: AtomicPtr::new(table),
                 slots: Slots::new(),
-                cells: cells::Shown::new(None),
+                cells: Shown::new(None),
+                kept: Shown::new(None),
             }),
             writing: CachePadded::new(Writing {
                 writer: Mutex::new(Writer { state: State::new(expected), books }),
@@ -206,7 +211,14 @@ impl<K, V, B> Arena<K, V, B> {
     /// What was kept beside a tagged entry that the caller has found under this pin.
     #[inline]
     pub(super) fn cell_of(&self, pin: &Pin, entry: Entry<'_, K, V>) -> CellWord {
-        CellWord::from_bits(Words::read(&self.reader.cells, pin, entry.slot().0))
+        let [word] = Words::read(&self.reader.cells, pin, entry.slot().0);
+        CellWord::from_bits(word)
+    }
+
+    /// The times of an entry that the caller has found under this pin, if it is kept past them.
+    #[inline]
+    pub(super) fn kept_of(&self, pin: &Pin, entry: Entry<'_, K, V>) -> Option<Kept> {
+        Kept::of(Words::read(&self.reader.kept, pin, entry.slot().0))
     }
 
     /// Asks for the table's line ahead of its use.

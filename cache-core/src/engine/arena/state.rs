@@ -2,7 +2,8 @@
 //!
 //! Kept under the shard's lock. Of (1) and (4) of the room it holds the writer's side. Cost: 16 bytes for 64 slots.
 
-use super::cells::Written;
+use super::beside::Written;
+use super::kept::{self, Kept};
 use super::limbo::Limbo;
 use super::slots::{Place, SEGMENTS};
 use super::{BATCH, CHUNK, FEWEST, SHARE};
@@ -30,7 +31,9 @@ pub(super) struct State<K, V> {
     /// The heat at which uses leave no trace, and the present generation, as the writer was told last.
     pub(super) hints: [u8; 2],
     /// The words of tagged entries.
-    pub(super) cells: Written,
+    pub(super) cells: Written<1>,
+    /// The times of entries that are kept past them.
+    pub(super) kept: Written<{ kept::WORDS }>,
     pub(super) payload: std::marker::PhantomData<(K, V)>,
 }
 
@@ -57,6 +60,7 @@ impl<K, V> State<K, V> {
             outgrown: false,
             hints: [u8::MAX, 0],
             cells: Written::default(),
+            kept: Written::default(),
             payload: std::marker::PhantomData,
         }
     }
@@ -65,6 +69,12 @@ impl<K, V> State<K, V> {
         self.chunks
             .get(slot as usize / CHUNK)
             .is_some_and(|chunk| chunk.live >> (slot as usize % CHUNK) & 1 != 0)
+    }
+
+    /// The times of a live slot, if it is kept past them.
+    #[inline]
+    pub(super) fn kept_at(&self, slot: u32) -> Option<Kept> {
+        if self.kept.is_in_use() { Kept::of(self.kept.at(slot)) } else { None }
     }
 
     /// A slot is live from now on, and the deadline of its entry is this one.
@@ -79,6 +89,14 @@ impl<K, V> State<K, V> {
         chunk.earliest = chunk.earliest.min(due);
         self.earliest = self.earliest.min(due);
         self.len += 1;
+    }
+
+    /// The deadline of a live slot may be as early as this.
+    pub(super) fn put_forward(&mut self, slot: u32, due: Moment) {
+        if let Some(chunk) = self.chunks.get_mut(slot as usize / CHUNK) {
+            chunk.earliest = chunk.earliest.min(due);
+            self.earliest = self.earliest.min(due);
+        }
     }
 
     #[cold]

@@ -1,6 +1,7 @@
 //! The entries of a shard for who holds its lock, read-only.
 
 use super::entry::Entry;
+use super::kept::Kept;
 use super::slots::Place;
 use super::state::State;
 use super::{CHUNK, Reader};
@@ -36,7 +37,17 @@ impl<'a, K, V> View<'a, K, V> {
 
     /// What was kept beside a tagged entry that is live.
     pub(in crate::engine) fn cell_of(self, entry: Entry<'_, K, V>) -> Option<CellWord> {
-        entry.header().state().is_tagged().then(|| CellWord::from_bits(self.state.cells.at(entry.slot().0)))
+        let word = || {
+            let [word] = self.state.cells.at(entry.slot().0);
+            CellWord::from_bits(word)
+        };
+        entry.header().state().is_tagged().then(word)
+    }
+
+    /// The times of a live entry, if it is kept past them.
+    #[inline]
+    pub(in crate::engine) fn kept_of(self, entry: Entry<'_, K, V>) -> Option<Kept> {
+        self.state.kept_at(entry.slot().0)
     }
 
     /// The number of the node that a live entry is charged to: its scope, or the cell of its tags.

@@ -8,6 +8,7 @@ use equivalent::Equivalent;
 
 use super::entry::{Entry, Whereabouts};
 use super::header::{Fresh, Header};
+use super::kept::Kept;
 use super::slots::{Node, Place};
 use super::state::State;
 use super::table::fill_of;
@@ -114,7 +115,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
 
     /// Gives the live entry of a slot another value and deadline, and heat and age (`hints`). Readers find the old value or
     /// the new one; who finds the new deadline finds the new value. The value comes back, and nothing is changed, if the
-    /// slot is not live or its value no word.
+    /// slot is not live or its value no word, or entries of this shard are kept past their times.
     #[inline(always)]
     pub(in crate::engine) fn write_over(
         &mut self,
@@ -128,7 +129,8 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     {
         let state = &mut self.writer.state;
         let Some(chunk) = state.chunks.get_mut(slot.index() / CHUNK) else { return Err(value) };
-        if !word::is_word::<V>() || chunk.live >> (slot.index() % CHUNK) & 1 == 0 {
+        let is_live = chunk.live >> (slot.index() % CHUNK) & 1 != 0;
+        if !word::is_word::<V>() || !is_live || state.kept.is_in_use() {
             return Err(value);
         }
         chunk.earliest = chunk.earliest.min(due);
@@ -156,6 +158,9 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let state = &mut self.writer.state;
         let Some(place) = self.arena.vacate(state, leaves) else { return Err(payload) };
         let slot = place.slot();
+        if state.kept.is_in_use() {
+            state.kept.clear(slot);
+        }
         // SAFETY: `vacate` handed out an empty slot that no reader knows.
         unsafe { self.arena.reader.slots.fill(place, Node::new(header, payload)) };
         // SAFETY: the lock is held.
@@ -274,6 +279,34 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         state.is_tired()
     }
 
+    /// Gives a live entry other times. Readers find each of them as it was, or as it is.
+    pub(in crate::engine) fn keep(&mut self, slot: SlotId, kept: Kept) {
+        let Self { arena, writer } = self;
+        let state = &mut writer.state;
+        if !state.is_live(slot.0) {
+            return;
+        }
+        state.kept.write(&arena.reader.kept, slot.0, kept.words());
+        state.put_forward(slot.0, kept.gone);
+        // SAFETY: a live slot is filled (4).
+        unsafe { arena.reader.slots.node(Place::of(slot.0)) }.header.put_off(kept.attended());
+    }
+
+    /// Gives a live entry that is not kept past its time another deadline.
+    pub(in crate::engine) fn renew(&mut self, slot: SlotId, deadline: Deadline) {
+        let Self { arena, writer } = self;
+        let state = &mut writer.state;
+        if !state.is_live(slot.0) {
+            return;
+        }
+        if state.kept.is_in_use() {
+            state.kept.clear(slot.0);
+        }
+        state.put_forward(slot.0, deadline.moment());
+        // SAFETY: a live slot is filled (4).
+        unsafe { arena.reader.slots.node(Place::of(slot.0)) }.header.put_off(deadline);
+    }
+
     /// No deadline is before this moment.
     pub(in crate::engine) fn earliest(&self) -> Moment {
         self.writer.state.earliest
@@ -295,8 +328,10 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         };
         let (mut due, mut earliest) = (0, Moment::NEVER);
         for slot in slots_of(at, state.chunks[at].live) {
+            let gone = state.kept_at(slot.0).map(|kept| kept.gone);
             // SAFETY: a live slot is filled (4).
-            let deadline = unsafe { arena.reader.slots.node(Place::of(slot.0)) }.header.deadline().moment();
+            let node = unsafe { arena.reader.slots.node(Place::of(slot.0)) };
+            let deadline = gone.unwrap_or_else(|| node.header.deadline().moment());
             if deadline <= now {
                 due |= 1 << (slot.index() % CHUNK);
             } else {
@@ -314,7 +349,7 @@ impl<K, V, B> Arena<K, V, B> {
     pub(super) fn fill(
         &self,
         state: &mut State<K, V>,
-        Fresh { header, cell }: Fresh,
+        Fresh { header, cell, kept }: Fresh,
         payload: impl FnOnce() -> Option<(K, V)>,
         leaves: impl FnMut((K, V)),
     ) -> Option<u32> {
@@ -324,7 +359,12 @@ impl<K, V, B> Arena<K, V, B> {
             return None;
         };
         if let Some(cell) = cell {
-            state.cells.write(&self.reader.cells, place.slot(), cell.bits());
+            state.cells.write(&self.reader.cells, place.slot(), [cell.bits()]);
+        }
+        match kept {
+            Some(kept) => state.kept.write(&self.reader.kept, place.slot(), kept.words()),
+            None if state.kept.is_in_use() => state.kept.clear(place.slot()),
+            None => {}
         }
         // SAFETY: `vacate` handed out an empty slot that no reader knows.
         unsafe { self.reader.slots.fill(place, Node::new(header, payload)) };

@@ -19,7 +19,7 @@ pub(super) struct Fenced {
 
 impl Fenced {
     pub(super) fn of(engine: &Engine, node: &Arc<Node>, tags: &Adding, since: u64) -> Self {
-        let Adding { declared, added } = tags;
+        let Adding { declared, added, .. } = tags;
         if declared.is_empty() && added.is_empty() {
             return Self { cell: None, declared: Vec::new(), added: Vec::new(), since };
         }

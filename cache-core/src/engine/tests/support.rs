@@ -21,7 +21,10 @@ pub(crate) fn config(maintenance: Maintenance, time: TimeSource) -> EngineConfig
         maintenance,
         lease_times: LeaseTimes::default(),
         load_limits: Defaults::default(),
+        background_loads: 8,
+        spawner: None,
         listener: None,
+        observer: None,
     }
 }
 
@@ -38,12 +41,5 @@ pub(crate) fn small(clock: &TestClock, capacity: u64) -> Arc<Engine> {
 
 /// Of a region whose entries weigh one.
 pub(crate) fn options<K: Key, V: Value>() -> StoreOptions<K, V> {
-    StoreOptions {
-        weigher: Some(Arc::new(|_, _| 1)),
-        ttl: None,
-        idle: None,
-        jitter: 0,
-        max_per_scope: None,
-        listener: None,
-    }
+    StoreOptions { weigher: Some(Arc::new(|_, _| 1)), ..StoreOptions::default() }
 }

@@ -7,10 +7,12 @@
 //! anything else; only what is due is looked for by what look-ups read.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 mod usual;
 
-use super::options::{Key, Value, Write};
+use super::arena::Kept;
+use super::options::{Early, Key, Value, Write};
 use super::removal::Removals;
 use super::seat::{Pays, Seat};
 use super::shard::{Draft, LockedShard, Target, Terms};
@@ -73,7 +75,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let weight = self.weigh(engine, &key, &value, write)?;
         let ttl = write.ttl.unwrap_or(self.ttl);
         let mut pair = (key, value);
-        if self.may_be_usual() {
+        if write.is_plain() && self.may_be_usual() {
             let pin = epoch::pin();
             if let Some(node) = place.resolved(&pin, self.word()) {
                 let hash = self.hash(&node, &pair.0);
@@ -92,7 +94,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 }
             }
         }
-        let terms = self.terms_of(engine, weight, ttl)?;
+        let terms = self.terms_of(engine, weight, write)?;
         self.insert_in_full(engine, place, pair, terms)
     }
 
@@ -229,12 +231,12 @@ impl<K: Key, V: Value> Store<K, V> {
         removals: &mut Removals<'p, K, V>,
     ) -> Fate {
         let Some(Draft { key, terms, .. }) = &draft else { return Fate::Nothing };
-        let (weight, last, due) = (terms.weight, terms.last, terms.deadline.moment());
+        let (weight, last, due) = (terms.weight, terms.last, terms.due());
         let node = target.charged();
         if let Some(entry) = shard.find(short(hash), target.node.number(), key) {
             let slot = entry.slot();
             let (expired, withdrawn) =
-                (entry.header().is_expired(|| terms.now(engine)), self.is_withdrawn(shard, slot));
+                (shard.is_gone(entry, || terms.now(engine)), self.is_withdrawn(shard, slot));
             if !expired && !withdrawn {
                 if !node.is_live() {
                     return Fate::Dead;
@@ -305,10 +307,9 @@ impl<K: Key, V: Value> Store<K, V> {
         draft: &mut Option<Draft<K, V>>,
         removals: &mut Removals<'p, K, V>,
     ) -> Fate {
-        let Some(Terms { weight, deadline, last, .. }) = draft.as_ref().map(|draft| draft.terms) else {
-            return Fate::Nothing;
-        };
-        let (node, due) = (target.charged(), deadline.moment());
+        let Some(terms) = draft.as_ref().map(|draft| draft.terms) else { return Fate::Nothing };
+        let Terms { weight, last, .. } = terms;
+        let (node, due) = (target.charged(), terms.due());
         engine.note_deadline(due);
         let told = removals.pin().and_then(|pin| shard.hold(pin, slot));
         let age = engine.tick(shard, self.heat_limit());
@@ -415,7 +416,7 @@ impl<K: Key, V: Value> Store<K, V> {
     /// Those of [`insert`](Self::insert).
     pub(super) fn terms(&self, engine: &Engine, key: &K, value: &V, write: Write) -> Result<Terms> {
         let weight = self.weigh(engine, key, value, write)?;
-        self.terms_of(engine, weight, write.ttl.unwrap_or(self.ttl))
+        self.terms_of(engine, weight, write)
     }
 
     /// What an entry weighs.
@@ -441,20 +442,33 @@ impl<K: Key, V: Value> Store<K, V> {
         Ok((Deadline::pack(ttl.deadline(now)?), Some(now)))
     }
 
-    fn terms_of(&self, engine: &Engine, weight: u64, ttl: Ttl) -> Result<Terms> {
-        if !self.has_plain_times() {
-            return self.terms_in_full(engine, weight, ttl);
+    fn terms_of(&self, engine: &Engine, weight: u64, write: Write) -> Result<Terms> {
+        if !self.has_plain_times() || !write.is_plain() {
+            return self.terms_in_full(engine, weight, write);
         }
-        let (deadline, now) = self.plain_times(engine, ttl)?;
-        Ok(Terms { weight, deadline, last: deadline, now })
+        let (deadline, now) = self.plain_times(engine, write.ttl.unwrap_or(self.ttl))?;
+        Ok(Terms { weight, deadline, last: deadline, now, kept: None })
     }
 
     /// As [`terms`](Self::terms), where deadlines depend on more than a time-to-live.
     #[inline(never)]
-    fn terms_in_full(&self, engine: &Engine, weight: u64, ttl: Ttl) -> Result<Terms> {
+    fn terms_in_full(&self, engine: &Engine, weight: u64, write: Write) -> Result<Terms> {
+        let ttl = write.ttl.unwrap_or(self.ttl);
+        let keep = write.keep.unwrap_or(self.options.care.takes.longest());
+        let early = match write.early.unwrap_or(self.options.care.early) {
+            Early::ByCost(_) => Early::Never,
+            early => early,
+        };
         let idle = self.options.idle;
         if ttl.is_never() && idle.is_none() {
-            return Ok(Terms::for_ever(weight));
+            // What the region says counts for entries that end; what the call says cannot be.
+            return if write.keep.is_some_and(|keep| !keep.is_zero())
+                || matches!(write.early, Some(Early::After(_)))
+            {
+                Err(self.endless())
+            } else {
+                Ok(Terms::for_ever(weight))
+            };
         }
         let now = engine.now();
         let mut full = ttl.deadline(now)?;
@@ -466,7 +480,23 @@ impl<K: Key, V: Value> Store<K, V> {
             Some(idle) => Deadline::pack(idle.deadline(now)?).min(last),
             None => last,
         };
-        Ok(Terms { weight, deadline, last, now: Some(now) })
+        if keep.is_zero() && early == Early::Never {
+            return Ok(Terms { weight, deadline, last, now: Some(now), kept: None });
+        }
+        if idle.is_some() {
+            return Err(Error::new(ErrorKind::InvalidConfig, "set")
+                .with("region", &self.name)
+                .because("entries that go when they are unused are not kept past their time: leave out `idle`, or the stale window"));
+        }
+        let kept = kept(now, full, keep, early);
+        Ok(Terms { weight, deadline: kept.attended(), last, now: Some(now), kept: Some(kept) })
+    }
+
+    #[cold]
+    fn endless(&self) -> Error {
+        Error::new(ErrorKind::InvalidConfig, "set")
+            .with("region", &self.name)
+            .because("an entry without an end is never stale, and has no time of which a part could be taken: give it a `ttl`")
     }
 
     #[cold]
@@ -479,3 +509,23 @@ impl<K: Key, V: Value> Store<K, V> {
         error.because("a weight is at least 1 and at most the capacity")
     }
 }
+
+/// The times of an entry that is written now, fresh until a moment, and kept so much longer.
+fn kept(now: Moment, fresh: Moment, keep: Duration, early: Early) -> Kept {
+    let ttl = fresh.since(now);
+    let ahead = match early {
+        Early::Never | Early::ByCost(_) => Duration::ZERO,
+        Early::After(part) => ttl.saturating_sub(ttl.mul_f64(part.clamp(0.0, 1.0))),
+        Early::Within(mean) => mean.saturating_mul(MEANS).min(ttl),
+    };
+    Kept {
+        written: now,
+        fresh,
+        gone: fresh.checked_add(keep).unwrap_or(fresh),
+        next: Moment::from_nanos(fresh.nanos().saturating_sub(u64::try_from(ahead.as_nanos()).unwrap_or(0))),
+        early: if let Early::Within(mean) = early { mean } else { Duration::ZERO },
+    }
+}
+
+/// So many means before its end nobody asks whether an entry is to be loaded anew by chance: it would be one in nine million.
+const MEANS: u32 = 16;

@@ -57,6 +57,7 @@ impl<K: Key, V: Value> Store<K, V> {
         }
         // What a late clock takes for alive was so a moment ago, and nobody has seen it go.
         let now = || times.1.unwrap_or_else(|| engine.now());
+        // Nor is one written over here that has to be looked after, kept or not.
         if !state.is_ahead_of(self.face()) && entry.header().is_expired(now) {
             return Err(pair);
         }

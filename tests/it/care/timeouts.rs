@@ -1,0 +1,155 @@
+//! How long calls wait: for a fresh value, and at all.
+
+use strata_cache::{ErrorKind, LoadError, scope};
+
+use super::*;
+use crate::support::{Outcome, answer, parked, seconds};
+
+fn is_timed_out<T: std::fmt::Debug>(result: Result<T, LoadError<Down>>) -> bool {
+    matches!(result, Err(LoadError::Cache(error)) if error.kind() == ErrorKind::TimedOut)
+}
+
+#[test]
+fn load_that_takes_too_long_is_cut_and_all_who_wait_so_long_are_told() -> Outcome {
+    let (builder, clock, _) = quiet();
+    let cache = builder.build()?;
+    let region = numbers(&cache)?;
+    let here = cache.scope(scope!(org = 1))?;
+    let hang = || std::future::pending::<Result<u32, Down>>();
+    let mut calls: Vec<_> =
+        (0..10).map(|_| Box::pin(region.get_or_load(&here, &7, hang).hard("5s"))).collect();
+    calls.iter_mut().for_each(parked);
+    clock.advance(seconds(4));
+    calls.iter_mut().for_each(parked);
+    clock.advance(seconds(1));
+    for call in &mut calls {
+        assert!(is_timed_out(answer(call)));
+    }
+    let stats = cache.stats();
+    assert_eq!((stats.loads, stats.load_failures, stats.flights), (1, 1, 0));
+    assert_eq!((stats.misses, stats.lookups()), (10, 10));
+    Ok(())
+}
+
+#[test]
+fn who_has_no_limit_loads_after_one_that_was_cut() -> Outcome {
+    let (builder, clock, _) = quiet();
+    let cache = builder.build()?;
+    let region = numbers(&cache)?;
+    let here = cache.scope(scope!(org = 1))?;
+    let hang = || std::future::pending::<Result<u32, Down>>();
+    let mut hasty = Box::pin(region.get_or_load(&here, &7, hang).hard("5s"));
+    parked(&mut hasty);
+    let mut patient = Box::pin(region.get_or_load(&here, &7, || async { Ok::<u32, Down>(3) }));
+    parked(&mut patient);
+    clock.advance(seconds(5));
+    assert!(is_timed_out(answer(&mut hasty)));
+    assert_eq!(answer(&mut patient).ok(), Some(3));
+    Ok(())
+}
+
+#[test]
+fn detached_load_goes_on_after_its_call_and_is_stored_if_nothing_has_changed() -> Outcome {
+    for changes in [false, true] {
+        let (builder, clock, background) = quiet();
+        let cache = builder.build()?;
+        let region = numbers(&cache)?;
+        let here = cache.scope(scope!(org = 1))?;
+        let (open, gate) = tokio::sync::oneshot::channel::<u32>();
+        let load = || async move { Ok::<u32, Down>(gate.await.expect("it is opened")) };
+        let mut call = Box::pin(region.get_or_load(&here, &7, load).hard("5s").detached());
+        parked(&mut call);
+        background.go_on();
+        clock.advance(seconds(5));
+        assert!(is_timed_out(answer(&mut call)));
+        if changes {
+            region.invalidate(&here, &7).wait()?;
+        }
+        open.send(3).expect("the load runs on");
+        background.go_on();
+        assert_eq!(region.get(&here, &7).wait()?, (!changes).then_some(3));
+        assert_eq!((cache.stats().refused_detached, cache.stats().flights), (u64::from(changes), 0));
+    }
+    Ok(())
+}
+
+#[test]
+fn call_takes_what_is_kept_when_it_has_waited_softly_and_the_load_goes_on() -> Outcome {
+    let (builder, clock, background) = quiet();
+    let cache = builder.build()?;
+    let region = numbers(&cache)?;
+    let here = cache.scope(scope!(org = 1))?;
+    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
+    clock.advance(seconds(61));
+    let (open, gate) = tokio::sync::oneshot::channel::<u32>();
+    let load = || async move { Ok::<u32, Down>(gate.await.expect("it is opened")) };
+    let mut call =
+        Box::pin(region.get_or_load(&here, &7, load).stale_on_error("1h").soft("1s").hard("9s").marked());
+    parked(&mut call);
+    background.go_on();
+    clock.advance(seconds(1));
+    let served = answer(&mut call).expect("what is kept");
+    assert!(served.value == 1 && served.is_stale());
+    open.send(2).expect("the load runs on");
+    background.go_on();
+    assert_eq!(region.get(&here, &7).wait()?, Some(2));
+    let stats = cache.stats();
+    assert_eq!((stats.soft_timeouts, stats.fallbacks, stats.stale_hits), (1, 1, 1));
+    Ok(())
+}
+
+#[test]
+fn who_waits_for_another_load_is_softly_served_too() -> Outcome {
+    let (builder, clock, background) = quiet();
+    let cache = builder.build()?;
+    let region = numbers(&cache)?;
+    let here = cache.scope(scope!(org = 1))?;
+    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
+    clock.advance(seconds(61));
+    let hang = || std::future::pending::<Result<u32, Down>>();
+    let call = || Box::pin(region.get_or_load(&here, &7, hang).stale_on_error("1h").soft("1s"));
+    let mut calls = [call(), call(), call()];
+    calls.iter_mut().for_each(parked);
+    assert_eq!(background.len(), 1, "one load for all");
+    clock.advance(seconds(1));
+    for call in &mut calls {
+        assert_eq!(answer(call).ok(), Some(1));
+    }
+    assert_eq!(cache.stats().lookups(), 3);
+    Ok(())
+}
+
+#[test]
+fn call_without_anything_kept_waits_beyond_its_soft_limit() -> Outcome {
+    let (builder, clock, _) = quiet();
+    let cache = builder.build()?;
+    let region = numbers(&cache)?;
+    let hang = || std::future::pending::<Result<u32, Down>>();
+    let load =
+        region.get_or_load(scope!(org = 1), &7, hang).ttl("1m").stale_on_error("1h").soft("1s").hard("9s");
+    let mut call = Box::pin(load);
+    parked(&mut call);
+    clock.advance(seconds(2));
+    parked(&mut call);
+    clock.advance(seconds(7));
+    assert!(is_timed_out(answer(&mut call)));
+    Ok(())
+}
+
+#[test]
+fn time_out_is_answered_with_what_is_kept() -> Outcome {
+    let (builder, clock, _) = quiet();
+    let cache = builder.build()?;
+    let region = numbers(&cache)?;
+    let here = cache.scope(scope!(org = 1))?;
+    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
+    clock.advance(seconds(61));
+    let hang = || std::future::pending::<Result<u32, Down>>();
+    let mut call = Box::pin(region.get_or_load(&here, &7, hang).stale_on_error("1h").hard("2s"));
+    parked(&mut call);
+    clock.advance(seconds(2));
+    assert_eq!(answer(&mut call).ok(), Some(1));
+    let again = region.get_or_load(&here, &7, hang).stale_on_error("1h").hard("2s");
+    assert_eq!(again.wait().ok(), Some(1), "and it is not tried again at once");
+    Ok(())
+}
