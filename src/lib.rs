@@ -27,6 +27,7 @@ mod context;
 mod default;
 mod driver;
 mod exceptions;
+mod faults;
 mod handle;
 mod load_limit;
 mod operation;
@@ -46,10 +47,11 @@ pub use cache::{Cache, Rank, TopScope};
 pub use context::{InScope, Scoped, ambient_scope};
 pub use default::{default_cache, install};
 pub use exceptions::{InCache, WithCache, with_cache};
+pub use faults::{Faults, Wrapped};
 pub use handle::{Scope, ScopeReport};
 pub use operation::{
-    AsyncLoader, Below, Done, Evicted, GetOrLoad, LoadError, Loading, Marked, Operation, Runs, Served, Set,
-    SyncLoader,
+    AsyncLoader, Below, Done, Evicted, GetOrLoad, LoadError, LoadMany, Loading, LoadingMany, Marked,
+    Operation, Runs, Served, Set, SyncLoader,
 };
 pub use place::ToScope;
 pub use region::{Region, RegionBuilder, ToKey};

@@ -17,8 +17,8 @@ use super::{Cache, PROGRAMMATIC, Payload};
 use crate::along::along;
 use crate::driver::Run;
 use crate::operation::{
-    AsyncLoader, Begin, Convert, Done, GetOrLoad, KeyedLoad, Loading, Operation, Said, Set, Started,
-    SyncLoader, open,
+    AsyncLoader, Begin, Convert, Done, GetOrLoad, KeyedLoad, KeyedMany, LoadMany, Loading, LoadingMany,
+    Operation, Said, Set, Started, SyncLoader, Wanted, open,
 };
 use crate::place::{At, ToScope};
 use crate::trace;
@@ -168,6 +168,52 @@ impl Cache {
             Asked { cache: self, place, key },
             loader,
         ))
+    }
+
+    /// The values of several keys, in their order; as [`Region::get_many`](crate::Region::get_many).
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_many<'a, V: Any + Send + Sync>(
+        &'a self,
+        place: impl ToScope + 'a,
+        keys: &'a [&'a str],
+    ) -> Operation<impl FnOnce() -> Result<Vec<Option<Arc<V>>>>> {
+        Operation::new(move || {
+            let get = |key: &&str| self.read(&place, key, Look::Lookup, "get_many")?.map(serve).transpose();
+            keys.iter().map(get).collect()
+        })
+    }
+
+    /// The values of several keys, those that are missing loaded by one call of an async loader; as
+    /// [`Region::load_many`](crate::Region::load_many).
+    ///
+    /// # Errors
+    /// As there, and what a bad key brings.
+    pub fn load_many<'a, V, E, F, R>(
+        &'a self,
+        place: impl ToScope + 'a,
+        keys: impl IntoIterator<Item = &'a str>,
+        loader: F,
+    ) -> LoadMany<impl LoadingMany<Value = Arc<V>, Error = E>>
+    where
+        V: Any + Send + Sync,
+        F: Fn(Vec<Box<str>>) -> R + 'a,
+        R: Future<Output = Vec<Result<V, E>>> + 'a,
+        E: 'a,
+    {
+        let loader = move |keys| {
+            let run = loader(keys);
+            async move { run.await.into_iter().map(|result| result.map(Payloads::store)).collect() }
+        };
+        let checked = |key: &str| self.check_key(key, "load_many").map(|()| key.into());
+        let wanted = Wanted {
+            engine: Arc::clone(self.engine()),
+            store: Arc::clone(self.keys()),
+            place: place.path(self, "load_many"),
+            keys: keys.into_iter().map(checked).collect(),
+        };
+        LoadMany::new(KeyedMany::<V, E, Arc<V>, _, _, _, _, _>::new(Payloads, wanted, loader))
     }
 
     /// Takes an entry out, at the call; reports whether a usable one was there. A load that runs for the key will not

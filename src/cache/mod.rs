@@ -201,6 +201,14 @@ impl Cache {
         Ok(detached.unwrap_or_default().into())
     }
 
+    /// Ends what runs in the background, and begins no more of it: async loads are dropped at their next wake-up, and nothing of them is
+    /// stored; sync ones end when their loader returns. Everything else goes on as before: who asks for a stale value is served it, or loads.
+    /// It is done by itself when the last handle of the cache goes, of its scopes and regions too.
+    pub fn close(&self) -> Done<()> {
+        self.engine().errands().close();
+        Done::new(Ok(()))
+    }
+
     /// What [`evict_by_scope`](Self::evict_by_scope) would take now.
     ///
     /// # Errors

@@ -33,8 +33,7 @@ use super::body::Body;
 use crate::plan::{Act, Coalescing, LoadPlan, Reply, WhenLeadersFail};
 use crate::trace;
 pub(super) use bells::Bells;
-use fall_back::NotShared;
-pub(crate) use fall_back::{FallBack, fall_back};
+pub(crate) use fall_back::{Failing, FallBack, NotShared, fall_back};
 
 /// An error that those who wait for the same load may share.
 pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;

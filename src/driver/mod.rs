@@ -1,6 +1,7 @@
 //! The one driver: performs the acts of plans, for tasks and threads alike.
 
 mod background;
+mod batch;
 mod body;
 mod detached;
 mod errand;
@@ -9,6 +10,7 @@ mod park;
 mod uncached;
 
 pub(crate) use background::{Kind, Run};
+pub(crate) use batch::Batch;
 pub(crate) use body::{Body, Boxed, InPlace, Once};
 pub(crate) use detached::detached;
 pub(crate) use errand::refresh;

@@ -6,6 +6,7 @@
 mod done;
 mod keyed;
 mod load;
+mod many;
 mod opening;
 mod ready;
 mod set;
@@ -15,6 +16,8 @@ pub use done::{Below, Done, Evicted};
 pub use keyed::{AsyncLoader, Runs, SyncLoader};
 pub(crate) use keyed::{Begin, Convert, KeyedLoad};
 pub use load::{GetOrLoad, LoadError, Loading, Marked, Served};
+pub(crate) use many::{KeyedMany, Wanted};
+pub use many::{LoadMany, LoadingMany};
 pub(crate) use opening::{Found, Started, open};
 pub use ready::Operation;
 pub use set::Set;

@@ -22,8 +22,8 @@ use crate::along::along;
 use crate::cache::Cache;
 use crate::driver::Run;
 use crate::operation::{
-    AsyncLoader, Begin, Convert, Done, Evicted, GetOrLoad, KeyedLoad, Loading, Operation, Said, Set, Started,
-    SyncLoader, open,
+    AsyncLoader, Begin, Convert, Done, Evicted, GetOrLoad, KeyedLoad, KeyedMany, LoadMany, Loading,
+    LoadingMany, Operation, Said, Set, Started, SyncLoader, Wanted, open,
 };
 use crate::place::{At, ToScope};
 use crate::trace;
@@ -306,6 +306,95 @@ impl<K: Key, V: Value> Region<K, V> {
             Asked { region: self, place, key },
             loader,
         ))
+    }
+
+    /// The values of several keys, in their order. Each is a look-up.
+    ///
+    /// # Errors
+    /// If `place` names no scope of this cache.
+    pub fn get_many<'a, Q>(
+        &'a self,
+        place: impl ToScope + 'a,
+        keys: &'a [Q],
+    ) -> Operation<impl FnOnce() -> Result<Vec<Option<V>>>>
+    where
+        Q: Hash + Equivalent<K>,
+    {
+        Operation::new(move || {
+            keys.iter().map(|key| self.read(&place, key, Look::Lookup, "get_many")).collect()
+        })
+    }
+
+    /// The values of several keys, those that are missing loaded by one call of an async loader: it is given their keys, and gives a result for
+    /// each, in the same order. Keys that somebody else loads, alone or in a batch of their own, are not loaded again but waited for. Each
+    /// key has an answer of its own; one that is asked for twice is loaded once.
+    ///
+    /// The loader is called again only for keys whose other loader gave up meanwhile. Values past their time are loaded before the call
+    /// is answered, and served only [in place of an error](LoadMany::stale_on_error).
+    ///
+    /// ```
+    /// use strata_cache::{Cache, scope};
+    ///
+    /// # fn main() -> Result<(), strata_cache::Error> {
+    /// let cache = Cache::builder().build()?;
+    /// let users = cache.region::<u32, String>("users")?;
+    /// let org = cache.scope(scope!(org = "acme"))?;
+    /// users.set(&org, 2, "two".to_string()).wait()?;
+    ///
+    /// let load = |missing: Vec<u32>| {
+    ///     assert_eq!(missing, [1, 3]);
+    ///     missing.iter().map(|id| if *id == 3 { Err("no such user") } else { Ok(id.to_string()) }).collect()
+    /// };
+    /// let found = users.load_many_with(&org, [1, 2, 3], load).wait()?;
+    /// assert_eq!(found[0].as_deref().ok(), Some("1"));
+    /// assert_eq!(found[1].as_deref().ok(), Some("two"));
+    /// assert!(found[2].is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with place or options. Of a key: [`LoadError`](crate::LoadError); if the loader gives another number of results than it
+    /// was asked for, [`ErrorKind::BatchMismatch`](crate::ErrorKind::BatchMismatch) for each, and nothing is stored.
+    pub fn load_many<'a, E, F, R>(
+        &'a self,
+        place: impl ToScope + 'a,
+        keys: impl IntoIterator<Item = K>,
+        loader: F,
+    ) -> LoadMany<impl LoadingMany<Value = V, Error = E>>
+    where
+        F: Fn(Vec<K>) -> R + 'a,
+        R: Future<Output = Vec<Result<V, E>>> + 'a,
+        E: 'a,
+    {
+        LoadMany::new(KeyedMany::new(Same, self.wanted(&place, keys), loader))
+    }
+
+    /// As [`load_many`](Self::load_many) with a sync loader. Awaited in a task it runs inside the poll.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_many_with<'a, E, F>(
+        &'a self,
+        place: impl ToScope + 'a,
+        keys: impl IntoIterator<Item = K>,
+        loader: F,
+    ) -> LoadMany<impl LoadingMany<Value = V, Error = E>>
+    where
+        F: Fn(Vec<K>) -> Vec<Result<V, E>> + 'a,
+        E: 'a,
+    {
+        let loader = move |keys| std::future::ready(loader(keys));
+        LoadMany::new(KeyedMany::new(Same, self.wanted(&place, keys), loader))
+    }
+
+    fn wanted(&self, place: &impl ToScope, keys: impl IntoIterator<Item = K>) -> Wanted<K, V> {
+        Wanted {
+            engine: Arc::clone(self.cache.engine()),
+            store: Arc::clone(&self.store),
+            place: place.path(&self.cache, "load_many"),
+            keys: Ok(keys.into_iter().collect()),
+        }
     }
 
     /// Takes an entry out, at the call; reports whether a usable one was there.

@@ -3,6 +3,7 @@
 //! Time is a test clock's; what runs in the background is polled by the test where it is async, and waited for where it is not.
 
 mod answers;
+mod batch;
 mod breaker;
 mod refresh;
 mod stale;

@@ -104,11 +104,13 @@ pub(crate) const RULES: &[CrateRule] = &[
         folder: "src",
         uses: &["strata_cache_storage", "strata_cache_core", "strata_cache_macros"],
         layers: &[
-            &["setting", "stack", "tag", "trace"],
+            &["care", "faults", "setting", "stack", "tag", "trace"],
             &["plan"],
             &["driver"],
             &["operation"],
             &[
+                "along",
+                "answer",
                 "budget",
                 "load_limit",
                 "builder",

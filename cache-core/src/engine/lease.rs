@@ -293,6 +293,12 @@ impl<K: Key, V: Value> Lease<K, V> {
         self.tags = inside.leave();
     }
 
+    /// Takes over what the loader has said under another lease: one loader brings both.
+    pub fn adopt(&mut self, other: &Self) {
+        self.tags.added = other.tags.added.clone();
+        self.tags.answer = other.tags.answer;
+    }
+
     /// The name of the load, for the call chain.
     pub fn id(&self) -> Option<FlightId> {
         self.ticket.as_ref().map(Ticket::id)

@@ -19,7 +19,36 @@ use super::{Answer, Drive, LoadTerms, Loader};
 use crate::trace;
 
 /// In the place of an error that those who wait may not have.
-pub(super) struct NotShared;
+pub(crate) struct NotShared;
+
+/// Why a key of a batch has no value.
+pub(crate) enum Failing<E> {
+    /// The loader said so.
+    Loader(E),
+    /// It did not do as it should.
+    Cache(Error),
+}
+
+impl<E> Failing<E> {
+    pub(crate) fn into_answer<V>(self) -> Answer<V, E> {
+        match self {
+            Self::Loader(error) => Answer::Failed(error),
+            Self::Cache(error) => Answer::Refused(error),
+        }
+    }
+}
+
+impl<K: Key, V: Value> LoadTerms<K, V> {
+    /// A load has taken longer than it may.
+    pub(crate) fn timed_out(&self) -> Error {
+        timed_out(&self.store, &self.care)
+    }
+
+    /// A call has waited for as long as it may.
+    pub(crate) fn count_hard_timeout(&self) {
+        count_timeout(&self.engine, &self.store, &self.place, LoadEventKind::HardTimeout);
+    }
+}
 
 /// What a call falls back on.
 pub(crate) struct FallBack<K: Key, V: Value> {

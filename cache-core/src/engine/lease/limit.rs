@@ -20,9 +20,8 @@ struct Refused(Error);
 impl<K: Key, V: Value> Lease<K, V> {
     /// Asks the region's breaker, and for the permits that the load needs. Its time does not run while it waits for them.
     pub fn ask(&mut self, when_full: WhenFull) -> Permission {
-        match self.store.try_out(&self.engine) {
-            Ok(trial) => self.trial = trial,
-            Err(error) => return Permission::Refused(error),
+        if let Err(error) = self.ask_breaker() {
+            return Permission::Refused(error);
         }
         let Some(ticket) = &self.ticket else { return Permission::Granted(None) };
         let permission = self.engine.ask_for_load((ticket.id(), Run::Leader), &self.node, when_full);
@@ -30,6 +29,15 @@ impl<K: Key, V: Value> Lease<K, V> {
             ticket.pulse().hold();
         }
         permission
+    }
+
+    /// Asks the region's breaker only: for one of several that one loader brings.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BreakerOpen`].
+    pub fn ask_breaker(&mut self) -> Result<()> {
+        self.trial = self.store.try_out(&self.engine)?;
+        Ok(())
     }
 
     /// The loader is about to run, with the permit that was asked for.
@@ -55,6 +63,11 @@ impl<K: Key, V: Value> Lease<K, V> {
     pub fn time_out(mut self, error: &Error) {
         self.count_failure(false);
         self.end(Some(Arc::new(Refused(error.clone()))), false);
+    }
+
+    /// Ends a load whose loader panicked.
+    pub fn panicked(mut self) {
+        self.end_in_failure(None, true);
     }
 
     /// Tells the region's breaker how the loader ended.
