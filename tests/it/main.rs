@@ -13,6 +13,7 @@ mod model;
 mod observe;
 mod regressions;
 mod scopes;
+mod simulator;
 mod support;
 mod tags;
 mod top;

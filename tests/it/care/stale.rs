@@ -266,7 +266,9 @@ fn stale_window_without_a_time_to_live_is_an_error_and_nothing_runs() -> Outcome
     let cache = builder.build()?;
     let region = cache.region::<u32, u32>("r")?;
     let load = || async { panic!("it is not to run") };
-    let Err(LoadError::<Down>::Cache(error)) = region.get_or_load(scope!(global), &1, load).stale("1m").wait() else {
+    let Err(LoadError::<Down>::Cache(error)) =
+        region.get_or_load(scope!(global), &1, load).stale("1m").wait()
+    else {
         panic!("it has no end");
     };
     assert!(error.kind() == ErrorKind::InvalidConfig && error.to_string().contains("`ttl`"), "{error}");
