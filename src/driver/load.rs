@@ -33,6 +33,7 @@ use super::body::Body;
 use crate::plan::{Act, Coalescing, LoadPlan, Reply, WhenLeadersFail};
 use crate::trace;
 pub(super) use bells::Bells;
+use fall_back::Ended;
 pub(crate) use fall_back::{Failing, FallBack, NotShared, fall_back};
 
 /// An error that those who wait for the same load may share.
@@ -496,7 +497,7 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
 
 impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
     /// Still waiting for a permit: pending, unless that has taken long enough.
-    fn wait_on(&mut self, context: &Context<'_>) -> Poll<Result<Option<Answer<V, L::Error>>, Error>> {
+    fn wait_on(&mut self, context: &Context<'_>) -> Poll<Ended<V, L::Error>> {
         match self.bells.ring_in_line(&self.terms.engine, context) {
             None => Poll::Pending,
             Some(reply) => {

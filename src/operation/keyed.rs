@@ -53,11 +53,14 @@ type Quiet<V> = Pin<Box<dyn Future<Output = Result<V, Option<SharedError>>> + Se
 /// Where a loader's own error is put for the call.
 type Slot<E> = Arc<Mutex<Option<E>>>;
 
+/// Makes a run quiet, whose error goes to a slot.
+type Quieten<R, U, E, V> = fn(R, Option<Sharing<E>>, Slot<E>, fn(U) -> V) -> Quiet<V>;
+
 /// How a loader is taken along to where nobody waits for it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct SendOff<R, U, E, V> {
-    quiet: fn(R, Option<Sharing<E>>, Slot<E>, fn(U) -> V) -> Quiet<V>,
+    quiet: Quieten<R, U, E, V>,
     stored: fn(U) -> V,
 }
 

@@ -121,7 +121,6 @@ impl<L: LoadingMany> LoadMany<L> {
     ///
     /// # Errors
     /// What is wrong with place, keys or options; each key has an answer, or a [`LoadError`], of its own.
-    #[expect(clippy::missing_errors_doc, clippy::type_complexity, reason = "an answer for each key")]
     pub fn wait(mut self) -> Answers<L> {
         let this = RefCell::new(&mut self);
         park_on(std::future::poll_fn(|context| this.borrow_mut().poll_on(context)), || {

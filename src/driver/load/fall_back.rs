@@ -134,7 +134,8 @@ fn timed_out<K: Key, V: Value>(store: &Store<K, V>, care: &Care) -> Error {
     error.with("after", format_args!("{after:?}")).because("`hard` is for how long a call waits")
 }
 
-type Ended<V, E> = Result<Option<Answer<V, E>>, Error>;
+/// An answer, if the call ends with this.
+pub(super) type Ended<V, E> = Result<Option<Answer<V, E>>, Error>;
 
 impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
     /// Whether the call takes a stale value where there is no other.
