@@ -1,6 +1,8 @@
 #[cfg(shuttle)]
 mod explore;
 #[cfg(shuttle)]
+mod explore_aged;
+#[cfg(shuttle)]
 mod explore_budgets;
 #[cfg(shuttle)]
 mod explore_tags;

@@ -95,7 +95,7 @@ impl World {
     }
 
     fn insert(&self, key: u32, value: u64, ttl: Option<Ttl>) {
-        let write = Write { ttl, weight: None };
+        let write = Write { ttl, ..Write::default() };
         self.store.insert(&self.engine, &self.user, key, value, write).expect("a good write");
     }
 
@@ -613,7 +613,7 @@ fn shuttle_overwrite_with_another_weight_against_an_eviction_leaves_exact_counts
             &world,
             vec![
                 part(|world| {
-                    let write = Write { ttl: None, weight: Some(50) };
+                    let write = Write { weight: Some(50), ..Write::default() };
                     world.store.insert(&world.engine, &world.user, KEY, 2, write).expect("a good write");
                 }),
                 part(|world| {

@@ -102,7 +102,7 @@ impl World {
     }
 
     fn set(&self, key: u32, ttl: Option<&str>) {
-        let write = Write { ttl: ttl.map(|ttl| Ttl::parse(ttl).expect("a good ttl")), weight: None };
+        let write = Write { ttl: ttl.map(|ttl| Ttl::parse(ttl).expect("a good ttl")), ..Write::default() };
         let thing = Thing::new(key, &self.lives);
         self.store.insert(&self.engine, &self.user, key, thing, write).expect("a good write");
     }
