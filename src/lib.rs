@@ -13,6 +13,10 @@
 //! thread; no runtime is needed. Verbs that take trust away ([`remove`](Cache::remove), [`invalidate`](Cache::invalidate),
 //! [`invalidate_tag`](Cache::invalidate_tag), [`evict_by_scope`](Cache::evict_by_scope), [`clear`](Cache::clear)) act at the call.
 //!
+//! When loads are slow or fail: [`stale`](GetOrLoad::stale), [`stale_on_error`](GetOrLoad::stale_on_error), [`soft`](GetOrLoad::soft) and
+//! [`hard`](GetOrLoad::hard) on a load, a [region](RegionBuilder::stale) or a function, a [breaker](RegionBuilder::breaker), and what a loader
+//! says of its own result in [`answer`].
+//!
 //! What is promised: an entry is served only to the scope, region and key it was stored under. What was there before an
 //! invalidation returned is not served to any call that begins after, and a load that began before it stores nothing.
 //! A look-up never runs user code under a lock, `Hash` and `Eq` of keys excepted, which must not call the cache.
@@ -108,6 +112,8 @@ mod prose {
     mod readme {}
     #[doc = include_str!("../docs/guide/invalidation.md")]
     mod invalidation {}
+    #[doc = include_str!("../docs/guide/loads.md")]
+    mod loads {}
     #[doc = include_str!("../docs/guide/memoize.md")]
     mod memoize {}
     #[doc = include_str!("../docs/guide/migrating-from-cached.md")]

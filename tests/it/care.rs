@@ -5,6 +5,8 @@
 mod answers;
 mod batch;
 mod breaker;
+mod explain;
+mod faults;
 mod refresh;
 mod stale;
 mod timeouts;

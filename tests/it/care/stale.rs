@@ -204,6 +204,7 @@ fn background_load_that_fails_or_panics_leaves_the_entry_and_is_not_begun_again_
     assert_eq!(get(|| panic!("on purpose")), 1);
     background.go_on();
     assert_eq!((background.len(), cache.stats().entries), (0, 1));
+    assert_eq!((get(|| Err(Down)), background.len()), (1, 0), "it is too early after a panic, too");
     let stats = cache.stats();
     assert_eq!((stats.refreshes, stats.load_failures, stats.panics, stats.flights), (2, 2, 1, 0));
     clock.advance(seconds(5));
@@ -289,5 +290,29 @@ fn region_is_told_all_faults_of_its_description_at_once() -> Outcome {
         assert!(error.contains(fault), "{fault}: {error}");
     }
     assert_eq!(cache.stats().regions, 1);
+    Ok(())
+}
+
+#[test]
+fn slot_that_is_used_again_has_none_of_the_times_of_before() -> Outcome {
+    let (builder, clock, _) = quiet();
+    // One shard for all of them.
+    let cache = builder.capacity(100).build()?;
+    let region = numbers(&cache)?;
+    let here = cache.scope(scope!(org = 1))?;
+    region.set(&here, 0, 0).ttl("1d").keep("1d").wait()?;
+    for round in 0..20 {
+        // What leaves is used again by what comes, once no reader can know it any more.
+        region.set(&here, 1, 1).ttl("60s").keep("1h").wait()?;
+        region.remove(&here, &1).wait()?;
+        cache.maintain();
+        region.set(&here, 2, 2).ttl("60s").wait()?;
+        clock.advance(seconds(60));
+        let down = || Err::<u32, _>(Down);
+        let get = region.get_or_load_with(&here, &2, down).stale_on_error("1h").wait();
+        assert!(get.is_err(), "round {round}: it is kept as another entry was");
+        cache.maintain();
+        assert_eq!(cache.stats().entries, 1, "round {round}");
+    }
     Ok(())
 }
