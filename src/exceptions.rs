@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
+use strata_cache_core::engine::Freshness;
 
 use crate::cache::Cache;
+use crate::operation::Served;
 use crate::stack::{Inside, innermost};
 
 /// How many exceptions there are in the process.
@@ -21,6 +23,56 @@ static THERE: AtomicUsize = AtomicUsize::new(0);
 thread_local! {
     static CACHES: RefCell<Vec<Cache>> = const { RefCell::new(Vec::new()) };
     static ORDER: Cell<Option<(usize, Order)>> = const { Cell::new(None) };
+    static ANSWER: Cell<Option<(usize, Freshness)>> = const { Cell::new(None) };
+}
+
+/// Notes how the value stands that a call of a function was answered with, where anything is different.
+pub(crate) fn note_answer(site: usize, freshness: Freshness) {
+    if !are_none() {
+        // Past the life of a thread's locals nobody asks any more.
+        _ = ANSWER.try_with(|answer| answer.set(Some((site, freshness))));
+    }
+}
+
+/// Calls a function, and answers how the value stood that it was answered with.
+pub(crate) fn with_answer<T>(site: usize, call: impl FnOnce() -> T) -> Served<T> {
+    let _there = There::new();
+    let (value, freshness) = heard(site, call);
+    Served::new(value, freshness)
+}
+
+fn heard<T>(site: usize, call: impl FnOnce() -> T) -> (T, Freshness) {
+    _ = ANSWER.try_with(Cell::take);
+    let value = call();
+    let noted = ANSWER.try_with(Cell::take).ok().flatten();
+    (value, noted.filter(|(of, _)| *of == site).map_or(Freshness::Fresh, |(_, freshness)| freshness))
+}
+
+pin_project! {
+    /// A call of an async function that answers how its value stood.
+    pub(crate) struct Answered<F> {
+        #[pin]
+        future: F,
+        site: usize,
+        there: There,
+    }
+}
+
+impl<F: Future> Answered<F> {
+    pub(crate) fn new(site: usize, future: F) -> Self {
+        Self { future, site, there: There::new() }
+    }
+}
+
+impl<F: Future> Future for Answered<F> {
+    type Output = Served<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Served<F::Output>> {
+        let this = self.project();
+        // It is noted in the poll that answers.
+        let (polled, freshness) = heard(*this.site, || this.future.poll(context));
+        polled.map(|value| Served::new(value, freshness))
+    }
 }
 
 /// How one call differs from others.

@@ -58,8 +58,6 @@ pub enum ErrorKind {
     BreakerOpen,
     /// A batch loader gave another number of results than it was asked for.
     BatchMismatch,
-    /// The cache was closed.
-    Closed,
 }
 
 impl ErrorKind {
@@ -88,7 +86,6 @@ impl ErrorKind {
             Self::TimedOut => "timed out",
             Self::BreakerOpen => "breaker open",
             Self::BatchMismatch => "wrong number of results",
-            Self::Closed => "closed",
         }
     }
 }
@@ -157,7 +154,8 @@ impl Error {
 
     /// Whether the same call may succeed later without a change.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Stalled | ErrorKind::LeaderFailed | ErrorKind::Overloaded)
+        use ErrorKind::{BreakerOpen, LeaderFailed, Overloaded, Stalled, TimedOut};
+        matches!(self.0.kind, Stalled | LeaderFailed | Overloaded | TimedOut | BreakerOpen)
     }
 
     /// The named facts, in the order they were added.

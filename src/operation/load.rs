@@ -377,6 +377,10 @@ pub struct Served<T> {
 }
 
 impl<T> Served<T> {
+    pub(crate) const fn new(value: T, freshness: Freshness) -> Self {
+        Self { value, freshness }
+    }
+
     /// Whether the value's time-to-live is over.
     pub fn is_stale(&self) -> bool {
         self.freshness.is_stale()

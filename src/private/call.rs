@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use strata_cache_core::engine::{Early, Enough, Key, Write};
+use strata_cache_core::engine::{Early, Enough, Freshness, Key, Tolerance, Write};
 use strata_cache_core::epoch;
 use strata_cache_core::error::{Error, Result};
 use strata_cache_core::scope::{Node, Tag, Tags};
@@ -26,7 +26,7 @@ use crate::driver::{
     Answer, Body, Boxed, InPlace, Kind, Load, LoadTerms, Loader, Once, Uncached, detached, park_on, refresh,
     uncached,
 };
-use crate::exceptions::Order;
+use crate::exceptions::{Order, note_answer};
 use crate::operation::{Found, SyncLoader, open};
 use crate::place::ToScope;
 use crate::plan::{Coalescing, WhenLeadersFail};
@@ -47,7 +47,7 @@ pub struct Pending<K: Key, R, O: Outcome<R>> {
     kind: O,
     rules: Rules<O::Value>,
     /// What the call is served; what runs then runs in the background.
-    served: Option<(O::Value, Arc<Node>)>,
+    served: Option<(O::Value, Freshness, Arc<Node>)>,
     returns: PhantomData<fn() -> R>,
 }
 
@@ -95,8 +95,13 @@ fn start_slowly<V: View, R, O: Outcome<R>, const N: usize>(
         Start::Load(Pending { terms, at, kind, rules: Rules::default(), served, returns: PhantomData })
     };
     match look(at, place, view) {
-        Looked::Hit(value) => Start::Done(kind.ok(value)),
-        Looked::Renewing(value, terms, node) => pending(Some(terms), Some((value, node))),
+        Looked::Hit(value, freshness) => {
+            note_answer(at.address(), freshness);
+            Start::Done(kind.ok(value))
+        }
+        Looked::Renewing(value, freshness, terms, node) => {
+            pending(Some(terms), Some((value, freshness, node)))
+        }
         Looked::Miss(terms) => pending(Some(terms), None),
         Looked::Past => pending(None, None),
         Looked::Nowhere(error) => kind.refuse(error).map_or_else(|| pending(None, None), Start::Done),
@@ -104,9 +109,9 @@ fn start_slowly<V: View, R, O: Outcome<R>, const N: usize>(
 }
 
 enum Looked<K: Key, V: crate::Value> {
-    Hit(V),
+    Hit(V, Freshness),
     /// It is to be loaded anew, in the background.
-    Renewing(V, LoadTerms<K, V>, Arc<Node>),
+    Renewing(V, Freshness, LoadTerms<K, V>, Arc<Node>),
     Miss(LoadTerms<K, V>),
     /// The call is to run past the cache.
     Past,
@@ -155,7 +160,11 @@ fn look_in<V: View, T: crate::Value, const N: usize>(
 ) -> Result<Looked<V::Key, T>> {
     let store = site.store::<V::Key, T>()?;
     place.with(site.level, |path| {
-        let (engine, care) = (site.cache.engine(), *store.care());
+        let (engine, mut care) = (site.cache.engine(), *store.care());
+        if is_renewed {
+            // Whoever wants it anew wants to hear that it could not be had.
+            (care.takes, care.soft) = (Tolerance::default(), None);
+        }
         // Such functions are written so that they can run without their caller.
         let has_background = !care.takes.stale.is_zero() || care.early != Early::Never;
         let pin = epoch::pin();
@@ -186,11 +195,11 @@ fn look_in<V: View, T: crate::Value, const N: usize>(
             })
         };
         Ok(match found {
-            Found::Served(value, _) => Looked::Hit(value),
-            Found::Miss { has_kept } => Looked::Miss(terms(has_kept || is_renewed)?),
-            Found::Renewing(value, _) => match engine.registry().find(path, "cached")? {
-                Some(node) => Looked::Renewing(value, terms(true)?, node),
-                None => Looked::Hit(value),
+            Found::Served(value, freshness) => Looked::Hit(value, freshness),
+            Found::Miss { has_kept } => Looked::Miss(terms(has_kept)?),
+            Found::Renewing(value, freshness) => match engine.registry().find(path, "cached")? {
+                Some(node) => Looked::Renewing(value, freshness, terms(true)?, node),
+                None => Looked::Hit(value, freshness),
             },
         })
     })
@@ -302,18 +311,18 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
         B: Body<R> + Unpin + Send + 'static,
     {
         enum Way<L, B, V> {
-            Served(V),
+            Served(V, Freshness),
             Past(B),
             Alone(L),
             GoesOn(L),
         }
-        let (kind, function) = (self.kind, self.function());
+        let (kind, site, function) = (self.kind, self.at.address(), self.function());
         let way = match (self.terms, self.served) {
             (None, None) => Way::Past(body),
-            (None, Some((value, _))) => Way::Served(value),
-            (Some(terms), Some((value, node))) => {
+            (None, Some((value, freshness, _))) => Way::Served(value, freshness),
+            (Some(terms), Some((value, freshness, node))) => {
                 refresh(terms, node, runs, || (function, body), along);
-                Way::Served(value)
+                Way::Served(value, freshness)
             }
             (Some(terms), None) => {
                 let goes_on = is_detached || (terms.care.soft.is_some() && terms.has_kept);
@@ -323,12 +332,15 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
         };
         async move {
             match way {
-                Way::Served(value) => kind.ok(value),
+                Way::Served(value, freshness) => {
+                    note_answer(site, freshness);
+                    kind.ok(value)
+                }
                 Way::Past(mut body) => {
                     Uncached { run: poll_fn(move |context| Pin::new(&mut body).poll(context)) }.await
                 }
-                Way::Alone(load) => returned(kind, load.await),
-                Way::GoesOn(load) => returned(kind, detached(load, along, runs).await),
+                Way::Alone(load) => returned((kind, site), load.await),
+                Way::GoesOn(load) => returned((kind, site), detached(load, along, runs).await),
             }
         }
     }
@@ -342,14 +354,15 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
     /// As [`run`](Self::run), compiled once for all bodies.
     #[inline(never)]
     fn run_any(self, load: &mut dyn FnMut() -> R) -> R {
-        let (kind, function) = (self.kind, self.function());
-        if let Some((value, _)) = self.served {
+        let (kind, site, function) = (self.kind, self.at.address(), self.function());
+        if let Some((value, freshness, _)) = self.served {
+            note_answer(site, freshness);
             return kind.ok(value);
         }
         let Some(terms) = self.terms else { return uncached(load) };
         let engine = Arc::clone(&terms.engine);
         let load = Load::new(terms, function, Once::new(load));
-        returned(kind, park_on(load, || engine.look_after_waiters()))
+        returned((kind, site), park_on(load, || engine.look_after_waiters()))
     }
 
     fn function(&self) -> Function<R, O> {
@@ -358,28 +371,32 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
 
     /// Answers the call of an async function.
     pub fn run_async<F: Future<Output = R>>(self, load: F) -> impl Future<Output = R> {
-        let (kind, function) = (self.kind, self.function());
-        let served = self.served.map(|(value, _)| value);
+        let (kind, site, function) = (self.kind, self.at.address(), self.function());
+        let served = self.served.map(|(value, freshness, _)| (value, freshness));
         // Boxed, so that a call that is a hit moves nothing of it.
         let load = match self.terms {
             None => Err(Box::pin(load)),
             Some(terms) => Ok(Box::pin(Load::new(terms, function, InPlace::Here { future: load }))),
         };
         async move {
-            if let Some(value) = served {
+            if let Some((value, freshness)) = served {
+                note_answer(site, freshness);
                 return kind.ok(value);
             }
             match load {
-                Ok(load) => returned(kind, load.await),
+                Ok(load) => returned((kind, site), load.await),
                 Err(run) => Uncached { run }.await,
             }
         }
     }
 }
 
-fn returned<R, O: Outcome<R>>(kind: O, answer: Answer<O::Value, O::Error>) -> R {
+fn returned<R, O: Outcome<R>>((kind, site): (O, usize), answer: Answer<O::Value, O::Error>) -> R {
     match answer {
-        Answer::Value(value, _) => kind.ok(value),
+        Answer::Value(value, freshness) => {
+            note_answer(site, freshness);
+            kind.ok(value)
+        }
         Answer::Failed(error) => kind.err(error),
         // Only what has words for it is ever told.
         Answer::Refused(error) => match kind.refuse(error) {

@@ -18,8 +18,8 @@ use super::place::Place;
 use super::rules::Rules;
 use super::site::At;
 use super::tags::together;
-use crate::exceptions::{Order, Ordered, with_order};
-use crate::operation::{Done, Evicted};
+use crate::exceptions::{Answered, Order, Ordered, with_answer, with_order};
+use crate::operation::{Done, Evicted, Served};
 use crate::place::ToScope;
 use crate::region::invalidate_scope as invalidate_region_scope;
 
@@ -29,6 +29,8 @@ pub type Invalidated = Done<bool>;
 pub type Evicting = Done<Evicted>;
 /// The report of a companion `prime`: whether the value is one that is stored. It acted at the call.
 pub type Primed = Done<bool>;
+/// What the companion `marked` gives.
+pub type Marked<R> = Served<R>;
 /// What the companion `stats` gives.
 pub type RegionStats = Stats;
 
@@ -122,4 +124,14 @@ pub fn refresh<R>(at: At, call: impl FnOnce() -> R) -> R {
 /// As [`refresh`], of an async function.
 pub fn refresh_async<R>(at: At, call: impl Future<Output = R>) -> impl Future<Output = R> {
     Ordered::new(at.address(), Order::Renew, call)
+}
+
+/// A call, and how the value stood that it was answered with.
+pub fn marked<R>(at: At, call: impl FnOnce() -> R) -> Served<R> {
+    with_answer(at.address(), call)
+}
+
+/// As [`marked`], of an async function.
+pub fn marked_async<R>(at: At, call: impl Future<Output = R>) -> impl Future<Output = Served<R>> {
+    Answered::new(at.address(), call)
 }

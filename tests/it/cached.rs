@@ -3,6 +3,7 @@
 mod caches;
 mod companions;
 mod detached;
+mod marked;
 mod options;
 mod tags;
 mod waiting;

@@ -1,4 +1,4 @@
-//! The companions: `invalidate`, `invalidate_scope`, `peek`, `prime`, `refresh`, `uncached`, `stats`.
+//! The companions: `invalidate`, `invalidate_scope`, `peek`, `prime`, `refresh`, `uncached`, `stats`, and `marked` where values may be stale.
 //!
 //! (1) They make the same key and place as the function, by the same code (`call`). (2) Those that do not run the function take
 //! its own arguments without those that are left out of the key and give no id; those that run it take all.
@@ -43,7 +43,7 @@ pub(super) fn companions(
         let Companion { verb, doc, parameters, returns, body } = companion;
         let (name, doc) = (named(verb), doc.replace("{}", &link(plan)));
         let asyncness =
-            (matches!(verb, "refresh" | "uncached") && function.is_async()).then(|| quote!(async));
+            (matches!(verb, "refresh" | "uncached" | "marked") && function.is_async()).then(|| quote!(async));
         quote! {
             #(#attrs)*
             #lints
@@ -170,14 +170,24 @@ fn running(plan: &Plan<'_>, site: &TokenStream) -> Vec<Companion> {
             body,
         }
     };
-    vec![
+    let mut all = vec![
         companion(
             "refresh",
             "Runs {} for these arguments, whatever is stored, and stores what it returns in its place. Others are served \
              what was stored until then; a run that began before stores nothing after that.",
         ),
         companion("uncached", "Runs {} past the cache: nothing is looked up, and nothing is stored."),
-    ]
+    ];
+    // Only where an answer may be stale is there something to tell.
+    if plan.site.care.stale.is_some() || plan.site.care.on_error.is_some() {
+        let returned = &plan.returned;
+        let marked = companion(
+            "marked",
+            "Calls {}, and says whether what it was answered with is past its time-to-live.",
+        );
+        all.push(Companion { returns: quote!(#private::Marked<#returned>), ..marked });
+    }
+    all
 }
 
 /// The receiver, if there is one, and these arguments.

@@ -8,6 +8,8 @@
 mod cycles;
 #[cfg(shuttle)]
 mod explored;
+#[cfg(shuttle)]
+mod explored_errands;
 #[cfg(not(shuttle))]
 mod model;
 #[cfg(not(shuttle))]
