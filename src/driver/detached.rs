@@ -41,7 +41,8 @@ where
     if let Some(answer) = answered.await {
         return answer;
     }
-    let (kept, mut bells) = (load.fall_back(), load.take_bells());
+    let kept = load.fall_back();
+    let mut bells = load.leave_alone();
     let post = Arc::new(Post(Mutex::new(Letter { told: Told::Nothing, waits: None })));
     let run = Inside { chain: Chain::current(), load: Some(load), to: Sender(Arc::clone(&post)) };
     if let Err(run) = send(&kept.engine, along(Box::pin(run)), kind) {
@@ -58,7 +59,8 @@ where
         }
     });
     match answered.await {
-        Err(answer) | Ok(Ok(answer)) => answer,
+        Err(answer) => answer,
+        Ok(Ok(answer)) => kept.or_look(answer),
         Ok(Err(panic)) => resume_unwind(panic),
     }
 }

@@ -133,10 +133,10 @@ impl<K: Key, V: Value, L: Loader<V>, B: Body<L::Output>> Load<K, V, L, B> {
         self.drive.fall_back_of()
     }
 
-    /// The bells of the call, which ring for its run no more.
-    pub(super) fn take_bells(&mut self) -> Bells {
-        let silent = Bells::silent();
-        std::mem::replace(&mut self.drive.bells, silent)
+    /// From now on it goes on by itself: whoever began it counts, falls back, and hears the bells that this answers.
+    pub(super) fn leave_alone(&mut self) -> Bells {
+        self.drive.is_background = true;
+        std::mem::replace(&mut self.drive.bells, Bells::silent())
     }
 
     /// Is pending, without anybody to wake it, when it is [about to lead](Self::is_about_to_lead) for the first time.

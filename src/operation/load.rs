@@ -274,7 +274,8 @@ impl<L: Loading> GetOrLoad<L> {
 
     /// How long the call waits at all: then it ends in [`ErrorKind::TimedOut`], or with a stale value where it may have one. Its own
     /// load is cut: an async loader is dropped; a [`detached`](Self::detached) one goes on, and is stored if nothing has changed
-    /// meanwhile. A sync loader that runs on this very thread cannot be cut; who waits for it goes.
+    /// meanwhile. One that this call begins in the background is cut, too, so that it does not hang for ever. A sync loader that runs on
+    /// this very thread cannot be cut; who waits for it goes.
     pub fn hard(self, time: impl IntoTtl) -> Self {
         self.care(|asked| asked.hard(time))
     }

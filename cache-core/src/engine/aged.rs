@@ -168,7 +168,7 @@ impl<K: Key, V: Value> Store<K, V> {
             let kept = shard.view().entry(slot).and_then(|entry| shard.view().kept_of(entry))?;
             let is_due =
                 kept.next <= now && now < kept.gone && node.is_live() && !self.is_withdrawn(&shard, slot);
-            if !is_due || shard.books().flights.has_current(hash, eq) {
+            if !is_due || shard.books().flights.has_current(hash, now, eq) {
                 return None;
             }
             shard.keep(slot, Kept { next: later(now, throttle), ..kept });
@@ -232,7 +232,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let Some(node) = node else { return told };
         let (pin, hash) = (epoch::pin(), self.hash(node, key));
         let same = |other: &Arc<Node>, known: &K| other.same_path(node) && key.equivalent(known);
-        told.is_loading = self.shard(hash).books().flights.has_current(hash, same);
+        told.is_loading = self.shard(hash).books().flights.has_current(hash, now, same);
         let Some(entry) = self.find(&pin, hash, node, key) else { return told };
         let deadline = entry.header().deadline().moment();
         let kept = self.kept_of(&pin, hash, entry);

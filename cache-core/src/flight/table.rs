@@ -75,10 +75,11 @@ impl<N: Clone, K, V: Send + Sync + 'static> Flights<N, K, V> {
         count
     }
 
-    /// Whether a load of a key runs that others may join, or is about to.
-    pub fn has_current(&self, hash: u64, eq: impl Fn(&N, &K) -> bool) -> bool {
+    /// Whether a load of a key runs that others may join, or is about to, and has not stalled.
+    pub fn has_current(&self, hash: u64, now: Moment, eq: impl Fn(&N, &K) -> bool) -> bool {
         let record = self.records.find(hash, |record| eq(&record.node, &record.key));
-        record.and_then(|record| record.current.as_ref()).is_some_and(|flight| !flight.is_over())
+        let current = record.and_then(|record| record.current.as_ref());
+        current.is_some_and(|flight| !flight.is_over() && !flight.is_stalled(now))
     }
 
     /// Whether this lease leads the key's current flight.

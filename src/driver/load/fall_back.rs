@@ -67,10 +67,25 @@ impl<K: Key, V: Value> FallBack<K, V> {
         look(&self.engine, &self.store, &node, key, &self.care)
     }
 
+    /// What a call is answered whose run went on by itself and brought this: the value, what is kept, or why there is neither.
+    pub(crate) fn or_look<E>(&self, answer: Answer<V, E>) -> Answer<V, E> {
+        let kept = if matches!(answer, Answer::Value(..)) { None } else { self.look() };
+        kept.unwrap_or_else(|| {
+            // Where there is nothing to fall back on, it was counted when it began.
+            if self.key.is_some()
+                && let Ok(Some(node)) = self.engine.registry().find(&self.place, "load")
+            {
+                self.store.count_lookup(Some(&node), false);
+                trace::lookup(self.store.name(), Some(&node), false);
+            }
+            answer
+        })
+    }
+
     /// What is kept in place of a value that took too long, or that it did.
     pub(crate) fn late<E>(&self) -> Answer<V, E> {
         count_timeout(&self.engine, &self.store, &self.place, LoadEventKind::HardTimeout);
-        self.look().unwrap_or_else(|| Answer::Refused(timed_out(&self.store, &self.care)))
+        self.or_look(Answer::Refused(timed_out(&self.store, &self.care)))
     }
 
     /// What is kept, for who would rather have that than wait on.
@@ -195,14 +210,15 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
         self.fall_back_of().soft()
     }
 
-    /// After a load that brought no value: nobody tries again for a while, where something is kept. Whether that is so for this call.
+    /// After a load that brought no value: nobody tries again for a while, where something is kept. Whether there is something that calls
+    /// like this one would take.
     pub(super) fn put_off_attempts(&self, node: &Node) -> bool {
         let LoadTerms { engine, store, key, care, .. } = &self.terms;
         if care.is_plain() {
             return false;
         }
         store.put_off_attempts(engine, node, key, care.throttle());
-        self.falls_back() && store.fall_back(engine, node, key, care.takes).is_some()
+        store.fall_back(engine, node, key, care.takes).is_some()
     }
 
     pub(super) fn timed_out(&self) -> Error {

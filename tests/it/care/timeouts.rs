@@ -95,6 +95,7 @@ fn call_takes_what_is_kept_when_it_has_waited_softly_and_the_load_goes_on() -> O
     assert_eq!(region.get(&here, &7).wait()?, Some(2));
     let stats = cache.stats();
     assert_eq!((stats.soft_timeouts, stats.fallbacks, stats.stale_hits), (1, 1, 1));
+    assert_eq!(stats.lookups(), 2, "one call, and the look at what it brought");
     Ok(())
 }
 
@@ -151,5 +152,59 @@ fn time_out_is_answered_with_what_is_kept() -> Outcome {
     assert_eq!(answer(&mut call).ok(), Some(1));
     let again = region.get_or_load(&here, &7, hang).stale_on_error("1h").hard("2s");
     assert_eq!(again.wait().ok(), Some(1), "and it is not tried again at once");
+    Ok(())
+}
+
+#[test]
+fn call_whose_run_goes_on_by_itself_is_counted_once_however_it_ends() -> Outcome {
+    let (builder, clock, background) = quiet();
+    let cache = builder.build()?;
+    let region = numbers(&cache)?;
+    let here = cache.scope(scope!(org = 1))?;
+    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
+    clock.advance(seconds(61));
+    let counts = || (cache.stats().hits, cache.stats().stale_hits, cache.stats().misses);
+    let call = |key: &'static u32, outcome: Result<u32, Down>| {
+        let load = region.get_or_load(&here, key, move || async move { outcome });
+        let mut call = Box::pin(load.stale_on_error("1h").hard("5s").detached());
+        parked(&mut call);
+        background.go_on();
+        answer(&mut call).ok()
+    };
+    assert_eq!((call(&7, Err(Down)), counts()), (Some(1), (0, 1, 0)));
+    assert_eq!((call(&8, Err(Down)), counts()), (None, (0, 1, 1)));
+    clock.advance(seconds(2));
+    assert_eq!((call(&7, Ok(2)), counts()), (Some(2), (0, 1, 2)));
+    let hang = || std::future::pending::<Result<u32, Down>>();
+    let mut late = Box::pin(region.get_or_load(&here, &9, hang).stale_on_error("1h").hard("5s").detached());
+    parked(&mut late);
+    clock.advance(seconds(5));
+    assert!(is_timed_out(answer(&mut late)));
+    assert_eq!(counts(), (0, 1, 3));
+    Ok(())
+}
+
+#[test]
+fn background_load_that_hangs_is_cut_by_the_limit_of_its_call_or_taken_over_after_its_lease() -> Outcome {
+    for limit in [Some("5s"), None] {
+        let (builder, clock, background) = quiet();
+        let cache = builder.build()?;
+        let region = numbers(&cache)?;
+        let here = cache.scope(scope!(org = 1))?;
+        region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
+        clock.advance(seconds(61));
+        let hang = || std::future::pending::<Result<u32, Down>>();
+        let load = region.get_or_load(&here, &7, hang).stale("1h");
+        let load = if let Some(limit) = limit { load.hard(limit) } else { load };
+        assert_eq!(load.wait().ok(), Some(1));
+        background.go_on();
+        clock.advance(seconds(if limit.is_some() { 6 } else { 61 }));
+        background.go_on();
+        clock.advance(seconds(2));
+        let again = || async { Ok::<u32, Down>(2) };
+        assert_eq!(region.get_or_load(&here, &7, again).stale("1h").wait().ok(), Some(1));
+        background.go_on();
+        assert_eq!(region.get(&here, &7).wait()?, Some(2), "{limit:?}");
+    }
     Ok(())
 }
