@@ -77,6 +77,29 @@ fn options_are_said_once_for_the_site_or_at_the_miss() {
 }
 
 #[test]
+fn care_is_said_once_for_the_site_and_the_body_stands_apart() {
+    is(
+        "care",
+        quote!(
+            scope = "org",
+            ttl = "5m",
+            stale = "30s",
+            on_error = stale("1h"),
+            refresh = early(2),
+            soft = "200ms",
+            hard = HARD,
+            throttle = "2s",
+            breaker(failures = 5, cool_down = "1m")
+        ),
+        quote!(
+            fn plan(org_id: u64, name: &str, db: Db) -> Result<Plan, Failed> {
+                db.plan(org_id, name)
+            }
+        ),
+    );
+}
+
+#[test]
 fn impl_of_a_trait_has_its_companions_beside_it() {
     is(
         "trait",

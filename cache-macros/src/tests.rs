@@ -5,6 +5,8 @@ use quote::quote;
 
 use crate::attribute;
 
+mod care;
+
 /// The messages of the faults, in order.
 fn faults(tokens: TokenStream) -> Vec<String> {
     let mut found = Vec::new();
@@ -58,7 +60,7 @@ fn attribute_without_a_scope_asks_for_one() {
 #[test]
 fn faults_of_all_options_and_arguments_come_at_once() {
     let args =
-        quote!(scope = "usr", tll = 5, ttl = 0, max = 0, skip(dbb), stale = "1m", without_scope = globl);
+        quote!(scope = "usr", tll = 5, ttl = 0, max = 0, skip(dbb), limit = 8, without_scope = globl);
     let item = quote!(
         const fn load(x: f64, y: &mut u8) {}
     );
@@ -69,7 +71,7 @@ fn faults_of_all_options_and_arguments_come_at_once() {
             "unknown option `tll`; did you mean `ttl`?",
             "`ttl` must be greater than zero",
             "`max` must be greater than zero",
-            "`stale` is not yet available",
+            "`limit` is not yet available",
             "unknown `without_scope = globl`",
             "a `const fn` cannot be cached",
             "returns nothing that could be cached",
@@ -104,33 +106,19 @@ fn option_written_twice_is_refused_at_the_second() {
 
 #[test]
 fn option_of_a_later_release_is_checked_and_named_as_such() {
-    for later in [
-        quote!(stale = "30s"),
-        quote!(refresh = 0.8),
-        quote!(on_error = stale),
-        quote!(soft = "200ms"),
-        quote!(hard = 5),
-        quote!(limit = 8),
-    ] {
-        says(options(quote!(scope = "org", #later)), &["is not yet available"]);
-    }
-    says(options(quote!(scope = "org", stale = "soon")), &["cannot read `soon` as a time"]);
-    says(options(quote!(scope = "org", refresh = 1.5)), &["at least 0 and below 1"]);
-    says(options(quote!(scope = "org", on_error = fresh)), &["unknown `on_error = fresh`"]);
+    says(options(quote!(scope = "org", limit = 8)), &["`limit` is not yet available"]);
+    says(options(quote!(scope = "org", limit = LOADS)), &["`limit` is not yet available"]);
     says(options(quote!(scope = "org", limit = 0)), &["1 at least"]);
+    says(options(quote!(scope = "org", limit("8"))), &["write `limit = 8`"]);
     says(
-        options(quote!(scope = "org", soft = "5s", hard = "1s")),
-        &["not yet available", "not yet available", "shorter than `hard`"],
-    );
-    says(
-        options(quote!(scope = "org", ttl = "never", stale = "1s")),
-        &["not yet available", "begins where `ttl` ends"],
+        options(quote!(scope = "org", limit = 8, limit = 9)),
+        &["`limit` is not yet available", "`limit` is written twice"],
     );
 }
 
 #[test]
 fn times_of_all_options_are_read_alike() {
-    for option in ["idle", "wait"] {
+    for option in ["idle", "wait", "stale", "hard"] {
         let name = quote::format_ident!("{option}");
         says(options(quote!(scope = "org", #name = 0)), &[&format!("`{option}` must be greater than zero")]);
         says(options(quote!(scope = "org", #name = "never")), &[&format!("`{option}` has an end")]);
@@ -226,6 +214,10 @@ fn what_counts_for_all_calls_is_made_of_no_argument() {
         quote!(cache = db.cache),
         quote!(negative = ttl_of(name)),
         quote!(wait = wait_of(name)),
+        quote!(stale = time_of(name)),
+        quote!(on_error = stale(time_of(name))),
+        quote!(hard = time_of(name)),
+        quote!(breaker(failures = 5, cool_down = time_of(name))),
     ] {
         says(options(quote!(scope = "org", #option)), &["is found once for all calls"]);
     }

@@ -39,7 +39,7 @@ pub(super) fn together(args: &Args, faults: &mut Faults) {
         refuse(Known::OnError, "a value is stale where `ttl` ends: give `ttl` an end");
         refuse(Known::Refresh, "`refresh` is a part of `ttl`: give `ttl` an end");
     }
-    let Care { stale, on_error, refresh, soft, hard, throttle, .. } = &args.care;
+    let Care { stale, on_error, soft, hard, .. } = &args.care;
     let after = |time: &Option<Time>| if let Some(Time::After(time)) = time { Some(*time) } else { None };
     if let (Some(soft), Some(hard)) = (after(soft), after(hard))
         && soft >= hard
@@ -49,7 +49,8 @@ pub(super) fn together(args: &Args, faults: &mut Faults) {
             "`soft` is the time after which a stale value will do: shorter than `hard`, which ends the wait",
         );
     }
-    if soft.is_some() && on_error.is_none() {
+    // One that was written in fault is there, and was told of.
+    if soft.is_some() && !args.has(Known::OnError) {
         refuse(
             Known::Soft,
             "`soft` is how long a call waits where a stale value is there: say for how long that is with `on_error = stale(\"1h\")`",
@@ -64,7 +65,8 @@ pub(super) fn together(args: &Args, faults: &mut Faults) {
             "a value within `stale` is served at once, and never waited for: make `on_error` longer than that, or leave `soft` out",
         );
     }
-    if throttle.is_some() && stale.is_none() && on_error.is_none() && refresh.is_none() {
+    let is_kept = [Known::Stale, Known::OnError, Known::Refresh].into_iter().any(|option| args.has(option));
+    if args.care.throttle.is_some() && !is_kept {
         refuse(
             Known::Throttle,
             "`throttle` is how soon a stale value is tried to be loaded anew: it comes with `stale`, `on_error` or `refresh`",
@@ -120,15 +122,18 @@ pub(super) fn apart_from_calls(args: &Args, function: &Function, faults: &mut Fa
 
 /// A run that may go on without its caller takes along what it needs.
 pub(super) fn detached(args: &Args, function: &Function, faults: &mut Faults) {
-    let Some((what, span)) = may_go_on(args) else { return };
-    if matches!(args.coalesce, Some(Coalesce::Detached(_))) && !function.is_async() && !args.has(Known::Hard)
+    let mut goes_on = may_go_on(args);
+    if let Some(Coalesce::Detached(span)) = args.coalesce
+        && !function.is_async()
+        && !args.has(Known::Hard)
     {
         faults.at(
             span,
             "the caller of a sync function cannot go away before it has ended: `detached` is for `async fn`, or with `hard`, after which it can; leave it out",
         );
-        return;
+        goes_on = in_the_background(args);
     }
+    let Some((what, span)) = goes_on else { return };
     if function.block.as_ref().is_some_and(|block| block.of.is_some()) {
         faults.at(
             span,
@@ -158,9 +163,13 @@ pub(super) fn may_go_on(args: &Args) -> Option<(&'static str, Span)> {
     if let Some(Coalesce::Detached(span)) = args.coalesce {
         return Some(("a detached run", span));
     }
-    let background =
-        [Known::Stale, Known::Refresh, Known::Soft].into_iter().find_map(|option| args.span_of(option));
-    background.map(|span| ("a run in the background", span))
+    in_the_background(args)
+}
+
+fn in_the_background(args: &Args) -> Option<(&'static str, Span)> {
+    let options = [Known::Stale, Known::Refresh, Known::Soft];
+    let span = options.into_iter().find_map(|option| args.span_of(option));
+    span.map(|span| ("a run in the background", span))
 }
 
 /// Tags name parameters.
