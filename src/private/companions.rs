@@ -23,7 +23,7 @@ use crate::operation::{Done, Evicted, Served};
 use crate::place::ToScope;
 use crate::region::invalidate_scope as invalidate_region_scope;
 
-/// The report of a companion `invalidate`: whether a usable entry was there. It acted at the call.
+/// The report of a companion `invalidate`: whether an entry was there that could have been served, be it stale. It acted at the call.
 pub type Invalidated = Done<bool>;
 /// The report of a companion `invalidate_scope`. It acted at the call.
 pub type Evicting = Done<Evicted>;
@@ -64,7 +64,7 @@ pub fn invalidate<V: View, R, O: Outcome<R>, const N: usize>(
             let engine = site.cache.engine();
             let Some(node) = engine.registry().find(path, "invalidate")? else { return Ok(false) };
             let taken = store.remove(engine, &node, view, RemovalCause::Invalidated, |_| true);
-            Ok(matches!(taken, Taken::Value(_)))
+            Ok(matches!(taken, Taken::Value(_) | Taken::Stale))
         })
     }))
 }
