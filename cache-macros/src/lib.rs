@@ -69,15 +69,23 @@ use item::Function;
 /// | `weigh = \|value\| value.len() as u64` | what a value weighs | the size of its type and its key's |
 /// | `tags("plan:{plan}", global("prices"))` | names by which values can be withdrawn together; in braces the names of parameters | none |
 /// | `coalesce = off` | each call runs the function for itself, and one of those that run at once stores | `on`: one runs, the others wait |
-/// | `coalesce = detached` | an async function's run goes on if its caller goes away, and is stored: as a task of the Tokio runtime that the caller is on (feature `tokio`), else on one of a few threads. Skipped parameters and `self` are `Clone + Send + 'static` if they are borrowed | it ends with its caller, and one who waits runs the function next |
+/// | `coalesce = detached` | an async function's run goes on if its caller goes away, and is stored: as a task of the Tokio runtime that the caller is on (feature `tokio`), else on one of a few threads. Skipped parameters and `self` are `Clone + Send + 'static` if they are borrowed. Of a sync function only with `hard`: the run is on a thread of the library's, and goes on if its caller goes | it ends with its caller, and one who waits runs the function next |
 /// | `wait = "2s"` | the longest that a call waits for another one; then it runs the function for itself, and stores nothing | while that one runs |
+/// | `stale = "30s"` | past its `ttl` a value is served at once for so long, and loaded anew in the background, once for all. That run takes its arguments along as a detached one does, also of a sync function, and also with `refresh` and `soft` | it is over |
+/// | `on_error = stale`, `stale("1h")` | an error of the function, or a time-out, is answered with the value that is past its `ttl`, as long again as that or for so long; then nobody tries again for the time of `throttle` | the error is returned |
+/// | `refresh = 0.8`, `"80%"` | after this part of its `ttl` a value is loaded anew in the background, if somebody asks for it | it is loaded when it is over |
+/// | `refresh = early`, `early(2.0)` | the same by chance, sooner where a load takes long, so that not all load together; sooner still with a larger number | |
+/// | `soft = "200ms"` | with `on_error`: where a value is kept, a call waits so long for a fresh one, and takes that; the load goes on in the background | it waits for the load |
+/// | `hard = "5s"` | how long a call waits at all; then it returns an error (`E: From<strata_cache::Error>`, `ErrorKind::TimedOut`), or what is kept. An async run is dropped, with `coalesce = detached` it goes on. A sync one ends by itself, and the others are told; with `coalesce = detached` its own caller too | as long as it takes |
+/// | `throttle = "1s"` | after a load that failed, or was begun in the background, how soon a kept value is tried again | 1 s |
+/// | `breaker = 5`, `breaker(failures = 5, cool_down = "10s")` | after so many failures in a row, of whatever calls, no run is begun for so long; a call returns an error (`E: From<strata_cache::Error>`, `ErrorKind::BreakerOpen`), or what is kept. Then one run tries | none; 10 s |
 /// | `without_scope = bypass` | without a scope that resolves (no ambient scope, a level that the installed tree lacks, an empty id): `bypass` runs it uncached, counts it in `stats().bypassed` and logs it once, `error` returns an error (`E: From<strata_cache::Error>`), `panic` panics | `bypass` |
 /// | `cache = crate::CACHE` | the cache: a static, whatever it hides behind, or a call without arguments of this one | the installed one, or the default one |
 /// | `companions = off`, `= name` | no companions, or another name for them, where the function's is taken: that of their type, or what those of a method begin with | the function's |
 /// | `allow(unit)` | that there is no value: it runs once | refused |
 /// | `crate = ::renamed` | where strata-cache is | `::strata_cache` |
 ///
-/// Known and not yet available: `stale`, `refresh`, `on_error`, `soft`, `hard`, `limit`.
+/// Known and not yet available: `limit`.
 ///
 /// Arguments are `Hash + Eq + Clone + Send + Sync + 'static`. `&str`, `&[T]`, `&T` and `Option<&T>` are looked up without
 /// a copy; the owned form is made on a miss.

@@ -59,8 +59,7 @@ fn attribute_without_a_scope_asks_for_one() {
 
 #[test]
 fn faults_of_all_options_and_arguments_come_at_once() {
-    let args =
-        quote!(scope = "usr", tll = 5, ttl = 0, max = 0, skip(dbb), limit = 8, without_scope = globl);
+    let args = quote!(scope = "usr", tll = 5, ttl = 0, max = 0, skip(dbb), limit = 8, without_scope = globl);
     let item = quote!(
         const fn load(x: f64, y: &mut u8) {}
     );

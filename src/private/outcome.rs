@@ -39,9 +39,9 @@ impl<T: Value, E: Value> StoresErrors for Result<T, E> {}
 
 /// A return type that can carry an error of the cache, for `without_scope = error`, `hard` and `breaker`.
 #[diagnostic::on_unimplemented(
-    message = "a `{Self}` cannot be made of an error of the cache, which this option returns",
+    message = "`without_scope = error`, `hard` and `breaker` return errors of the cache, and a `{Self}` cannot be made of one",
     label = "not a `Result` whose error is `From<strata_cache::Error>`",
-    note = "return `Result<_, E>` with `E: From<strata_cache::Error>`; or write `without_scope = bypass` or `panic`, and leave `hard` and `breaker` out"
+    note = "return `Result<_, E>` with `E: From<strata_cache::Error>`; or leave that option out"
 )]
 pub trait Refuse {
     /// The return value that says so.
@@ -159,7 +159,8 @@ impl<R: Value> Outcome<R> for Plain {
     }
 }
 
-/// A kind whose function returns an error where there is no scope (`without_scope = error`).
+/// A kind whose function returns errors of the cache: where there is no scope (`without_scope = error`), after too long a wait (`hard`), with a
+/// breaker open.
 #[derive(Debug, Clone, Copy)]
 pub struct Refusing<O>(pub O);
 

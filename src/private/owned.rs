@@ -1,12 +1,12 @@
-//! Arguments of a call whose run goes on without its caller: owned, and borrowed from there.
+//! Arguments of a call whose run may go on without its caller: owned, and borrowed from there.
 
 use std::borrow::{Borrow, ToOwned};
 
-/// What a run that goes on without its caller can take along.
+/// What a run that may go on without its caller can take along.
 #[diagnostic::on_unimplemented(
-    message = "a detached run cannot take a `{Self}` along",
+    message = "a run that may outlive its caller cannot take a `{Self}` along",
     label = "not `Send + 'static`",
-    note = "the run may outlive its caller, on another thread: take the argument owned, or leave `coalesce = detached` out"
+    note = "it may go on without its caller, on another thread: take the argument owned, or leave out what makes it so: `coalesce = detached`, `stale`, `refresh` or `soft`"
 )]
 pub trait Along: Send + 'static {}
 
@@ -18,11 +18,11 @@ pub fn along<T: Along>(argument: T) -> T {
     argument
 }
 
-/// What a borrowed argument of a detached run has to be, so that the run has one of its own.
+/// What a borrowed argument of such a run has to be, so that the run has one of its own.
 #[diagnostic::on_unimplemented(
-    message = "a detached run needs a `{Self}` of its own",
+    message = "a run that may outlive its caller needs a `{Self}` of its own",
     label = "cannot be cloned, or not sent to another thread",
-    note = "the run may outlive its caller: derive `Clone`, pass an `Arc`, or leave `coalesce = detached` out"
+    note = "it may go on without its caller: derive `Clone`, pass an `Arc`, or leave out what makes it so: `coalesce = detached`, `stale`, `refresh` or `soft`"
 )]
 pub trait Own: ToOwned<Owned: Send + 'static> {}
 

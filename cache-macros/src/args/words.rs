@@ -59,14 +59,14 @@ pub(super) fn coalesce(input: ParseStream<'_>) -> syn::Result<Coalesce> {
 
 pub(super) fn on_error(input: ParseStream<'_>) -> syn::Result<OnError> {
     const ONE: &str = "`stale` is given one time: write `on_error = stale(\"1h\")`";
-    word(input, "on_error", &[("stale", ())])?;
+    let ((), stale) = word(input, "on_error", &[("stale", ())])?;
     if !input.peek(syn::token::Paren) {
         return Ok(OnError::AsTtl);
     }
     let content;
     parenthesized!(content in input);
     if content.is_empty() {
-        return Err(content.error(ONE));
+        return Err(syn::Error::new(stale, ONE));
     }
     let time = Time::of(&Ask::with_end("on_error"), content.parse()?)?;
     if !content.is_empty() {

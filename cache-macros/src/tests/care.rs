@@ -238,7 +238,17 @@ fn faults_of_care_come_at_once() {
 
 #[test]
 fn error_of_the_cache_is_asked_of_the_return_type_where_one_may_be_returned() {
-    let text = |args: TokenStream| attribute(args, quote!(fn f(org_id: u64) -> u8 { 1 })).to_string();
+    let text = |args: TokenStream| {
+        attribute(
+            args,
+            quote!(
+                fn f(org_id: u64) -> u8 {
+                    1
+                }
+            ),
+        )
+        .to_string()
+    };
     for option in [quote!(hard = "5s"), quote!(breaker = 5), quote!(without_scope = error)] {
         let text = text(quote!(scope = "org", #option));
         assert!(text.contains("refusable") && text.contains("strata_refusing"), "{text}");

@@ -3,7 +3,7 @@
 
 use strata_cache::cached;
 
-#[cached(scope = "org", stale = "1m", tags("plan:{name}"), key = |name| name.len())]
+#[cached(scope = "org", limit = 8, tags("plan:{name}"), key = |name| name.len())]
 fn load(org_id: u64, name: &str) -> String {
     format!("{org_id} {name}")
 }

@@ -17,7 +17,22 @@ fn never_and_jitter(org_id: u64) -> u64 {
 }
 
 #[cached(scope = "org", ttl = "never", stale = "30s", soft = "5s", hard = "1s")]
-fn later(org_id: u64) -> u64 {
+fn never_and_stale(org_id: u64) -> u64 {
+    org_id
+}
+
+#[cached(scope = "org", idle = "5m", stale = "30s", on_error = stale, refresh = early)]
+fn idle_and_kept(org_id: u64) -> u64 {
+    org_id
+}
+
+#[cached(scope = "org", ttl = "5m", stale = "1h", on_error = stale("30m"), soft = "1s")]
+fn soft_within_stale(org_id: u64) -> u64 {
+    org_id
+}
+
+#[cached(scope = "org", throttle = "1s")]
+fn throttle_alone(org_id: u64) -> u64 {
     org_id
 }
 
