@@ -1,6 +1,7 @@
 //! Cached functions, sync and async, over the default cache: one way through everything they offer.
 
 mod caches;
+mod care;
 mod companions;
 mod detached;
 mod marked;

@@ -49,7 +49,7 @@ impl Background {
 }
 
 /// A description of a cache on a clock that stands still, whose background is the test's.
-fn quiet() -> (CacheBuilder, TestClock, Background) {
+pub(crate) fn quiet() -> (CacheBuilder, TestClock, Background) {
     let (builder, clock) = still();
     let background = Background::default();
     (builder.spawner(background.spawner()), clock, background)
@@ -57,29 +57,37 @@ fn quiet() -> (CacheBuilder, TestClock, Background) {
 
 /// A source of values: how often it was asked, and what it says.
 #[derive(Clone)]
-struct Source {
+pub(crate) struct Source {
     asked: Arc<Mutex<u32>>,
     says: Arc<Mutex<Result<u32, Down>>>,
 }
 
 /// The source is down.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Down;
+pub(crate) struct Down;
+
+impl std::fmt::Display for Down {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the source is down")
+    }
+}
+
+impl std::error::Error for Down {}
 
 impl Source {
-    fn new(value: u32) -> Self {
+    pub(crate) fn new(value: u32) -> Self {
         Self { asked: Arc::default(), says: Arc::new(Mutex::new(Ok(value))) }
     }
 
-    fn says(&self, answer: Result<u32, Down>) {
+    pub(crate) fn says(&self, answer: Result<u32, Down>) {
         *self.says.lock().expect("nobody panics with it") = answer;
     }
 
-    fn asked(&self) -> u32 {
+    pub(crate) fn asked(&self) -> u32 {
         *self.asked.lock().expect("nobody panics with it")
     }
 
-    fn ask(&self) -> Result<u32, Down> {
+    pub(crate) fn ask(&self) -> Result<u32, Down> {
         *self.asked.lock().expect("nobody panics with it") += 1;
         self.says.lock().expect("nobody panics with it").clone()
     }
