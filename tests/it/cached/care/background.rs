@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU32;
 use strata_cache::{InScope, ambient_scope, scope};
 
 use super::*;
+use crate::support::still;
 
 #[cached(scope = "global", ttl = "1h")]
 fn nested() -> u32 {
@@ -236,6 +237,35 @@ fn value_is_loaded_anew_after_its_part_of_the_time_and_not_before() -> Outcome {
     assert_eq!((call(), background.len()), (Some(2), 1), "its time began anew");
     clock.advance(seconds(1));
     assert_eq!(with_cache(&cache, || renewed::peek(1)), None, "and it is over in time");
+    Ok(())
+}
+
+#[cached(scope = "global", ttl = "60s", stale = "30s", allow(unit), skip(told))]
+async fn on_the_runtime(told: Teller) {
+    tokio::task::yield_now().await;
+    // The test may not listen.
+    _ = told.send(tokio::runtime::Handle::try_current().is_ok().to_string());
+}
+
+#[tokio::test]
+async fn without_a_spawner_the_run_is_a_task_of_the_callers_runtime() -> Outcome {
+    let (builder, clock) = still();
+    let cache = builder.build()?;
+    let (tell, told) = mpsc::channel();
+    let next = async || {
+        loop {
+            match told.try_recv() {
+                Ok(told) => break told,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let call = || on_the_runtime(tell.clone()).in_cache(&cache);
+    call().await;
+    assert_eq!(next().await, "true");
+    clock.advance(seconds(61));
+    call().await;
+    assert_eq!(next().await, cfg!(feature = "tokio").to_string());
     Ok(())
 }
 

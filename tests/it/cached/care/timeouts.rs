@@ -136,6 +136,27 @@ fn detached_run_goes_on_after_its_callers_time_and_is_stored_if_nothing_has_chan
     Ok(())
 }
 
+#[cached(scope = "global", hard = "5s", coalesce = off, skip(gate))]
+async fn each_by_itself(id: u32, gate: &Gate) -> Result<u32, Bad> {
+    pass(gate).await;
+    Ok(id)
+}
+
+#[test]
+fn calls_that_run_each_by_itself_are_cut_each() -> Outcome {
+    let (builder, clock, _) = quiet();
+    let cache = builder.build()?;
+    let gates = [gate(), gate()];
+    let mut calls = gates.each_ref().map(|(_, gate)| Box::pin(each_by_itself(1, gate).in_cache(&cache)));
+    calls.iter_mut().for_each(parked);
+    clock.advance(seconds(5));
+    for call in &mut calls {
+        assert_eq!(answer(call), Err(TIMED_OUT));
+    }
+    assert!(gates.iter().all(|(open, _)| open.is_closed()), "what they ran was dropped");
+    Ok(())
+}
+
 /// Lets time go by, second by second, until the calls have ended; how much that was. A thread's time begins when it waits, and nobody
 /// sees that.
 #[track_caller]
