@@ -314,6 +314,7 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
         self.trace("load cut short");
         let (node, error) = (Arc::clone(lease.node()), self.timed_out());
         self.put_off_attempts(&node);
+        self.count_late();
         lease.time_out(&error);
         self.or_fall_back(&node, Answer::Refused(error))
     }
@@ -323,13 +324,26 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
         let outcome = self.loader.split(output);
         self.conclude(trial, outcome.is_ok());
         match outcome {
-            Ok(value) => Answer::fresh(value),
-            Err(error) => {
-                if name.id().is_some() {
-                    self.terms.store.counters().count(Counter::LoadFailures);
+            Ok(value) => {
+                if name.id().is_some()
+                    && self.falls_back()
+                    && let Ok(node) = self.terms.place.create(self.terms.engine.registry())
+                {
+                    self.count(&node, false);
                 }
+                Answer::fresh(value)
+            }
+            Err(error) => {
                 self.trace("load failure");
-                Answer::Failed(error)
+                if name.id().is_none() {
+                    return Answer::Failed(error);
+                }
+                self.terms.store.counters().count(Counter::LoadFailures);
+                let Ok(node) = self.terms.place.create(self.terms.engine.registry()) else {
+                    return Answer::Failed(error);
+                };
+                self.put_off_attempts(&node);
+                self.or_fall_back(&node, Answer::Failed(error))
             }
         }
     }
@@ -473,7 +487,7 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
                         Poll::Ready(output) => this.finish_alone(&name, trial, output),
                         Poll::Pending => {
                             this.conclude(trial, false);
-                            Answer::Refused(this.timed_out())
+                            this.end_late().unwrap_or_else(Answer::Refused)
                         }
                     });
                 }

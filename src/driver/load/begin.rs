@@ -55,7 +55,7 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
     /// Runs the loader beside one that runs, for a caller that does not wait for it.
     pub(super) fn run_beside(&mut self) -> Result<Option<Answer<V, L::Error>>, Error> {
         let node = self.terms.place.create(self.terms.engine.registry())?;
-        self.count(&node, false);
+        self.count_miss(&node);
         Ok(self.limit_alone(Name::Own(FlightId::fresh()), &node))
     }
 
@@ -69,14 +69,14 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
             Ok(trial) => trial,
             Err(error) => {
                 self.terms.store.counters().count(Counter::BreakerRefused);
-                return Some(Answer::Refused(error));
+                return Some(self.or_fall_back(node, Answer::Refused(error)));
             }
         };
         // It has no words for a refusal, or it would not run alone.
         match self.terms.engine.ask_for_load((id, Run::Solo), node, WhenFull::Wait) {
             Permission::Granted(permit) => self.run_alone(name, permit, trial),
             Permission::Wait(waiter) => self.stage = Stage::WaitingAlone(waiter, name, trial),
-            Permission::Refused(error) => return Some(Answer::Refused(error)),
+            Permission::Refused(error) => return Some(self.or_fall_back(node, Answer::Refused(error))),
         }
         None
     }
@@ -87,7 +87,7 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
         if let Some(answer) = self.fall_back(&node) {
             return Ok(Some(answer));
         }
-        self.count(&node, false);
+        self.count_miss(&node);
         match self.terms.store.solo(&self.terms.engine, &node, &self.terms.key) {
             Solo::Granted(permit) => return Ok(self.limit_alone(Name::Solo(permit), &node)),
             Solo::Wait(waiter) => self.stage = Stage::WaitingForPermit(waiter, node),

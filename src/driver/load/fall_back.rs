@@ -199,10 +199,17 @@ impl<K: Key, V: Value, L: Loader<V>> Drive<K, V, L> {
     /// The call has waited for as long as it may.
     pub(super) fn end_late(&mut self) -> Result<Answer<V, L::Error>, Error> {
         let node = self.terms.place.create(self.terms.engine.registry())?;
-        let terms = &self.terms;
-        count_timeout(&terms.engine, &terms.store, &terms.place, LoadEventKind::HardTimeout);
+        self.count_late();
         let error = self.timed_out();
         Ok(self.or_fall_back(&node, Answer::Refused(error)))
+    }
+
+    /// A call, if it is one, stops waiting.
+    pub(super) fn count_late(&self) {
+        let terms = &self.terms;
+        if !self.is_background {
+            count_timeout(&terms.engine, &terms.store, &terms.place, LoadEventKind::HardTimeout);
+        }
     }
 
     /// The call would rather have a stale value by now. None: it waits on, for there is none any more.

@@ -81,6 +81,7 @@ fn load_that_takes_too_long_is_cut_and_all_who_wait_so_long_are_told() -> Outcom
     }
     assert!(open.is_closed(), "what ran was dropped");
     let stats = with_cache(&cache, hasty::stats);
+    assert_eq!(stats.hard_timeouts, 10);
     assert_eq!((stats.loads, stats.load_failures, stats.flights, stats.misses), (1, 1, 0, 10));
     assert_eq!(now(&cache, hasty(1, &gate)), Ok(1), "and the next one loads");
     Ok(())
@@ -154,6 +155,66 @@ fn calls_that_run_each_by_itself_are_cut_each() -> Outcome {
         assert_eq!(answer(call), Err(TIMED_OUT));
     }
     assert!(gates.iter().all(|(open, _)| open.is_closed()), "what they ran was dropped");
+    Ok(())
+}
+
+#[cached(scope = "global", ttl = "60s", on_error = stale, hard = "5s", coalesce = off, skip(gate, source))]
+async fn each_and_kept(id: u32, gate: &Gate, source: &Source) -> Result<u32, Bad> {
+    pass(gate).await;
+    Ok(id + source.ask()?)
+}
+
+#[cached(scope = "global", ttl = "60s", on_error = stale, hard = "5s", wait = "1s", skip(gate, source))]
+async fn beside_and_kept(id: u32, gate: &Gate, source: &Source) -> Result<u32, Bad> {
+    pass(gate).await;
+    Ok(id + source.ask()?)
+}
+
+#[test]
+fn calls_that_run_each_by_itself_are_answered_each_with_what_is_kept() -> Outcome {
+    for fails in [false, true] {
+        let (builder, clock, _) = quiet();
+        let (cache, source) = (builder.build()?, Source::new(1));
+        assert_eq!(now(&cache, each_and_kept(1, &Gate::default(), &source)), Ok(2));
+        clock.advance(seconds(61));
+        source.says(Err(Down));
+        let (opens, gates): (Vec<_>, Vec<_>) = [gate(), gate()].into_iter().unzip();
+        let call = |gate| Box::pin(each_and_kept(1, gate, &source).in_cache(&cache));
+        let mut calls: Vec<_> = gates.iter().map(call).collect();
+        calls.iter_mut().for_each(parked);
+        if fails {
+            opens.into_iter().for_each(|open| open.send(()).expect("it waits"));
+        } else {
+            clock.advance(seconds(5));
+        }
+        for call in &mut calls {
+            assert_eq!(answer(call), Ok(2), "{fails}");
+        }
+        let stats = with_cache(&cache, each_and_kept::stats);
+        let timeouts = if fails { 0 } else { 2 };
+        assert_eq!((stats.lookups(), stats.stale_hits, stats.hard_timeouts), (3, 2, timeouts));
+    }
+    Ok(())
+}
+
+#[test]
+fn call_that_runs_beside_another_is_answered_with_what_is_kept() -> Outcome {
+    let (builder, clock, _) = quiet();
+    let (cache, source) = (builder.build()?, Source::new(1));
+    assert_eq!(now(&cache, beside_and_kept(1, &Gate::default(), &source)), Ok(2));
+    clock.advance(seconds(61));
+    source.says(Err(Down));
+    let (open, hangs) = gate();
+    let mut first = Box::pin(beside_and_kept(1, &hangs, &source).in_cache(&cache));
+    parked(&mut first);
+    let free = Gate::default();
+    let mut second = Box::pin(beside_and_kept(1, &free, &source).in_cache(&cache));
+    parked(&mut second);
+    clock.advance(seconds(1));
+    assert_eq!((answer(&mut second), source.asked()), (Ok(2), 2));
+    open.send(()).expect("it waits");
+    assert_eq!(answer(&mut first), Ok(2));
+    assert_eq!(with_cache(&cache, beside_and_kept::stats).lookups(), 3);
     Ok(())
 }
 
