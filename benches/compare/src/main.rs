@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/compare/Cargo.toml -- [--quick] [--json] [--row PREFIX]...
-//!     [--traces DIR] [--svg DIR] [--tenants | --macros [--compile]]
+//!     [--traces DIR] [--svg DIR] [--tenants | --macros [--compile] | --outage | --loads]
 //! ```
 //!
 //! Standard output gets the table, or with `--json` one object a line; standard error the machine, how many entries each
@@ -12,7 +12,8 @@
 //! ratios (`traces.rs` says which); without it synthetic ones are used, which the bounds of `hit-ratio-mean` do not
 //! fit, so that row has none then. `--svg` writes plots of what was measured; without `--quick` all contenders are in.
 //! `--tenants` runs the rows of `isolation` instead, which ask what tenants do to one another; `--macros` those of `macros`,
-//! which ask what cached functions cost, with `--compile` also what they cost to build.
+//! which ask what cached functions cost, with `--compile` also what they cost to build; `--outage` those of `outage`, which ask what
+//! callers notice of a loader that is dead for a while; `--loads` those of `loads`, which ask what it costs that they do not.
 //!
 //! Keys of a JSON object: `row`; `ours` and `rival`, medians, in the unit below; `rival_name`; `ratio`; `commit` and
 //! `goal`, bounds; `met_commit`, `met_goal`. Anything may be null but `row`: what was not measured, has no bound, or is
@@ -41,10 +42,12 @@ mod hits;
 mod instructions;
 mod isolation;
 mod latency;
+mod loads;
 mod macros;
 mod measure;
 mod memory;
 mod mixed;
+mod outage;
 mod plot;
 mod ratios;
 mod report;
@@ -77,7 +80,12 @@ const GROUPS: [Group; 10] = [
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let counted = [instructions::is_counted_run, isolation::is_counted_run, macros::is_counted_run];
+    let counted = [
+        instructions::is_counted_run,
+        isolation::is_counted_run,
+        macros::is_counted_run,
+        loads::is_counted_run,
+    ];
     if counted.iter().any(|is_counted_run| is_counted_run(&arguments)) {
         return ExitCode::SUCCESS;
     }
@@ -89,11 +97,14 @@ fn main() -> ExitCode {
         }
     };
     run.note(machine());
-    let groups = match (run.tenants, run.macros) {
-        (true, _) => &isolation::GROUPS[..],
-        (_, true) => &macros::GROUPS[..],
-        _ => &GROUPS[..],
-    };
+    let sets = [
+        (run.tenants, &isolation::GROUPS[..]),
+        (run.macros, &macros::GROUPS[..]),
+        (run.outage, &outage::GROUPS[..]),
+        (run.loads, &loads::GROUPS[..]),
+    ];
+    let groups = sets.into_iter().find_map(|(is_wanted, groups)| is_wanted.then_some(groups));
+    let groups = groups.unwrap_or(&GROUPS[..]);
     for (name, rows) in groups {
         let (start, before) = (Instant::now(), run.rows.len());
         rows(&mut run);

@@ -17,7 +17,7 @@ const BOTTOM: f64 = 50.0;
 const COLOURS: [&str; 6] = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
 /// Writes what was measured: `threads.svg` after the rows `get-u64-zipf`, `drop_tenant.svg` after
-/// `drop-tenant-get-p99`, and each timeline.
+/// `drop-tenant-get-p99`, each timeline, and counts.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -32,6 +32,9 @@ pub fn write(run: &Run, folder: &Path) -> std::io::Result<()> {
     for timeline in &run.timelines {
         fs::write(folder.join(timeline.file), over_time(timeline))?;
     }
+    for counts in &run.counts {
+        fs::write(folder.join(counts.file), stacked(counts.panels.iter().map(counted).collect()))?;
+    }
     Ok(())
 }
 
@@ -43,6 +46,21 @@ pub struct Timeline {
     /// Times at which something changes.
     pub marks: Vec<f64>,
     pub lines: Vec<(&'static str, Vec<(f64, f64)>)>,
+}
+
+/// Counts over time, one panel below the other.
+pub struct Counts {
+    pub file: &'static str,
+    pub panels: Vec<Panel>,
+}
+
+/// Lines of counts, of steps of so many seconds each.
+pub struct Panel {
+    pub title: String,
+    pub seconds: f64,
+    /// Times at which something changes.
+    pub marks: Vec<f64>,
+    pub lines: Vec<(&'static str, Vec<f64>)>,
 }
 
 struct Plot(String);
@@ -212,6 +230,48 @@ fn over_time(timeline: &Timeline) -> String {
         plot.line(at, points.iter().map(|(time, percent)| (column(*time), place(*percent))));
     }
     plot.end()
+}
+
+fn counted(panel: &Panel) -> String {
+    let mut plot = Plot::new(&panel.title, "seconds");
+    let most = panel.lines.iter().flat_map(|(_, counts)| counts).copied().fold(1.0, f64::max);
+    let step = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
+    let step = step.into_iter().find(|step| most / step <= 6.0).unwrap_or(1_000.0);
+    let top = (most / step).ceil() * step;
+    let end = panel.lines.iter().map(|(_, counts)| counts.len()).max().unwrap_or(0) as f64 * panel.seconds;
+    let column = |time: f64| LEFT + time / end * (WIDTH - LEFT - RIGHT);
+    let place = |count: f64| HEIGHT - BOTTOM - count / top * (HEIGHT - TOP - BOTTOM);
+    for level in 0..=(top / step) as u32 {
+        let count = f64::from(level) * step;
+        plot.level(place(count), if level == 0 { "axis" } else { "grid" }, &format!("{count:.0}"));
+    }
+    for time in 0..=end as u32 {
+        plot.text(column(f64::from(time)), HEIGHT - BOTTOM + 17.0, "middle", &time.to_string());
+    }
+    panel.marks.iter().for_each(|mark| plot.moment(column(*mark)));
+    for (at, (name, _)) in panel.lines.iter().enumerate() {
+        plot.key_in(at, 108.0, name);
+    }
+    // The first one last, on top.
+    for (at, (_, counts)) in panel.lines.iter().enumerate().rev() {
+        let middle = |step: usize| column((step as f64 + 0.5) * panel.seconds);
+        plot.line(at, counts.iter().enumerate().map(|(step, count)| (middle(step), place(*count))));
+    }
+    plot.end()
+}
+
+/// Plots one below the other.
+fn stacked(plots: Vec<String>) -> String {
+    let height = HEIGHT * plots.len() as f64;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\n"
+    );
+    for (at, plot) in plots.into_iter().enumerate() {
+        let at = format!("<svg y=\"{}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" ", at as f64 * HEIGHT);
+        svg.push_str(&plot.replacen("<svg ", &at, 1));
+    }
+    svg.push_str("</svg>\n");
+    svg
 }
 
 #[cfg(test)]

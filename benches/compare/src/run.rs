@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::measure::Result;
-use crate::plot::Timeline;
+use crate::plot::{Counts, Timeline};
 use crate::report::{Judged, Row, short, spread};
 
 /// The command line, and the rows.
@@ -17,6 +17,10 @@ pub struct Run {
     pub macros: bool,
     /// Whether those of compile time are among them.
     pub compile: bool,
+    /// Whether the rows are those of `outage`, and only those.
+    pub outage: bool,
+    /// Whether the rows are those of `loads`, and only those.
+    pub loads: bool,
     only: Vec<String>,
     pub traces: Option<PathBuf>,
     pub svg: Option<PathBuf>,
@@ -27,6 +31,8 @@ pub struct Run {
     pub while_dropped: Vec<(&'static str, Vec<(f64, f64)>)>,
     /// Figures over time, each for a plot of its own.
     pub timelines: Vec<Timeline>,
+    /// Counts over time, each for a plot of its own.
+    pub counts: Vec<Counts>,
 }
 
 impl Run {
@@ -46,12 +52,14 @@ impl Run {
                 "--tenants" => run.tenants = true,
                 "--macros" => run.macros = true,
                 "--compile" => run.compile = true,
+                "--outage" => run.outage = true,
+                "--loads" => run.loads = true,
                 "--row" => run.only.push(value()?),
                 "--traces" => run.traces = Some(value()?.into()),
                 "--svg" => run.svg = Some(value()?.into()),
                 _ => {
                     return Err(format!(
-                        "`{argument}` is none of --quick, --json, --tenants, --macros, --compile, --row PREFIX, --traces DIR, --svg DIR"
+                        "`{argument}` is none of --quick, --json, --tenants, --macros, --compile, --outage, --loads, --row PREFIX, --traces DIR, --svg DIR"
                     ));
                 }
             }
