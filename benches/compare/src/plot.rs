@@ -263,9 +263,8 @@ fn counted(panel: &Panel) -> String {
 /// Plots one below the other.
 fn stacked(plots: Vec<String>) -> String {
     let height = HEIGHT * plots.len() as f64;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\n"
-    );
+    let mut svg =
+        format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\n");
     for (at, plot) in plots.into_iter().enumerate() {
         let at = format!("<svg y=\"{}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" ", at as f64 * HEIGHT);
         svg.push_str(&plot.replacen("<svg ", &at, 1));

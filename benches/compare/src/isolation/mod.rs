@@ -139,7 +139,14 @@ type Figure = (&'static str, f64);
 
 /// A row in which ours with budgets, the first, is judged, beside the best rival; and one for each of the others, without bounds.
 /// `bound` is the most, or with [`Judged::Large`] the least.
-pub fn add(run: &mut Run, row: &str, figures: &[Figure], judged: Judged, bound: Option<f64>, unit: &'static str) {
+pub fn add(
+    run: &mut Run,
+    row: &str,
+    figures: &[Figure],
+    judged: Judged,
+    bound: Option<f64>,
+    unit: &'static str,
+) {
     let is_rival = |figure: &&Figure| !figure.0.starts_with("strata");
     let better = |a: &&Figure, b: &&Figure| match judged {
         Judged::Large => b.1.total_cmp(&a.1),

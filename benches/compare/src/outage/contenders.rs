@@ -7,14 +7,18 @@ use std::future::Future;
 use std::sync::Arc;
 
 use cached::macros::cached;
-use strata_cache::{Cache, scope};
+use strata_cache::{Cache, RegionBuilder, scope};
 
 use super::{Down, PATIENCE, Seen, Source, THROTTLE, TTL, observe};
 
+/// Fail-safe without a soft time-out; in no plot.
+pub const UNSOFT: &str = "strata, no soft";
+
 type Contender = fn(&Arc<Source>, &[usize]) -> Seen;
 
-pub const CONTENDERS: [(&str, Contender); 6] = [
+pub const CONTENDERS: [(&str, Contender); 7] = [
     ("strata-cache", fail_safe),
+    (UNSOFT, unsoft),
     ("strata, plain", plain),
     ("moka", moka),
     ("cached", cached_by_key),
@@ -22,13 +26,23 @@ pub const CONTENDERS: [(&str, Contender); 6] = [
     ("no cache", uncached),
 ];
 
+type Builder = RegionBuilder<u64, u64>;
+
 /// More than there are keys.
 const MOST: u64 = 10_000;
 
 fn fail_safe(source: &Arc<Source>, keys: &[usize]) -> Seen {
+    safe(source, keys, |region| region.soft("20ms"))
+}
+
+fn unsoft(source: &Arc<Source>, keys: &[usize]) -> Seen {
+    safe(source, keys, |region| region)
+}
+
+fn safe(source: &Arc<Source>, keys: &[usize], soft: impl Fn(Builder) -> Builder) -> Seen {
     let cache = Cache::builder().capacity(MOST).build().expect("the options are valid");
     let region = cache.region_builder::<u64, u64>("dead").ttl(TTL).stale("1s").stale_on_error("30s");
-    let region = region.soft("20ms").hard(PATIENCE).throttle(THROTTLE).open();
+    let region = soft(region.hard(PATIENCE).throttle(THROTTLE)).open();
     let region = Arc::new(region.expect("the options are valid"));
     let scope = cache.scope(scope!(global)).expect("the path is valid");
     observe(source, keys, |key| {

@@ -23,7 +23,7 @@ use crate::plot::{Counts, Panel};
 use crate::report::{Judged, short};
 use crate::run::Run;
 use crate::stats::{Figures, percentile_of};
-use contenders::CONTENDERS;
+use contenders::{CONTENDERS, UNSOFT};
 
 pub const GROUPS: [Group; 1] = [("outage", rows)];
 
@@ -43,8 +43,9 @@ const BINS: usize = (SECONDS * 10) as usize;
 const DEAD_BINS: std::ops::Range<usize> = 30..60;
 /// Bins of one throttle.
 const WINDOW: usize = 10;
-/// From here on, two seconds after, what was is to be over.
+/// From here on, two seconds after, all is to be as before: no value older than its time and its stale window, 1 s each, and a bit.
 const OVER: usize = 80;
+const OLDEST: f64 = 2.05;
 
 /// How the loader is dead.
 #[derive(Clone, Copy, PartialEq)]
@@ -250,7 +251,7 @@ fn told() -> [Told; 9] {
         ("stampede", Seen::stampede, "loads", None),
         ("stale", Seen::stale, "calls", None),
         ("age", |seen| seen.age, "s", None),
-        ("age-after", |seen| seen.age_after, "s", None),
+        ("age-after", |seen| seen.age_after, "s", Some(OLDEST)),
         ("p99", |seen| seen.dead_p99, "ms", None),
         ("max", |seen| seen.dead_max, "ms", None),
     ]
@@ -290,7 +291,7 @@ pub fn rows(run: &mut Run) {
         let of = |bins: fn(&Seen) -> &Vec<f64>| {
             let last = rounds.iter().filter_map(|rounds| rounds.last());
             let lines = CONTENDERS.iter().zip(last).map(|((name, _), seen)| (*name, bins(seen).clone()));
-            lines.collect::<Vec<_>>()
+            lines.filter(|(name, _)| *name != UNSOFT).collect::<Vec<_>>()
         };
         let title = match fault {
             Fault::Errors => "the loader fails after 50 ms, from second 3 to second 6",
@@ -323,7 +324,7 @@ fn line(name: &str, seen: &Seen) -> String {
     let figures = told().map(|(what, of, unit, _)| format!("{what} {} {unit}", short(of(seen))));
     let part = |bins: &[f64], at: usize| short(bins[at]);
     format!(
-        "    {name:<17} {}; unanswered {}; sent off late by {} ms at p99; p99 of the bins at 2, 4, 6 and 8 s {}, {}, {}, {} ms",
+        "    {name:<15} {}; unanswered {}; sent off late by {} ms at p99; p99 of the bins at 2, 4, 6 and 8 s {}, {}, {}, {} ms",
         figures.join(", "),
         seen.unanswered,
         short(seen.late),
