@@ -99,7 +99,8 @@ use item::Function;
 /// without what is left out of the key (unless an id is made of it): `invalidate`; `peek`, which runs, counts and touches nothing;
 /// `prime`, which takes what the function is to have returned as well. `invalidate_scope` takes the ids of the path (`impl ScopeId`
 /// for those of `ids(..)`, nothing for ambient ones), `stats` nothing. Those that run it take all arguments: `refresh`, whose value
-/// takes the place of what is stored, and `uncached`, which neither looks nor stores.
+/// takes the place of what is stored, `uncached`, which neither looks nor stores, and, with `stale` or `on_error`, `marked`, which says
+/// whether the answer is past its time.
 ///
 /// Derive `Clone` for the error type where you can: a failed load is then everybody's answer. Without it one of those who
 /// wait runs the function next, twice at most, and then each runs it for itself, four at a time.

@@ -133,10 +133,12 @@ impl<K: Key, V: Value, L: Loader<V>, B: Body<L::Output>> Load<K, V, L, B> {
         self.drive.fall_back_of()
     }
 
-    /// From now on it goes on by itself: whoever began it counts, falls back, and hears the bells that this answers.
+    /// From now on it goes on by itself: whoever began it counts, falls back, and hears the bells that this answers. It is cut after as
+    /// long as its caller would wait at most, unless it was said to go on.
     pub(super) fn leave_alone(&mut self) -> Bells {
-        self.drive.is_background = true;
-        std::mem::replace(&mut self.drive.bells, Bells::silent())
+        let Drive { bells, is_background, terms, .. } = &mut self.drive;
+        *is_background = true;
+        std::mem::replace(bells, Bells::of_run(&terms.care))
     }
 
     /// Is pending, without anybody to wake it, when it is [about to lead](Self::is_about_to_lead) for the first time.

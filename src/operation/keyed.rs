@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use strata_cache_core::engine::{Engine, Freshness, Key, Value};
@@ -78,14 +79,22 @@ impl<R, U: 'static, E, V: 'static> SendOff<R, U, E, V> {
         R: Runs<Output = Result<U, E>> + Send + 'static,
         E: Send + 'static,
     {
-        let quiet =
-            |run, sharing, slot, stored| -> Quiet<V> { Box::pin(Quietly { run, sharing, slot, stored }) };
-        Self { quiet, stored }
+        Self { quiet: quieten, stored }
     }
 
     fn quiet(self, run: R, sharing: Option<Sharing<E>>, slot: &Slot<E>) -> InPlace<Quiet<V>> {
         InPlace::Here { future: (self.quiet)(run, sharing, Arc::clone(slot), self.stored) }
     }
+}
+
+fn quieten<R, U, E, V>(run: R, sharing: Option<Sharing<E>>, slot: Slot<E>, stored: fn(U) -> V) -> Quiet<V>
+where
+    R: Runs<Output = Result<U, E>> + Send + 'static,
+    U: 'static,
+    E: Send + 'static,
+    V: 'static,
+{
+    Box::pin(Quietly { run, sharing, slot, stored })
 }
 
 pin_project! {
@@ -141,9 +150,11 @@ impl<V> Loader<V> for QuietLoader {
 /// A load of one key. `B` looks for the first time, `F` makes the loader's run `R`, `C` converts.
 pub(crate) struct KeyedLoad<U, E, T, K: Key, V: Value, C, B, F, R: Future<Output = Result<U, E>>> {
     stage: Stage<U, E, T, K, V, C, B, F, R>,
-    sharing: Option<Sharing<E>>,
-    off: Option<SendOff<R, U, E, V>>,
-    freshness: Freshness,
+    // A word each, so that a hit has little to make and to move.
+    sharing: Option<fn() -> Sharing<E>>,
+    off: Option<fn() -> SendOff<R, U, E, V>>,
+    /// Nanoseconds that the value which was served is past its time.
+    past: u64,
 }
 
 type Types<U, T, C, R> = PhantomData<fn(U, C) -> (T, R)>;
@@ -184,15 +195,15 @@ where
     #[inline]
     pub(crate) fn new(_: C, begin: B, loader: F) -> Self {
         let stage = Stage::New { begin, loader, types: PhantomData };
-        Self { stage, sharing: None, off: None, freshness: Freshness::Fresh }
+        Self { stage, sharing: None, off: None, past: 0 }
     }
 
     fn begin(&mut self, said: &Said<'_>) -> Result<Option<T>> {
         let Stage::New { begin, loader, .. } = std::mem::replace(&mut self.stage, Stage::Done) else {
             return Ok(None);
         };
-        let sharing = self.sharing.take();
-        match (begin.begin(said, self.off.is_some())?, self.off) {
+        let (sharing, off) = (self.sharing.map(|sharing| sharing()), self.off.map(|off| off()));
+        match (begin.begin(said, off.is_some())?, off) {
             (Started::Served(value, freshness), _) => self.serve(value, freshness).map(Some),
             (Started::Renewing(value, freshness, terms, node), off) => {
                 if let Some(off) = off {
@@ -210,7 +221,6 @@ where
                 let body = off.quiet(R::from(loader), sharing, &slot);
                 let answer = send(terms, QuietLoader { knows }, body, B::along, R::IS_ASYNC);
                 self.stage = Stage::Sent { answer, slot, look_up };
-                self.sharing = sharing;
                 Ok(None)
             }
             (Started::Miss(terms), None) => {
@@ -224,7 +234,11 @@ where
     }
 
     fn serve(&mut self, value: V, freshness: Freshness) -> Result<T> {
-        self.freshness = freshness;
+        self.past = match freshness {
+            // A value can be past its time by nothing.
+            Freshness::Stale(past) => u64::try_from(past.as_nanos()).unwrap_or(u64::MAX).saturating_add(1),
+            _ => 0,
+        };
         C::serve(value)
     }
 
@@ -296,11 +310,11 @@ where
         C::store(loaded)
     }
 
-    fn share_with(&mut self, sharing: Sharing<E>) {
+    fn share_with(&mut self, sharing: fn() -> Sharing<E>) {
         self.sharing = Some(sharing);
     }
 
-    fn send_with(&mut self, off: SendOff<R, U, E, V>) {
+    fn send_with(&mut self, off: fn() -> SendOff<R, U, E, V>) {
         self.off = Some(off);
     }
 
@@ -327,7 +341,7 @@ where
             Stage::Loading(loads) => ready!(Pin::new(&mut loads.load).poll(context)),
             Stage::Sent { answer, slot, .. } => {
                 let answer = ready!(answer.as_mut().poll(context));
-                own(answer, slot, self.sharing.as_ref())
+                own(answer, slot, self.sharing.map(|sharing| sharing()).as_ref())
             }
             Stage::New { .. } | Stage::Done => return Poll::Ready(Err(spent("get_or_load").into())),
         };
@@ -336,7 +350,7 @@ where
     }
 
     fn freshness(&self) -> Freshness {
-        self.freshness
+        self.past.checked_sub(1).map_or(Freshness::Fresh, |past| Freshness::Stale(Duration::from_nanos(past)))
     }
 
     fn look_up(&self) {

@@ -115,11 +115,11 @@ pub trait Loading {
     fn stored(loaded: Self::Loaded) -> Self::Stored;
 
     #[doc(hidden)]
-    fn share_with(&mut self, sharing: Sharing<Self::Error>);
+    fn share_with(&mut self, sharing: fn() -> Sharing<Self::Error>);
 
     /// Says how what loads can be taken along to where nobody waits for it.
     #[doc(hidden)]
-    fn send_with(&mut self, off: SendOff<Self::Loader, Self::Loaded, Self::Error, Self::Stored>);
+    fn send_with(&mut self, off: fn() -> SendOff<Self::Loader, Self::Loaded, Self::Error, Self::Stored>);
 
     /// The answer, where one look tells that the value is there.
     #[doc(hidden)]
@@ -302,7 +302,7 @@ impl<L: Loading> GetOrLoad<L> {
         L::Loader: Runs<Output = Result<L::Loaded, L::Error>> + Send + 'static,
         L::Error: Send + 'static,
     {
-        self.loading.send_with(SendOff::new(L::stored));
+        self.loading.send_with(|| SendOff::new(L::stored));
         self
     }
 
@@ -322,7 +322,7 @@ impl<L: Loading> GetOrLoad<L> {
     where
         L::Error: Clone + Send + Sync + 'static,
     {
-        self.loading.share_with(Sharing::by_clone());
+        self.loading.share_with(Sharing::by_clone);
         self
     }
 

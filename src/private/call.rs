@@ -324,7 +324,8 @@ impl<K: Key, R, O: Outcome<R>> Pending<K, R, O> {
                 refresh(terms, node, runs, || (function, body), along);
                 Way::Served(value, freshness)
             }
-            (Some(terms), None) => {
+            (Some(mut terms), None) => {
+                terms.care.is_detached = is_detached;
                 let goes_on = is_detached || (terms.care.soft.is_some() && terms.has_kept);
                 let load = Load::new(terms, function, body);
                 if goes_on { Way::GoesOn(load) } else { Way::Alone(load) }

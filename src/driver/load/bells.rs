@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
-use strata_cache_core::engine::{Engine, Key, Value};
+use strata_cache_core::engine::{Care, Engine, Key, Value};
 use strata_cache_core::flight::Alarm;
 
 use super::LoadTerms;
@@ -57,9 +57,10 @@ impl Bells {
         Self { hard: Bell::after(terms.care.hard), soft: Bell::after(soft), wait: Bell::after(wait) }
     }
 
-    /// None that rings.
-    pub(crate) fn silent() -> Self {
-        Self { hard: Bell::after(None), soft: Bell::after(None), wait: Bell::after(None) }
+    /// Of a run that goes on without its call.
+    pub(crate) fn of_run(care: &Care) -> Self {
+        let hard = care.hard.filter(|_| !care.is_detached);
+        Self { hard: Bell::after(hard), soft: Bell::after(None), wait: Bell::after(None) }
     }
 
     /// Of who waits for others.

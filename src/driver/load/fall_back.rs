@@ -88,9 +88,12 @@ impl<K: Key, V: Value> FallBack<K, V> {
         self.or_look(Answer::Refused(timed_out(&self.store, &self.care)))
     }
 
-    /// What is kept, for who would rather have that than wait on.
+    /// What is kept, for who would rather have that than wait on. Who comes next is not to wait so long again.
     pub(crate) fn soft<E>(&self) -> Option<Answer<V, E>> {
         let answer = self.look()?;
+        if let (Some(key), Ok(Some(node))) = (&self.key, self.engine.registry().find(&self.place, "load")) {
+            self.store.put_off_attempts(&self.engine, &node, key, self.care.throttle());
+        }
         count_timeout(&self.engine, &self.store, &self.place, LoadEventKind::SoftTimeout);
         Some(answer)
     }

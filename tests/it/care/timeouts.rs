@@ -208,3 +208,33 @@ fn background_load_that_hangs_is_cut_by_the_limit_of_its_call_or_taken_over_afte
     }
     Ok(())
 }
+
+#[test]
+fn load_that_hangs_behind_a_soft_limit_is_cut_by_the_hard_one_and_nobody_waits_again_meanwhile() -> Outcome {
+    let (builder, clock, background) = quiet();
+    let cache = builder.build()?;
+    let region = numbers(&cache)?;
+    let here = cache.scope(scope!(org = 1))?;
+    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
+    clock.advance(seconds(61));
+    let hang = || std::future::pending::<Result<u32, Down>>();
+    let call = || {
+        let load = region.get_or_load(&here, &7, hang).stale_on_error("1h").throttle("5s");
+        Box::pin(load.soft("1s").hard("3s"))
+    };
+    let mut first = call();
+    parked(&mut first);
+    background.go_on();
+    clock.advance(seconds(1));
+    assert_eq!(answer(&mut first).ok(), Some(1));
+    for _ in 0..5 {
+        assert_eq!(answer(&mut call()).ok(), Some(1), "at once, though the load still hangs");
+    }
+    clock.advance(seconds(2));
+    background.go_on();
+    assert_eq!((background.len(), cache.stats().flights), (0, 0), "it was cut");
+    clock.advance(seconds(5));
+    let works = region.get_or_load(&here, &7, || async { Ok::<u32, Down>(2) }).stale_on_error("1h");
+    assert_eq!(works.wait().ok(), Some(2));
+    Ok(())
+}
