@@ -153,8 +153,6 @@ pub(crate) struct KeyedLoad<U, E, T, K: Key, V: Value, C, B, F, R: Future<Output
     // A word each, so that a hit has little to make and to move.
     sharing: Option<fn() -> Sharing<E>>,
     off: Option<fn() -> SendOff<R, U, E, V>>,
-    /// Nanoseconds that the value which was served is past its time.
-    past: u64,
 }
 
 type Types<U, T, C, R> = PhantomData<fn(U, C) -> (T, R)>;
@@ -165,21 +163,26 @@ enum Stage<U, E, T, K: Key, V: Value, C, B, F, R: Future<Output = Result<U, E>>>
         loader: F,
         types: Types<U, T, C, R>,
     },
-    /// Boxed, so that a hit, which never gets here, moves little.
+    /// Boxed, and both kinds together, so that a hit, which never gets here, moves little and has little to drop.
     #[expect(clippy::type_complexity, reason = "every parameter is named where it is bound")]
     Loading(Box<Loads<U, E, T, K, V, C, F, R>>),
-    /// It goes on without the call, or may.
-    Sent {
-        answer: Pin<Box<dyn Future<Output = Answer<V, Option<SharedError>>> + Send>>,
-        slot: Slot<E>,
-        look_up: Weak<Engine>,
-    },
-    Done,
+    /// Nanoseconds that the value which was served is past its time, and one more; 0 if it is fresh.
+    Done(u64),
 }
 
 #[expect(clippy::type_complexity, reason = "every parameter is named where it is bound")]
-struct Loads<U, E, T, K: Key, V: Value, C, F, R: Future<Output = Result<U, E>>> {
-    load: Load<K, V, Run<U, E, T, C>, Boxed<F, R>>,
+enum Loads<U, E, T, K: Key, V: Value, C, F, R: Future<Output = Result<U, E>>> {
+    Here {
+        load: Load<K, V, Run<U, E, T, C>, Boxed<F, R>>,
+        look_up: Weak<Engine>,
+    },
+    /// It goes on without the call, or may.
+    Sent(Sent<E, V>),
+}
+
+struct Sent<E, V> {
+    answer: Pin<Box<dyn Future<Output = Answer<V, Option<SharedError>>> + Send>>,
+    slot: Slot<E>,
     look_up: Weak<Engine>,
 }
 
@@ -195,11 +198,11 @@ where
     #[inline]
     pub(crate) fn new(_: C, begin: B, loader: F) -> Self {
         let stage = Stage::New { begin, loader, types: PhantomData };
-        Self { stage, sharing: None, off: None, past: 0 }
+        Self { stage, sharing: None, off: None }
     }
 
     fn begin(&mut self, said: &Said<'_>) -> Result<Option<T>> {
-        let Stage::New { begin, loader, .. } = std::mem::replace(&mut self.stage, Stage::Done) else {
+        let Stage::New { begin, loader, .. } = std::mem::replace(&mut self.stage, Stage::Done(0)) else {
             return Ok(None);
         };
         let (sharing, off) = (self.sharing.map(|sharing| sharing()), self.off.map(|off| off()));
@@ -220,25 +223,24 @@ where
                 let knows = sharing.map(|sharing| sharing.knows);
                 let body = off.quiet(R::from(loader), sharing, &slot);
                 let answer = send(terms, QuietLoader { knows }, body, B::along, R::IS_ASYNC);
-                self.stage = Stage::Sent { answer, slot, look_up };
+                self.stage = Stage::Loading(Box::new(Loads::Sent(Sent { answer, slot, look_up })));
                 Ok(None)
             }
             (Started::Miss(terms), None) => {
                 let look_up = Arc::downgrade(&terms.engine);
                 let run = Run { sharing, types: PhantomData };
                 let load = Load::new(terms, run, Boxed::New(loader));
-                self.stage = Stage::Loading(Box::new(Loads { load, look_up }));
+                self.stage = Stage::Loading(Box::new(Loads::Here { load, look_up }));
                 Ok(None)
             }
         }
     }
 
     fn serve(&mut self, value: V, freshness: Freshness) -> Result<T> {
-        self.past = match freshness {
+        if let Freshness::Stale(past) = freshness {
             // A value can be past its time by nothing.
-            Freshness::Stale(past) => u64::try_from(past.as_nanos()).unwrap_or(u64::MAX).saturating_add(1),
-            _ => 0,
-        };
+            self.stage = Stage::Done(u64::try_from(past.as_nanos()).unwrap_or(u64::MAX).saturating_add(1));
+        }
         C::serve(value)
     }
 
@@ -323,7 +325,7 @@ where
         let Stage::New { begin, .. } = &self.stage else { return None };
         let value = begin.glance()?;
         // Taken apart, so that only what this stage has is dropped.
-        if let Stage::New { begin, loader, .. } = std::mem::replace(&mut self.stage, Stage::Done) {
+        if let Stage::New { begin, loader, .. } = std::mem::replace(&mut self.stage, Stage::Done(0)) {
             drop((begin, loader));
         }
         Some(C::serve(value).map_err(LoadError::Cache))
@@ -337,28 +339,28 @@ where
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
-        let answer = match &mut self.stage {
-            Stage::Loading(loads) => ready!(Pin::new(&mut loads.load).poll(context)),
-            Stage::Sent { answer, slot, .. } => {
-                let answer = ready!(answer.as_mut().poll(context));
-                own(answer, slot, self.sharing.map(|sharing| sharing()).as_ref())
-            }
-            Stage::New { .. } | Stage::Done => return Poll::Ready(Err(spent("get_or_load").into())),
+        let Stage::Loading(loads) = &mut self.stage else {
+            return Poll::Ready(Err(spent("get_or_load").into()));
         };
-        self.stage = Stage::Done;
+        let answer = match &mut **loads {
+            Loads::Here { load, .. } => ready!(Pin::new(load).poll(context)),
+            Loads::Sent(sent) => {
+                let answer = ready!(sent.answer.as_mut().poll(context));
+                own(answer, &sent.slot, self.sharing.map(|sharing| sharing()).as_ref())
+            }
+        };
+        self.stage = Stage::Done(0);
         Poll::Ready(self.answered(answer))
     }
 
     fn freshness(&self) -> Freshness {
-        self.past.checked_sub(1).map_or(Freshness::Fresh, |past| Freshness::Stale(Duration::from_nanos(past)))
+        let Stage::Done(past) = self.stage else { return Freshness::Fresh };
+        past.checked_sub(1).map_or(Freshness::Fresh, |past| Freshness::Stale(Duration::from_nanos(past)))
     }
 
     fn look_up(&self) {
-        let engine = match &self.stage {
-            Stage::Loading(loads) => &loads.look_up,
-            Stage::Sent { look_up, .. } => look_up,
-            Stage::New { .. } | Stage::Done => return,
-        };
+        let Stage::Loading(loads) = &self.stage else { return };
+        let (Loads::Here { look_up: engine, .. } | Loads::Sent(Sent { look_up: engine, .. })) = &**loads;
         if let Some(engine) = engine.upgrade() {
             engine.look_after_waiters();
         }

@@ -337,7 +337,8 @@ impl<L: Loading> GetOrLoad<L> {
     pub fn wait(mut self) -> Result<L::Value, LoadError<L::Error>> {
         match self.glance() {
             Some(answer) => answer,
-            None => self.park(),
+            // By value: what is lent to another function has to be in memory, on the way of a hit, too.
+            None => self.park().0,
         }
     }
 
@@ -358,12 +359,14 @@ impl<L: Loading> GetOrLoad<L> {
 
     #[cold]
     #[inline(never)]
-    fn park(&mut self) -> Result<L::Value, LoadError<L::Error>> {
+    fn park(self) -> (Result<L::Value, LoadError<L::Error>>, Freshness) {
         // Whoever parks looks after stalled leaders, so shared and mutable access must not overlap.
         let this = std::cell::RefCell::new(self);
-        park_on(std::future::poll_fn(|context| this.borrow_mut().poll_on(context)), || {
+        let answer = park_on(std::future::poll_fn(|context| this.borrow_mut().poll_on(context)), || {
             this.borrow().loading.look_up();
-        })
+        });
+        let freshness = this.borrow().loading.freshness();
+        (answer, freshness)
     }
 }
 
@@ -399,11 +402,11 @@ impl<L: Loading> Marked<L> {
     /// # Errors
     /// [`LoadError`].
     pub fn wait(mut self) -> Result<Served<L::Value>, LoadError<L::Error>> {
-        let value = match self.0.glance() {
-            Some(answer) => answer,
+        let (answer, freshness) = match self.0.glance() {
+            Some(answer) => (answer, Freshness::Fresh),
             None => self.0.park(),
-        }?;
-        Ok(Served { value, freshness: self.0.loading.freshness() })
+        };
+        answer.map(|value| Served { value, freshness })
     }
 }
 
