@@ -65,6 +65,10 @@ pub struct SendOff<R, U, E, V> {
     stored: fn(U) -> V,
 }
 
+/// Says so, in a word.
+#[doc(hidden)]
+pub type SendsOff<R, U, E, V> = fn() -> SendOff<R, U, E, V>;
+
 impl<R, U, E, V> Clone for SendOff<R, U, E, V> {
     fn clone(&self) -> Self {
         *self
@@ -152,7 +156,7 @@ pub(crate) struct KeyedLoad<U, E, T, K: Key, V: Value, C, B, F, R: Future<Output
     stage: Stage<U, E, T, K, V, C, B, F, R>,
     // A word each, so that a hit has little to make and to move.
     sharing: Option<fn() -> Sharing<E>>,
-    off: Option<fn() -> SendOff<R, U, E, V>>,
+    off: Option<SendsOff<R, U, E, V>>,
 }
 
 type Types<U, T, C, R> = PhantomData<fn(U, C) -> (T, R)>;
@@ -171,6 +175,7 @@ enum Stage<U, E, T, K: Key, V: Value, C, B, F, R: Future<Output = Result<U, E>>>
 }
 
 #[expect(clippy::type_complexity, reason = "every parameter is named where it is bound")]
+#[expect(clippy::large_enum_variant, reason = "it is boxed, and the larger kind is the usual one")]
 enum Loads<U, E, T, K: Key, V: Value, C, F, R: Future<Output = Result<U, E>>> {
     Here {
         load: Load<K, V, Run<U, E, T, C>, Boxed<F, R>>,
@@ -316,7 +321,7 @@ where
         self.sharing = Some(sharing);
     }
 
-    fn send_with(&mut self, off: fn() -> SendOff<R, U, E, V>) {
+    fn send_with(&mut self, off: SendsOff<R, U, E, V>) {
         self.off = Some(off);
     }
 

@@ -10,7 +10,7 @@ use strata_cache_core::error::{Error, ErrorKind, Result};
 use strata_cache_core::expiry::IntoTtl;
 use strata_cache_core::scope::IntoTag;
 
-use super::keyed::{Runs, SendOff};
+use super::keyed::{Runs, SendOff, SendsOff};
 use super::terms::{Said, Terms};
 use crate::care::Asked;
 use crate::driver::{SharedError, park_on};
@@ -119,7 +119,7 @@ pub trait Loading {
 
     /// Says how what loads can be taken along to where nobody waits for it.
     #[doc(hidden)]
-    fn send_with(&mut self, off: fn() -> SendOff<Self::Loader, Self::Loaded, Self::Error, Self::Stored>);
+    fn send_with(&mut self, off: SendsOff<Self::Loader, Self::Loaded, Self::Error, Self::Stored>);
 
     /// The answer, where one look tells that the value is there.
     #[doc(hidden)]
