@@ -67,7 +67,7 @@ pub struct SendOff<R, U, E, V> {
 
 /// Says so, in a word.
 #[doc(hidden)]
-pub type SendsOff<R, U, E, V> = fn() -> SendOff<R, U, E, V>;
+pub(super) type SendsOff<R, U, E, V> = fn() -> SendOff<R, U, E, V>;
 
 impl<R, U, E, V> Clone for SendOff<R, U, E, V> {
     fn clone(&self) -> Self {
