@@ -238,3 +238,34 @@ fn load_that_hangs_behind_a_soft_limit_is_cut_by_the_hard_one_and_nobody_waits_a
     assert_eq!(works.wait().ok(), Some(2));
     Ok(())
 }
+
+#[test]
+fn ten_thousand_calls_of_a_load_that_hangs_are_answered_when_their_time_is_over() -> Outcome {
+    let (builder, clock, background) = quiet();
+    let cache = builder.build()?;
+    let region = numbers(&cache)?;
+    let here = cache.scope(scope!(org = 1))?;
+    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
+    clock.advance(seconds(61));
+    let hang = || std::future::pending::<Result<u32, Down>>();
+    let call = |key: &'static u32| {
+        Box::pin(region.get_or_load(&here, key, hang).stale_on_error("1h").soft("1s").hard("5s"))
+    };
+    let mut kept: Vec<_> = (0..5_000).map(|_| call(&7)).collect();
+    let mut absent: Vec<_> = (0..5_000).map(|_| call(&8)).collect();
+    kept.iter_mut().chain(&mut absent).for_each(parked);
+    assert_eq!(
+        (cache.stats().loads, background.len()),
+        (2, 1),
+        "one load each, one of them without its call"
+    );
+    clock.advance(seconds(1));
+    kept.iter_mut().for_each(|call| assert_eq!(answer(call).ok(), Some(1)));
+    absent.iter_mut().for_each(parked);
+    clock.advance(seconds(4));
+    absent.iter_mut().for_each(|call| assert!(is_timed_out(answer(call))));
+    background.go_on();
+    let stats = cache.stats();
+    assert_eq!((stats.flights, stats.stale_hits, stats.misses, stats.loads), (0, 5_000, 5_000, 2));
+    Ok(())
+}
