@@ -60,7 +60,7 @@ pub fn do_not_store() -> Result<()> {
 }
 
 /// What is stored is what the result would be: it stays, with its weight and tags, and its time begins anew. The loader gives the value all
-/// the same, for whoever waits; where nothing is stored any more, it is stored as any other.
+/// the same, for whoever waits; where nothing is stored any more, it is stored as any other, with the tags of what was there.
 ///
 /// ```
 /// use strata_cache::{Cache, TestClock, answer, scope};

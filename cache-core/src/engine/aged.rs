@@ -201,8 +201,8 @@ impl<K: Key, V: Value> Store<K, V> {
         }
     }
 
-    /// What is stored of a key, for the loader that is to bring it anew.
-    pub(super) fn previous(&self, engine: &Engine, node: &Node, key: &K) -> Option<V> {
+    /// What is stored of a key, and its tags, for the loader that is to bring it anew.
+    pub(super) fn previous(&self, engine: &Engine, node: &Node, key: &K) -> Option<(V, Tags)> {
         let pin = epoch::pin();
         let hash = self.hash(node, key);
         let entry = self.find(&pin, hash, node, key)?;
@@ -210,7 +210,13 @@ impl<K: Key, V: Value> Store<K, V> {
         if engine.is_over_for(entry.header()) && is_gone(self.kept_of(&pin, hash, entry)) {
             return None;
         }
-        Some(entry.value())
+        let tags = if entry.header().state().is_tagged() {
+            // One that has none by now was withdrawn since it was found.
+            engine.registry().tags_of(self.cell_of(&pin, hash, entry))?
+        } else {
+            Tags::none()
+        };
+        Some((entry.value(), tags))
     }
 
     /// A lookup was answered with a value past its time.
@@ -247,7 +253,8 @@ impl<K: Key, V: Value> Store<K, V> {
         told.kept_for = kept.and_then(|kept| until(kept.gone));
         told.next_attempt = kept.map(|kept| kept.next.since(now));
         if entry.header().state().is_tagged() {
-            told.tags = engine.registry().tags_of(self.cell_of(&pin, hash, entry));
+            let tags = engine.registry().tags_of(self.cell_of(&pin, hash, entry));
+            told.tags = tags.unwrap_or_default().as_slice().to_vec();
         }
         told
     }

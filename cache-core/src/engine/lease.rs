@@ -134,6 +134,8 @@ pub struct Lease<K: Key, V: Value> {
     /// How many withdrawals of tags there were when it began.
     since: u64,
     tags: Adding,
+    /// Those of what was stored when it began.
+    previous_tags: Tags,
 }
 
 /// A wait for somebody else's load: a future that tasks poll and threads park on alike.
@@ -270,12 +272,25 @@ impl<K: Key, V: Value> Lease<K, V> {
         node: Arc<Node>,
         ticket: Ticket<V>,
         since: u64,
-        previous: Option<V>,
+        previous: Option<(V, Tags)>,
     ) -> Self {
         let (store, engine, ticket) = (Arc::clone(store), Arc::clone(engine), Some(ticket));
+        let (previous, previous_tags) = previous.unzip();
         let previous = previous.map(|value| Arc::new(value) as Arc<dyn Any + Send + Sync>);
         let tags = Adding { previous, ..Adding::default() };
-        Self { store, engine, node, ticket, begun: None, permit: None, trial: None, since, tags }
+        let previous_tags = previous_tags.unwrap_or_default();
+        Self {
+            store,
+            engine,
+            node,
+            ticket,
+            begun: None,
+            permit: None,
+            trial: None,
+            since,
+            tags,
+            previous_tags,
+        }
     }
 
     /// The tags that the caller declares for what it loads; to be said before the loader runs.
@@ -322,6 +337,10 @@ impl<K: Key, V: Value> Lease<K, V> {
         self.end_trial(true);
         let write = self.answered(write);
         let is_unchanged = self.tags.answer.is_unchanged;
+        if is_unchanged {
+            // What stays has its tags, also where it has gone by now and is stored again.
+            self.tags.added = self.tags.added.and(&self.previous_tags);
+        }
         let (store, engine, node) = (&self.store, &self.engine, &self.node);
         let shared = Arc::new(value.clone());
         let terms = write.and_then(|write| store.terms(engine, &key, value, write).ok());

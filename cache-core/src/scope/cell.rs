@@ -258,10 +258,10 @@ impl Cells {
     }
 
     /// The tags of a cell that may be written to.
-    pub(super) fn tags_of(&self, word: CellWord) -> Vec<Tag> {
+    pub(super) fn tags_of(&self, word: CellWord) -> Option<Tags> {
         let book = self.book.read();
-        let known = book.at(word.number()).filter(|known| known.word == word);
-        known.map_or_else(Vec::new, |known| known.tags.as_slice().to_vec())
+        let known = book.at(word.number()).filter(|known| known.word == word)?;
+        Some(known.tags.clone())
     }
 
     /// Withdraws all entries that have a tag: from now on they are absent. `owner` is the id of the scope it belongs to.

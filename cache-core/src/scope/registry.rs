@@ -19,7 +19,7 @@ use super::cell::{Cell, CellWord, Live, Withdrawn};
 use super::id::{IdText, accepted};
 use super::node::{Detached, Node, Seed, Shared};
 use super::path::{Locate, PathIds, ScopePath};
-use super::tag::{Tag, Tags};
+use super::tag::Tags;
 use super::tree::{LevelId, ScopeTree};
 use super::word::Word;
 use crate::epoch::{self, Pin, Slot};
@@ -397,7 +397,7 @@ impl Registry {
     }
 
     /// The tags that what is kept beside an entry stands for.
-    pub(crate) fn tags_of(&self, word: CellWord) -> Vec<Tag> {
+    pub(crate) fn tags_of(&self, word: CellWord) -> Option<Tags> {
         self.shared.cells().tags_of(word)
     }
 

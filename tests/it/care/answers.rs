@@ -1,6 +1,6 @@
 //! What a loader says of its own result.
 
-use strata_cache::{Error, ErrorKind, answer as said, scope};
+use strata_cache::{Error, ErrorKind, answer as said, scope, tag_load};
 
 use super::*;
 use crate::support::{Outcome, kind, seconds};
@@ -82,5 +82,49 @@ fn value_that_is_gone_by_then_is_stored_as_any_other() -> Outcome {
     };
     assert_eq!(region.get_or_load_with(&here, &7, load).wait().ok(), Some(1));
     assert_eq!(region.get(&here, &7).wait()?, Some(1));
+    Ok(())
+}
+
+#[test]
+fn unchanged_value_whose_tag_was_withdrawn_meanwhile_does_not_come_back() -> Outcome {
+    let (builder, clock, _) = quiet();
+    let cache = builder.build()?;
+    let (region, here) = (numbers(&cache)?, cache.scope(scope!(org = 1))?);
+    let first = || tag_load("t").map(|()| 1_u32);
+    region.get_or_load_with(&here, &7, first).ttl("60s").stale_on_error("1h").wait().expect("it loads");
+    clock.advance(seconds(61));
+    let renew = || {
+        said::not_modified()?;
+        here.invalidate_tag("t").wait()?;
+        Ok::<u32, Error>(1)
+    };
+    assert_eq!(region.get_or_load_with(&here, &7, renew).stale_on_error("1h").wait().ok(), Some(1));
+    assert_eq!(
+        region.get(&here, &7).wait()?,
+        None,
+        "a source that had not changed before says nothing of after"
+    );
+    assert_eq!(cache.stats().refused_tag, 1);
+    Ok(())
+}
+
+#[test]
+fn unchanged_value_that_had_gone_meanwhile_has_its_tags_again() -> Outcome {
+    let (builder, clock, _) = quiet();
+    let cache = builder.build()?;
+    let (region, here) = (numbers(&cache)?, cache.scope(scope!(org = 1))?);
+    let first = || tag_load("t").map(|()| 1_u32);
+    region.get_or_load_with(&here, &7, first).ttl("60s").stale_on_error("1h").wait().expect("it loads");
+    clock.advance(seconds(61));
+    let renew = || {
+        said::not_modified()?;
+        clock.advance(seconds(3600));
+        cache.maintain();
+        Ok::<u32, Error>(1)
+    };
+    region.get_or_load_with(&here, &7, renew).ttl("60s").stale_on_error("1h").wait().expect("it loads");
+    assert_eq!(region.get(&here, &7).wait()?, Some(1));
+    assert_eq!(here.invalidate_tag("t").wait()?.entries, 1, "it is what was there, and has its tags");
+    assert_eq!(region.get(&here, &7).wait()?, None);
     Ok(())
 }

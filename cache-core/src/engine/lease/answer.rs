@@ -1,7 +1,8 @@
 //! What a loader said of its result, and what is unchanged.
 //!
 //! (1) What the loader said goes before what the call says, and that before the region. (2) What is unchanged gets new times where it is, if
-//! it is still there: value, weight and tags stay. If not, what the loader gave is stored as any other value.
+//! it is still there: value, weight and tags stay. If not, what the loader gave is stored as any other value, with the tags of what was
+//! there; so a tag that was withdrawn meanwhile keeps it out.
 
 use super::super::options::{Early, Key, Value, Write};
 use super::super::shard::{Draft, LockedShard};
