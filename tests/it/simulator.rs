@@ -4,10 +4,13 @@
 //! One thread, a clock that moves only here, and an executor that polls a task only when it was woken: a schedule is a function of its seed,
 //! and a wake-up that is lost is a call that is never answered. What is driven is the library itself, from its public interface down.
 //!
-//! What must hold: (1) no answer is older than the last invalidation or write of its key that had returned when the call began, stale or
-//! not; (2) an answer that is not marked stale is within its time-to-live, and a stale one within the window the call takes; (3) an
-//! answer is of the scope and key that were asked for; (4) of a key at most one current and one detached load run at a time; (5) a call that
-//! has a limit is answered when it is reached; (6) at the end every call is answered, nothing runs, and nothing is kept.
+//! What must hold: (1) no answer is older than the last invalidation or write of its key that had returned when the call began, or than
+//! the last withdrawal of a tag that its loader added, stale or not; (2) an answer that is not marked stale is within its time-to-live, and a
+//! stale one within what the call takes and what the entry is kept for; where it is not taken at once, a load was tried before; (3) an
+//! answer is of the scope and key that were asked for; (4) of a key at most one current and one detached load run at a time, and none begins
+//! where another could be joined; after one that failed, none is tried in the background for a while; (5) a call that has a limit is
+//! answered when it is reached; (6) what a load brings is there, unless something was withdrawn meanwhile; what was, is not stored; at the
+//! end every call is answered, nothing runs, and nothing is kept.
 //!
 //! `STRATA_SIM_SEED=7` runs one schedule, `STRATA_SIM_SCHEDULES=1000000` so many; a failure prints its seed.
 
