@@ -259,6 +259,7 @@ fn ten_thousand_calls_of_a_load_that_hangs_are_answered_when_their_time_is_over(
         (2, 1),
         "one load each, one of them without its call"
     );
+    background.go_on();
     clock.advance(seconds(1));
     kept.iter_mut().for_each(|call| assert_eq!(answer(call).ok(), Some(1)));
     absent.iter_mut().for_each(parked);
