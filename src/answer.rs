@@ -101,9 +101,10 @@ pub fn not_modified() -> Result<()> {
 /// [`ErrorKind::NoLoad`] outside of a load.
 pub fn previous<T: Any + Send + Sync>() -> Result<Option<Arc<T>>> {
     // Taken apart outside of the chain, where the user's types may do as they like.
-    let Some(previous) = Chain::answer("answer::previous", |adding| adding.previous.clone())? else {
+    let Some(stored) = Chain::answer("answer::previous", |adding| adding.previous.clone())? else {
         return Ok(None);
     };
+    let previous = Arc::clone(&stored.value);
     let known = previous.downcast_ref::<Payload>().map(Arc::clone);
     Ok(match known {
         Some(payload) => payload.downcast::<T>().ok(),

@@ -4,7 +4,7 @@
 //! a key is loaded once however many batches overlap. (2) What is left is loaded at once, and before anybody is waited for: two batches that
 //! wait for each other's keys have both begun. (3) Each key has an answer of its own. A loader that gives another number of results
 //! than it was asked for has given none. (4) Keys that come back, for whoever led them gave up, are loaded by another call of the
-//! loader. (5) One permit of the scope's load limits is enough for one call of it, the region's breaker is asked for each key. (6) What the
+//! loader, at once, whatever the first one does. (5) One permit of the scope's load limits is enough for one call of it, the region's breaker is asked for each key. (6) What the
 //! loader says of its result, it says of all keys of that call.
 
 use std::any::Any;
@@ -31,7 +31,8 @@ pub(crate) struct Batch<K: Key, V: Value, E, F, R> {
     keys: Vec<One<K, V, E>>,
     loader: F,
     share: fn(&E) -> Option<SharedError>,
-    run: Option<Run<K, V, R>>,
+    /// One as a rule; more where keys come back while it is under way.
+    runs: Vec<Run<K, V, R>>,
     bells: Bells,
 }
 
@@ -85,7 +86,7 @@ where
         let plan = || LoadPlan::new(WhenLeadersFail::Report, Coalescing::On(None));
         let one = |key| One { key, plan: plan(), stage: Stage::Asking, is_counted: false };
         let bells = Bells::new(&terms);
-        Self { terms, keys: keys.into_iter().map(one).collect(), loader, share, run: None, bells }
+        Self { terms, keys: keys.into_iter().map(one).collect(), loader, share, runs: Vec::new(), bells }
     }
 
     /// Goes on with all keys. At the end there is an answer to each, in the order they were given in.
@@ -93,7 +94,7 @@ where
         loop {
             let mut has_moved = self.ask()?;
             has_moved |= self.begin_run();
-            has_moved |= self.go_on_with_run(context);
+            has_moved |= self.go_on_with_runs(context);
             has_moved |= self.wait(context)?;
             if self.keys.iter().all(|one| matches!(one.stage, Stage::Answered(_))) {
                 return Poll::Ready(Ok(self.answers()));
@@ -148,11 +149,8 @@ where
         Ok(true)
     }
 
-    /// Begins a call of the loader, if there is something to load and none runs.
+    /// Begins a call of the loader, if there is something to load.
     fn begin_run(&mut self) -> bool {
-        if self.run.is_some() {
-            return false;
-        }
         let mut leases = Vec::new();
         for (at, one) in self.keys.iter_mut().enumerate() {
             if !matches!(one.stage, Stage::Missing(_)) {
@@ -202,60 +200,63 @@ where
             }
         }
         if !kept.is_empty() {
-            self.run = Some(Run { stage, leases: kept, permit });
+            self.runs.push(Run { stage, leases: kept, permit });
         }
         true
     }
 
-    /// Goes on with the call of the loader. Whether it has ended, or begun.
-    fn go_on_with_run(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(run) = &mut self.run else { return false };
-        if let RunStage::WaitingForPermit(waiter) = &mut run.stage {
-            let Poll::Ready(permit) = Pin::new(waiter).poll(context) else { return false };
-            run.permit = Some(permit);
-            run.stage = RunStage::Ready;
-        }
-        let wanted: Vec<K> = run.leases.iter().map(|(at, _)| self.keys[*at].key.clone()).collect();
-        if matches!(run.stage, RunStage::Ready) {
-            let mut permit = run.permit.take();
-            for (at, lease) in &mut run.leases {
-                if let Some(lease) = lease {
-                    self.keys[*at].count_miss(&self.terms, lease.node());
-                    lease.begin(permit.take());
+    /// Goes on with the calls of the loader. Whether one has ended.
+    fn go_on_with_runs(&mut self, context: &mut Context<'_>) -> bool {
+        let mut has_moved = false;
+        let mut at = 0;
+        while let Some(run) = self.runs.get_mut(at) {
+            if let RunStage::WaitingForPermit(waiter) = &mut run.stage {
+                let Poll::Ready(permit) = Pin::new(waiter).poll(context) else {
+                    at += 1;
+                    continue;
+                };
+                run.permit = Some(permit);
+                run.stage = RunStage::Ready;
+            }
+            let mut wanted = Vec::new();
+            if matches!(run.stage, RunStage::Ready) {
+                wanted = run.leases.iter().map(|(at, _)| self.keys[*at].key.clone()).collect();
+                let mut permit = run.permit.take();
+                for (at, lease) in &mut run.leases {
+                    if let Some(lease) = lease {
+                        self.keys[*at].count_miss(&self.terms, lease.node());
+                        lease.begin(permit.take());
+                    }
+                }
+                tracing::debug!(target: "strata_cache", region = self.terms.store.name(), keys = wanted.len(), "load");
+            }
+            match run.poll(&self.loader, wanted, context) {
+                Poll::Pending => at += 1,
+                Poll::Ready(outcome) => {
+                    has_moved = true;
+                    let Run { leases, .. } = self.runs.remove(at);
+                    match outcome {
+                        Ok(results) => self.land(leases, results),
+                        Err(panic) => {
+                            leases.into_iter().filter_map(|(_, lease)| lease).for_each(Lease::panicked);
+                            resume_unwind(panic);
+                        }
+                    }
                 }
             }
-            tracing::debug!(target: "strata_cache", region = self.terms.store.name(), keys = wanted.len(), "load");
         }
-        let asked = wanted.len();
-        let polled = run.poll(&self.loader, wanted, context);
-        let Some(Run { leases, .. }) = (if polled.is_pending() { None } else { self.run.take() }) else {
-            return false;
-        };
-        match polled {
-            Poll::Ready(Ok(results)) => self.land(leases, asked, results),
-            Poll::Ready(Err(panic)) => {
-                leases.into_iter().filter_map(|(_, lease)| lease).for_each(Lease::panicked);
-                resume_unwind(panic);
-            }
-            Poll::Pending => {}
-        }
-        true
+        has_moved
     }
 
     /// The loader has ended.
-    fn land(
-        &mut self,
-        mut leases: Vec<(usize, Option<Lease<K, V>>)>,
-        asked: usize,
-        results: Vec<Result<V, E>>,
-    ) {
+    fn land(&mut self, mut leases: Vec<(usize, Option<Lease<K, V>>)>, results: Vec<Result<V, E>>) {
         // What it said, it said under the last of them.
         if let Some((last, others)) = leases.split_last_mut()
             && let (_, Some(last)) = last
         {
             others.iter_mut().filter_map(|(_, lease)| lease.as_mut()).for_each(|lease| lease.adopt(last));
         }
-        let given = results.len();
+        let (asked, given) = (leases.len(), results.len());
         let results: Vec<Result<V, Failing<E>>> = if given == asked {
             results.into_iter().map(|result| result.map_err(Failing::Loader)).collect()
         } else {
@@ -337,7 +338,7 @@ where
     fn end_late(&mut self) -> Result<()> {
         let (node, error) = (self.node()?, self.terms.timed_out());
         self.terms.count_hard_timeout();
-        if let Some(Run { stage, leases, .. }) = self.run.take() {
+        for Run { stage, leases, .. } in std::mem::take(&mut self.runs) {
             drop(stage);
             for (at, lease) in leases {
                 if let Some(lease) = lease {

@@ -33,11 +33,11 @@ use crate::clock::Moment;
 use crate::epoch;
 use crate::error::Error;
 use crate::event::LoadEventKind;
-use crate::flight::{Adding, Chain, ChainGuard, FlightId, Joined as Join, LoadPermit, Trial};
+use crate::flight::{Adding, Chain, ChainGuard, FlightId, Joined as Join, LoadPermit, Previous, Trial};
 use crate::flight::{
     After, Ask, Failure, Flights, Outcome, PlaceWaiter, Pulse, Reaper, Solo, TakeOver, Ticket, Waiter,
 };
-use crate::scope::{Node, Tags};
+use crate::scope::{MAX_TAGS, Node, Tags};
 use crate::stats::Counter;
 use crate::sync::Arc;
 use fenced::Fenced;
@@ -134,8 +134,6 @@ pub struct Lease<K: Key, V: Value> {
     /// How many withdrawals of tags there were when it began.
     since: u64,
     tags: Adding,
-    /// Those of what was stored when it began.
-    previous_tags: Tags,
 }
 
 /// A wait for somebody else's load: a future that tasks poll and threads park on alike.
@@ -275,22 +273,9 @@ impl<K: Key, V: Value> Lease<K, V> {
         previous: Option<(V, Tags)>,
     ) -> Self {
         let (store, engine, ticket) = (Arc::clone(store), Arc::clone(engine), Some(ticket));
-        let (previous, previous_tags) = previous.unzip();
-        let previous = previous.map(|value| Arc::new(value) as Arc<dyn Any + Send + Sync>);
+        let previous = previous.map(|(value, tags)| Arc::new(Previous { value: Arc::new(value), tags }));
         let tags = Adding { previous, ..Adding::default() };
-        let previous_tags = previous_tags.unwrap_or_default();
-        Self {
-            store,
-            engine,
-            node,
-            ticket,
-            begun: None,
-            permit: None,
-            trial: None,
-            since,
-            tags,
-            previous_tags,
-        }
+        Self { store, engine, node, ticket, begun: None, permit: None, trial: None, since, tags }
     }
 
     /// The tags that the caller declares for what it loads; to be said before the loader runs.
@@ -335,11 +320,14 @@ impl<K: Key, V: Value> Lease<K, V> {
         let Some(mut ticket) = self.ticket.take() else { return Landing::RefusedStalled };
         let permit = self.permit.take();
         self.end_trial(true);
-        let write = self.answered(write);
+        let mut write = self.answered(write);
         let is_unchanged = self.tags.answer.is_unchanged;
         if is_unchanged {
-            // What stays has its tags, also where it has gone by now and is stored again.
-            self.tags.added = self.tags.added.and(&self.previous_tags);
+            // What stays has its tags, also where it has gone by now and is stored again; not if they are more than an entry has.
+            if let Some(previous) = &self.tags.previous {
+                self.tags.added = self.tags.added.and(&previous.tags);
+            }
+            write = write.filter(|_| self.tags.declared.and(&self.tags.added).as_slice().len() <= MAX_TAGS);
         }
         let (store, engine, node) = (&self.store, &self.engine, &self.node);
         let shared = Arc::new(value.clone());

@@ -61,7 +61,16 @@ pub struct Adding {
     /// How it is to be stored.
     pub answer: Answer,
     /// What is stored so far, if something is.
-    pub previous: Option<Arc<dyn Any + Send + Sync>>,
+    pub previous: Option<Arc<Previous>>,
+}
+
+/// What was stored when a load began.
+#[derive(Debug)]
+pub struct Previous {
+    /// The value, of the store's type.
+    pub value: Arc<dyn Any + Send + Sync>,
+    /// Its tags.
+    pub tags: Tags,
 }
 
 /// What a loader says of how its result is to be stored.

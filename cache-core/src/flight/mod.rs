@@ -58,7 +58,7 @@ use std::time::Duration;
 pub use after::After;
 pub use alarm::Alarm;
 pub use breaker::{Breaker, BreakerSettings, Condition, Trial, Turn, Verdict};
-pub use chain::{Adding, Answer, Chain, ChainGuard};
+pub use chain::{Adding, Answer, Chain, ChainGuard, Previous};
 pub use errand::{Errand, Errands};
 pub use fence::{Fence, Fences};
 pub use join::{Ask, Joined, TakeOver};

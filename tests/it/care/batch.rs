@@ -193,3 +193,33 @@ fn text_keys_are_loaded_in_batches_too() -> Outcome {
     assert_eq!(found.iter().map(|value| value.as_deref().copied()).collect::<Vec<_>>(), [Some(2), None]);
     Ok(())
 }
+
+#[test]
+fn key_that_comes_back_is_loaded_at_once_though_the_first_call_of_the_loader_still_runs() -> Outcome {
+    let (builder, _, _) = quiet();
+    let cache = builder.build()?;
+    let (region, here) = (numbers(&cache)?, cache.scope(scope!(org = 1))?);
+    let hang = || std::future::pending::<Result<u32, Down>>();
+    let mut single = Box::pin(region.get_or_load(&here, &2, hang));
+    parked(&mut single);
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let (open, gate) = tokio::sync::watch::channel(false);
+    let load = |keys: Vec<u32>| {
+        let (calls, mut gate) = (Arc::clone(&calls), gate.clone());
+        async move {
+            calls.lock().expect("nobody panics with it").push(keys.clone());
+            gate.wait_for(|open| *open || keys == [2]).await.expect("it is opened");
+            keys.into_iter().map(Ok::<u32, Down>).collect()
+        }
+    };
+    let mut batch = Box::pin(region.load_many(&here, [1, 2], load));
+    parked(&mut batch);
+    drop(single);
+    parked(&mut batch);
+    assert_eq!(*calls.lock().expect("nobody panics with it"), [vec![1], vec![2]]);
+    assert_eq!(region.get(&here, &2).wait()?, Some(2), "others need not wait for the first call");
+    open.send(true)?;
+    assert_eq!(values(answer(&mut batch)?), [Some(1), Some(2)]);
+    assert_eq!(cache.stats().flights, 0);
+    Ok(())
+}
