@@ -70,6 +70,15 @@ pub(crate) struct Care {
     pub(crate) breaker: Option<Breaker>,
 }
 
+impl Care {
+    /// Whether anything was said.
+    pub(crate) fn is_there(&self) -> bool {
+        let Self { stale, on_error, refresh, soft, hard, throttle, breaker } = self;
+        let times = [stale, soft, hard, throttle].into_iter().any(Option::is_some);
+        times || on_error.is_some() || refresh.is_some() || breaker.is_some()
+    }
+}
+
 /// For how long a stale value is served in place of an error.
 pub(crate) enum OnError {
     /// As long again as the time-to-live.

@@ -100,7 +100,7 @@ use item::Function;
 /// `prime`, which takes what the function is to have returned as well. `invalidate_scope` takes the ids of the path (`impl ScopeId`
 /// for those of `ids(..)`, nothing for ambient ones), `stats` nothing. Those that run it take all arguments: `refresh`, whose value
 /// takes the place of what is stored, `uncached`, which neither looks nor stores, and, with `stale` or `on_error`, `marked`, which says
-/// whether the answer is past its time.
+/// whether the answer is past its time. Where loads are cared for (`stale` … `breaker`), `explain` says how a value stands, and why.
 ///
 /// Derive `Clone` for the error type where you can: a failed load is then everybody's answer. Without it one of those who
 /// wait runs the function next, twice at most, and then each runs it for itself, four at a time.

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 
-use strata_cache_core::engine::{Look, Taken, Write};
+use strata_cache_core::engine::{Explained, Look, Taken, Write};
 use strata_cache_core::epoch;
 use strata_cache_core::error::Result;
 use strata_cache_core::event::RemovalCause;
@@ -29,6 +29,8 @@ pub type Invalidated = Done<bool>;
 pub type Evicting = Done<Evicted>;
 /// The report of a companion `prime`: whether the value is one that is stored. It acted at the call.
 pub type Primed = Done<bool>;
+/// What the companion `explain` gives, or why it cannot be told.
+pub type Explaining = Result<Explained>;
 /// What the companion `marked` gives.
 pub type Marked<R> = Served<R>;
 /// What the companion `stats` gives.
@@ -49,6 +51,22 @@ pub fn peek<V: View, R, O: Outcome<R>, const N: usize>(
         engine.registry().with(&pin, path, "peek", peek)
     });
     found.ok().flatten().map(|value| kind.ok(value))
+}
+
+/// How what is stored of a call stands.
+pub fn explain<V: View, R, O: Outcome<R>, const N: usize>(
+    at: At,
+    place: Place<'_, N>,
+    view: &V,
+    _kind: O,
+) -> Explaining {
+    let site = at.open::<V::Key, O::Value>();
+    let store = site.store::<V::Key, O::Value>()?;
+    place.with(site.level, |path| {
+        let engine = site.cache.engine();
+        let node = engine.registry().find(path, "explain")?;
+        Ok(store.explain(engine, node.as_deref(), view))
+    })
 }
 
 /// Withdraws the value of a call, at this call.

@@ -14,8 +14,8 @@ pub mod tags;
 
 pub use call::{Pending, Start, start};
 pub use companions::{
-    Evicting, Invalidated, Marked, Primed, RegionStats, invalidate, invalidate_scope, marked, marked_async,
-    peek, prime, refresh, refresh_async, stats, uncached, uncached_async,
+    Evicting, Explaining, Invalidated, Marked, Primed, RegionStats, explain, invalidate, invalidate_scope,
+    marked, marked_async, peek, prime, refresh, refresh_async, stats, uncached, uncached_async,
 };
 pub use key::{View, view};
 pub use outcome::{Outcome, SharedError};

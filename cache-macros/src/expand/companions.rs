@@ -1,4 +1,5 @@
-//! The companions: `invalidate`, `invalidate_scope`, `peek`, `prime`, `refresh`, `uncached`, `stats`, and `marked` where values may be stale.
+//! The companions: `invalidate`, `invalidate_scope`, `peek`, `prime`, `refresh`, `uncached`, `stats`; `explain` where loads are cared
+//! for, and `marked` where values may be stale.
 //!
 //! (1) They make the same key and place as the function, by the same code (`call`). (2) Those that do not run the function take
 //! its own arguments without those that are left out of the key and give no id; those that run it take all.
@@ -77,7 +78,17 @@ fn asked(plan: &Plan<'_>, site: &TokenStream) -> Vec<Companion> {
     with_value.push(quote!(#stored: #returned));
     let tags = tags(plan);
     let rules = rules(plan).unwrap_or_else(|| quote!(::core::default::Default::default()));
-    vec![
+    let explain = plan.site.care.is_there().then(|| Companion {
+        verb: "explain",
+        doc: "How what {} stored for these arguments stands, and what a call would do now. Nothing is counted or changed.".into(),
+        parameters: parameters.clone(),
+        returns: quote!(#private::Explaining),
+        body: quote! {
+            #traits
+            #private::explain::<_, #returned, _, #depth>(#site, #place, &#view, #kind)
+        },
+    });
+    let all = vec![
         Companion {
             verb: "invalidate",
             doc: "Withdraws what {} stored for these arguments. It acts at the call.".into(),
@@ -117,7 +128,8 @@ fn asked(plan: &Plan<'_>, site: &TokenStream) -> Vec<Companion> {
             returns: quote!(#private::RegionStats),
             body: quote!(#private::stats(#site)),
         },
-    ]
+    ];
+    all.into_iter().chain(explain).collect()
 }
 
 fn of_scope(plan: &Plan<'_>, site: &TokenStream) -> Companion {

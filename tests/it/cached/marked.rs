@@ -51,6 +51,9 @@ fn sync_function_that_falls_back_says_so() -> Outcome {
         let served = sync_rates::marked(7, true);
         assert_eq!((served.value, served.freshness), (Ok(7), Freshness::Stale(seconds(1))));
         assert!(!sync_rates::marked(7, false).is_stale());
+        let told = sync_rates::explain(7, true).expect("it has a scope");
+        assert_eq!((told.entry, told.is_loading), (Some(Freshness::Stale(seconds(1))), false));
+        assert_eq!(sync_rates::explain(8, true).expect("it has a scope").entry, None);
     });
     Ok(())
 }
