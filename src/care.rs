@@ -118,7 +118,7 @@ impl Asked {
                 "it counts where a stale value is there and not served at once: say `stale_on_error`, longer than `stale`",
             );
         }
-        if ttl.is_some_and(Ttl::is_never) && !care.is_plain() && !matches!(care.early, Early::ByCost(_)) {
+        if ttl.is_some_and(Ttl::is_never) && !care.is_plain() {
             asked.fault("stale", "an entry without an end is never stale, nor near its end: give it a `ttl`");
         }
         if care.throttle.is_some() && care.is_plain() {
@@ -175,6 +175,12 @@ mod tests {
         let one = faults_of(|asked| asked.stale("1m"), Some(Ttl::never()));
         assert!(one.len() == 1 && one[0].contains("give it a `ttl`"), "{one:?}");
         assert!(faults_of(|asked| asked.stale("1m"), "5m".into_ttl().ok()).is_empty());
+        let both = |asked: &mut Asked| {
+            asked.stale("1m");
+            asked.refresh_early(1.0);
+        };
+        assert_eq!(faults_of(both, Some(Ttl::never())).len(), 1);
+        assert_eq!(faults_of(|asked| asked.refresh_early(1.0), Some(Ttl::never())).len(), 1);
         let idle = faults_of(|asked| asked.throttle("1m"), None);
         assert!(idle.len() == 1 && idle[0].contains("option: throttle"), "{idle:?}");
     }

@@ -102,7 +102,7 @@ impl Cache {
     }
 
     /// Stores a value, of any type, in place of whatever is there. A load that runs for the key will not overwrite it.
-    /// Options: `ttl`, `weight`, `tag`, `tags`.
+    /// Options: `ttl`, `keep`, `weight`, `tag`, `tags`.
     ///
     /// # Errors
     /// What a bad place, key, ttl, weight or tag brings; the old value stays.
@@ -124,7 +124,8 @@ impl Cache {
     }
 
     /// The value of a key, loaded if it is absent: once, however many ask at the same time. The loader is async, and not
-    /// called for a hit. Options: `ttl`, `weight`, `tag`, `tags`, `share_errors`.
+    /// called for a hit. Options: `ttl`, `weight`, `tag`, `tags`, `share_errors`; for bad days `stale`, `stale_on_error`, `refresh`,
+    /// `refresh_early`, `soft`, `hard`, `throttle`, `detached`.
     ///
     /// Dropping the operation cancels this call; if it was loading, one of those who wait takes over.
     ///

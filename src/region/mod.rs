@@ -244,7 +244,7 @@ impl<K: Key, V: Value> Region<K, V> {
     }
 
     /// Stores a value in place of whatever is there. A load that runs for the key will not overwrite it. Options: `ttl`,
-    /// `weight`, `tag`, `tags`.
+    /// `keep`, `weight`, `tag`, `tags`.
     ///
     /// # Errors
     /// What a bad place, ttl, weight or tag brings; the old value stays.
