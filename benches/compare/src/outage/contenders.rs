@@ -22,7 +22,7 @@ pub const CONTENDERS: [(&str, Contender); 7] = [
     ("strata, plain", plain),
     ("moka", moka),
     ("cached", cached_by_key),
-    ("cached fallback", cached_fallback),
+    ("fallback", cached_fallback),
     ("no cache", uncached),
 ];
 
