@@ -70,6 +70,7 @@ fn no_schedule_breaks_a_promise() -> Outcome {
     let one = number("STRATA_SIM_SEED");
     let many = number("STRATA_SIM_SCHEDULES").unwrap_or(SCHEDULES);
     let first = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos() as u64;
+    eprintln!("{many} schedules, from seed {first} on");
     let seeds: Box<dyn Iterator<Item = u64>> = match one {
         Some(seed) => Box::new([seed].into_iter()),
         None => Box::new((0..many).map(move |number| first.wrapping_add(number.wrapping_mul(0x9e37_79b9)))),
