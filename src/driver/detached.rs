@@ -3,7 +3,8 @@
 //!
 //! (1) Until it leads, and where it never does, the caller drives it as any other load. (2) What goes on by itself is inside of the
 //! loads that the caller was inside of, so circles are found as before. (3) Its panic is the caller's, who alone is told.
-//! (4) Where nobody can run it, the caller does. (5) A caller that has waited long enough goes, and the run goes on.
+//! (4) Where nobody can run it, the caller does, and waits as long as otherwise. (5) A caller that has waited long enough goes, and the
+//! run goes on, unless it was the caller's.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -45,10 +46,12 @@ where
     let mut bells = load.leave_alone();
     let post = Arc::new(Post(Mutex::new(Letter { told: Told::Nothing, waits: None })));
     let run = Inside { chain: Chain::current(), load: Some(load), to: Sender(Arc::clone(&post)) };
-    if let Err(run) = send(&kept.engine, along(Box::pin(run)), kind) {
-        run.await;
-    }
+    // Whoever may not send it on runs it, and waits no longer for that.
+    let mut own = send(&kept.engine, along(Box::pin(run)), kind).err();
     let answered = poll_fn(|context| {
+        if own.as_mut().is_some_and(|run| run.as_mut().poll(context).is_ready()) {
+            own = None;
+        }
         if let Poll::Ready(told) = post.poll(context) {
             return Poll::Ready(Ok(told));
         }

@@ -285,7 +285,8 @@ impl<L: Loading> GetOrLoad<L> {
         self.care(|asked| asked.throttle(time))
     }
 
-    /// Lets the load go on, and be stored, though this call is dropped or has waited for as long as it would.
+    /// Lets the load go on, and be stored, though this call is dropped or has waited for as long as it would. Where nobody can run it (1,024 that go on
+    /// are under way already, and the cache has neither a spawner nor a runtime), the call runs it by itself, and it ends with the call.
     pub fn detached(self) -> Self
     where
         L::Loader: Runs<Output = Result<L::Loaded, L::Error>> + Send + 'static,

@@ -3,7 +3,7 @@
 use strata_cache::{ErrorKind, LoadError, scope};
 
 use super::*;
-use crate::support::{Outcome, answer, parked, seconds};
+use crate::support::{Outcome, alone, answer, parked, seconds, still};
 
 fn is_timed_out<T: std::fmt::Debug>(result: Result<T, LoadError<Down>>) -> bool {
     matches!(result, Err(LoadError::Cache(error)) if error.kind() == ErrorKind::TimedOut)
@@ -269,4 +269,36 @@ fn ten_thousand_calls_of_a_load_that_hangs_are_answered_when_their_time_is_over(
     let stats = cache.stats();
     assert_eq!((stats.flights, stats.stale_hits, stats.misses, stats.loads), (0, 5_000, 5_000, 2));
     Ok(())
+}
+
+#[test]
+fn detached_load_that_nobody_has_room_for_waits_no_longer_than_others() -> Outcome {
+    alone("care::timeouts::detached_load_that_nobody_has_room_for_waits_no_longer_than_others", || {
+        let (builder, clock) = still();
+        let cache = builder.build()?;
+        let region = numbers(&cache)?;
+        let here = cache.scope(scope!(org = 1))?;
+        let hang = || std::future::pending::<Result<u32, Down>>();
+        let call = |key| Box::pin(region.get_or_load(&here, key, hang).hard("5s").detached());
+        let keys: Vec<u32> = (100..1124).collect();
+        let mut calls: Vec<_> = keys.iter().map(call).collect();
+        calls.iter_mut().for_each(parked);
+        drop(calls);
+        assert_eq!(cache.stats().flights, 1024, "all of them go on without their calls");
+        region.set(&here, 8, 1).ttl("60s").keep("1h").wait()?;
+        clock.advance(seconds(61));
+        let soft = region.get_or_load(&here, &8, hang).stale_on_error("1h").soft("1s").detached();
+        let (mut hard, mut soft) = (call(&7), Box::pin(soft));
+        parked(&mut hard);
+        parked(&mut soft);
+        assert_eq!(cache.stats().flights, 1026, "each is run by its call");
+        clock.advance(seconds(1));
+        parked(&mut hard);
+        assert_eq!(answer(&mut soft).ok(), Some(1));
+        clock.advance(seconds(4));
+        assert!(is_timed_out(answer(&mut hard)));
+        drop((hard, soft));
+        assert_eq!(cache.stats().flights, 1024);
+        Ok(())
+    })
 }
