@@ -317,6 +317,8 @@ fn sync_call_takes_what_is_kept_when_it_has_waited_softly() -> Outcome {
         apart(&cache, move || blocking_and_kept(10, &source))
     });
     SOFTLY.reached();
+    // Who comes after the first was served would not wait at all.
+    until("nobody waits for the run", || cache.stats().coalesced_waits == 1);
     let waited = seconds_until_the_end(&clock, &calls);
     assert!(waited >= 2, "{waited}");
     for call in calls {
