@@ -16,9 +16,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
-use strata_cache::{Cache, CacheBuilder, Region, TestClock};
+use strata_cache::{Cache, CacheBuilder, Region, Scope, TestClock, scope};
 
-use crate::support::still;
+use crate::support::{seconds, still};
 
 type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -101,4 +101,35 @@ impl Source {
 
 fn numbers(cache: &Cache) -> Result<Region<u32, u32>, strata_cache::Error> {
     cache.region_builder("numbers").ttl("60s").open()
+}
+
+/// A [quiet] cache, a region, and a place in it.
+struct Numbers {
+    cache: Cache,
+    clock: TestClock,
+    background: Background,
+    region: Region<u32, u32>,
+    here: Scope,
+}
+
+impl Numbers {
+    fn new() -> Result<Self, strata_cache::Error> {
+        let (builder, clock, background) = quiet();
+        let cache = builder.build()?;
+        let (region, here) = (numbers(&cache)?, cache.scope(scope!(org = 1))?);
+        Ok(Self { cache, clock, background, region, here })
+    }
+
+    /// With a 1 at 7 that has been stale for a second, and is kept.
+    fn stale() -> Result<Self, strata_cache::Error> {
+        let this = Self::new()?;
+        this.region.set(&this.here, 7, 1).ttl("60s").keep("1h").wait()?;
+        this.clock.advance(seconds(61));
+        Ok(this)
+    }
+}
+
+/// A loader that never ends.
+fn hang() -> impl Future<Output = Result<u32, Down>> + Send {
+    std::future::pending()
 }

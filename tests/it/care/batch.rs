@@ -199,7 +199,6 @@ fn key_that_comes_back_is_loaded_at_once_though_the_first_call_of_the_loader_sti
     let (builder, _, _) = quiet();
     let cache = builder.build()?;
     let (region, here) = (numbers(&cache)?, cache.scope(scope!(org = 1))?);
-    let hang = || std::future::pending::<Result<u32, Down>>();
     let mut single = Box::pin(region.get_or_load(&here, &2, hang));
     parked(&mut single);
     let calls = Arc::new(Mutex::new(Vec::new()));

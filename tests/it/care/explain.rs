@@ -34,7 +34,6 @@ fn explanation_says_how_an_entry_stands_and_changes_nothing() -> Outcome {
     clock.advance(seconds(60));
     let told = region.explain(&here, &7)?;
     assert_eq!((told.entry, told.time_left), (Some(Freshness::Stale(seconds(10))), Some(seconds(0))));
-    let hang = || std::future::pending::<Result<u32, Down>>();
     let mut load = Box::pin(region.get_or_load(&here, &7, hang));
     parked(&mut load);
     assert!(region.explain(&here, &7)?.is_loading);

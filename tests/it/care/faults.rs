@@ -74,10 +74,7 @@ fn closed_cache_ends_what_runs_in_the_background_and_goes_on_otherwise() -> Outc
     let (builder, clock, background) = quiet();
     let cache = builder.build()?;
     let (region, here) = (numbers(&cache)?, cache.scope(scope!(org = 1))?);
-    let get = || {
-        let hang = || std::future::pending::<Result<u32, Down>>();
-        region.get_or_load(&here, &7, hang).stale("1h").wait()
-    };
+    let get = || region.get_or_load(&here, &7, hang).stale("1h").wait();
     region.set(&here, 7, 1).keep("1h").wait()?;
     clock.advance(seconds(61));
     assert_eq!((get().ok(), background.len()), (Some(1), 1));

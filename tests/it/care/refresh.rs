@@ -65,7 +65,6 @@ fn fleet_that_loaded_together_does_not_load_together_again() -> Outcome {
         clock.advance(seconds(1));
         let before = background.len();
         for key in &keys {
-            let hang = || std::future::pending::<Result<u32, Down>>();
             assert_eq!(region.get_or_load(&here, key, hang).background().wait().ok(), Some(0));
         }
         begun.push(background.len() - before);

@@ -69,10 +69,7 @@ fn value_past_its_window_is_gone_and_its_memory_comes_back() -> Outcome {
 
 #[test]
 fn stale_value_is_absent_for_whoever_does_not_ask_for_it() -> Outcome {
-    let (builder, clock, _background) = quiet();
-    let cache = builder.build()?;
-    let region = numbers(&cache)?;
-    let here = cache.scope(scope!(org = 1))?;
+    let Numbers { cache, clock, region, here, .. } = Numbers::new()?;
     region.set(&here, 7, 1).ttl("60s").keep("30s").wait()?;
     clock.advance(seconds(70));
     assert_eq!(region.get(&here, &7).wait()?, None);
@@ -86,10 +83,7 @@ fn stale_value_is_absent_for_whoever_does_not_ask_for_it() -> Outcome {
 
 #[test]
 fn stale_value_that_was_withdrawn_is_stale_to_nobody() -> Outcome {
-    let (builder, clock, background) = quiet();
-    let cache = builder.build()?;
-    let region = numbers(&cache)?;
-    let here = cache.scope(scope!(org = 1))?;
+    let Numbers { cache, clock, background, region, here } = Numbers::new()?;
     let withdrawals: [&dyn Fn(); 5] = [
         &|| assert!(region.invalidate(&here, &7).wait().expect("a place"), "it was there"),
         &|| assert!(region.remove(&here, &7).wait().expect("a place"), "it was there"),
@@ -146,12 +140,7 @@ fn error_is_answered_with_what_is_kept_and_not_tried_again_at_once() -> Outcome 
 
 #[test]
 fn those_who_wait_for_a_load_that_fails_fall_back_together() -> Outcome {
-    let (builder, clock, _) = quiet();
-    let cache = builder.build()?;
-    let region = numbers(&cache)?;
-    let here = cache.scope(scope!(org = 1))?;
-    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
-    clock.advance(seconds(61));
+    let Numbers { region, here, .. } = Numbers::stale()?;
     let (fail, failing) = tokio::sync::oneshot::channel::<()>();
     let mut leader = Box::pin(
         region
@@ -187,12 +176,7 @@ fn those_who_wait_for_a_load_that_fails_fall_back_together() -> Outcome {
 
 #[test]
 fn background_load_that_fails_or_panics_leaves_the_entry_and_is_not_begun_again_at_once() -> Outcome {
-    let (builder, clock, background) = quiet();
-    let cache = builder.build()?;
-    let region = numbers(&cache)?;
-    let here = cache.scope(scope!(org = 1))?;
-    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
-    clock.advance(seconds(61));
+    let Numbers { cache, clock, background, region, here } = Numbers::stale()?;
     let get = |fails: fn() -> Result<u32, Down>| {
         let load = region.get_or_load(&here, &7, move || async move { fails() });
         load.stale("1h").throttle("5s").wait().expect("a stale value")
@@ -225,7 +209,6 @@ fn no_more_background_loads_run_than_may_and_none_after_the_last_handle() -> Out
     }
     clock.advance(seconds(61));
     for key in 0..5 {
-        let hang = || std::future::pending::<Result<u32, Down>>();
         assert_eq!(region.get_or_load(&here, &key, hang).stale("1h").wait().ok(), Some(key));
     }
     background.go_on();
@@ -239,12 +222,7 @@ fn no_more_background_loads_run_than_may_and_none_after_the_last_handle() -> Out
 
 #[test]
 fn sync_loader_runs_in_the_background_on_a_thread_of_its_own() -> Outcome {
-    let (builder, clock, _) = quiet();
-    let cache = builder.build()?;
-    let region = numbers(&cache)?;
-    let here = cache.scope(scope!(org = 1))?;
-    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
-    clock.advance(seconds(61));
+    let Numbers { region, here, .. } = Numbers::stale()?;
     let (tell, told) = std::sync::mpsc::channel();
     let this = std::thread::current().id();
     let load = move || {

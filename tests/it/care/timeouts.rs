@@ -11,11 +11,7 @@ fn is_timed_out<T: std::fmt::Debug>(result: Result<T, LoadError<Down>>) -> bool 
 
 #[test]
 fn load_that_takes_too_long_is_cut_and_all_who_wait_so_long_are_told() -> Outcome {
-    let (builder, clock, _) = quiet();
-    let cache = builder.build()?;
-    let region = numbers(&cache)?;
-    let here = cache.scope(scope!(org = 1))?;
-    let hang = || std::future::pending::<Result<u32, Down>>();
+    let Numbers { cache, clock, region, here, .. } = Numbers::new()?;
     let mut calls: Vec<_> =
         (0..10).map(|_| Box::pin(region.get_or_load(&here, &7, hang).hard("5s"))).collect();
     calls.iter_mut().for_each(parked);
@@ -33,11 +29,7 @@ fn load_that_takes_too_long_is_cut_and_all_who_wait_so_long_are_told() -> Outcom
 
 #[test]
 fn who_has_no_limit_loads_after_one_that_was_cut() -> Outcome {
-    let (builder, clock, _) = quiet();
-    let cache = builder.build()?;
-    let region = numbers(&cache)?;
-    let here = cache.scope(scope!(org = 1))?;
-    let hang = || std::future::pending::<Result<u32, Down>>();
+    let Numbers { clock, region, here, .. } = Numbers::new()?;
     let mut hasty = Box::pin(region.get_or_load(&here, &7, hang).hard("5s"));
     parked(&mut hasty);
     let mut patient = Box::pin(region.get_or_load(&here, &7, || async { Ok::<u32, Down>(3) }));
@@ -51,10 +43,7 @@ fn who_has_no_limit_loads_after_one_that_was_cut() -> Outcome {
 #[test]
 fn detached_load_goes_on_after_its_call_and_is_stored_if_nothing_has_changed() -> Outcome {
     for changes in [false, true] {
-        let (builder, clock, background) = quiet();
-        let cache = builder.build()?;
-        let region = numbers(&cache)?;
-        let here = cache.scope(scope!(org = 1))?;
+        let Numbers { cache, clock, background, region, here } = Numbers::new()?;
         let (open, gate) = tokio::sync::oneshot::channel::<u32>();
         let load = || async move { Ok::<u32, Down>(gate.await.expect("it is opened")) };
         let mut call = Box::pin(region.get_or_load(&here, &7, load).hard("5s").detached());
@@ -75,12 +64,7 @@ fn detached_load_goes_on_after_its_call_and_is_stored_if_nothing_has_changed() -
 
 #[test]
 fn call_takes_what_is_kept_when_it_has_waited_softly_and_the_load_goes_on() -> Outcome {
-    let (builder, clock, background) = quiet();
-    let cache = builder.build()?;
-    let region = numbers(&cache)?;
-    let here = cache.scope(scope!(org = 1))?;
-    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
-    clock.advance(seconds(61));
+    let Numbers { cache, clock, background, region, here } = Numbers::stale()?;
     let (open, gate) = tokio::sync::oneshot::channel::<u32>();
     let load = || async move { Ok::<u32, Down>(gate.await.expect("it is opened")) };
     let mut call =
@@ -101,13 +85,7 @@ fn call_takes_what_is_kept_when_it_has_waited_softly_and_the_load_goes_on() -> O
 
 #[test]
 fn who_waits_for_another_load_is_softly_served_too() -> Outcome {
-    let (builder, clock, background) = quiet();
-    let cache = builder.build()?;
-    let region = numbers(&cache)?;
-    let here = cache.scope(scope!(org = 1))?;
-    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
-    clock.advance(seconds(61));
-    let hang = || std::future::pending::<Result<u32, Down>>();
+    let Numbers { cache, clock, background, region, here } = Numbers::stale()?;
     let call = || Box::pin(region.get_or_load(&here, &7, hang).stale_on_error("1h").soft("1s"));
     let mut calls = [call(), call(), call()];
     calls.iter_mut().for_each(parked);
@@ -125,7 +103,6 @@ fn call_without_anything_kept_waits_beyond_its_soft_limit() -> Outcome {
     let (builder, clock, _) = quiet();
     let cache = builder.build()?;
     let region = numbers(&cache)?;
-    let hang = || std::future::pending::<Result<u32, Down>>();
     let load =
         region.get_or_load(scope!(org = 1), &7, hang).ttl("1m").stale_on_error("1h").soft("1s").hard("9s");
     let mut call = Box::pin(load);
@@ -139,13 +116,7 @@ fn call_without_anything_kept_waits_beyond_its_soft_limit() -> Outcome {
 
 #[test]
 fn time_out_is_answered_with_what_is_kept() -> Outcome {
-    let (builder, clock, _) = quiet();
-    let cache = builder.build()?;
-    let region = numbers(&cache)?;
-    let here = cache.scope(scope!(org = 1))?;
-    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
-    clock.advance(seconds(61));
-    let hang = || std::future::pending::<Result<u32, Down>>();
+    let Numbers { clock, region, here, .. } = Numbers::stale()?;
     let mut call = Box::pin(region.get_or_load(&here, &7, hang).stale_on_error("1h").hard("2s"));
     parked(&mut call);
     clock.advance(seconds(2));
@@ -157,12 +128,7 @@ fn time_out_is_answered_with_what_is_kept() -> Outcome {
 
 #[test]
 fn call_whose_run_goes_on_by_itself_is_counted_once_however_it_ends() -> Outcome {
-    let (builder, clock, background) = quiet();
-    let cache = builder.build()?;
-    let region = numbers(&cache)?;
-    let here = cache.scope(scope!(org = 1))?;
-    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
-    clock.advance(seconds(61));
+    let Numbers { cache, clock, background, region, here } = Numbers::stale()?;
     let counts = || (cache.stats().hits, cache.stats().stale_hits, cache.stats().misses);
     let call = |key: &'static u32, outcome: Result<u32, Down>| {
         let load = region.get_or_load(&here, key, move || async move { outcome });
@@ -175,7 +141,6 @@ fn call_whose_run_goes_on_by_itself_is_counted_once_however_it_ends() -> Outcome
     assert_eq!((call(&8, Err(Down)), counts()), (None, (0, 1, 1)));
     clock.advance(seconds(2));
     assert_eq!((call(&7, Ok(2)), counts()), (Some(2), (0, 1, 2)));
-    let hang = || std::future::pending::<Result<u32, Down>>();
     let mut late = Box::pin(region.get_or_load(&here, &9, hang).stale_on_error("1h").hard("5s").detached());
     parked(&mut late);
     clock.advance(seconds(5));
@@ -187,13 +152,7 @@ fn call_whose_run_goes_on_by_itself_is_counted_once_however_it_ends() -> Outcome
 #[test]
 fn background_load_that_hangs_is_cut_by_the_limit_of_its_call_or_taken_over_after_its_lease() -> Outcome {
     for limit in [Some("5s"), None] {
-        let (builder, clock, background) = quiet();
-        let cache = builder.build()?;
-        let region = numbers(&cache)?;
-        let here = cache.scope(scope!(org = 1))?;
-        region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
-        clock.advance(seconds(61));
-        let hang = || std::future::pending::<Result<u32, Down>>();
+        let Numbers { clock, background, region, here, .. } = Numbers::stale()?;
         let load = region.get_or_load(&here, &7, hang).stale("1h");
         let load = if let Some(limit) = limit { load.hard(limit) } else { load };
         assert_eq!(load.wait().ok(), Some(1));
@@ -211,13 +170,7 @@ fn background_load_that_hangs_is_cut_by_the_limit_of_its_call_or_taken_over_afte
 
 #[test]
 fn load_that_hangs_behind_a_soft_limit_is_cut_by_the_hard_one_and_nobody_waits_again_meanwhile() -> Outcome {
-    let (builder, clock, background) = quiet();
-    let cache = builder.build()?;
-    let region = numbers(&cache)?;
-    let here = cache.scope(scope!(org = 1))?;
-    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
-    clock.advance(seconds(61));
-    let hang = || std::future::pending::<Result<u32, Down>>();
+    let Numbers { cache, clock, background, region, here } = Numbers::stale()?;
     let call = || {
         let load = region.get_or_load(&here, &7, hang).stale_on_error("1h").throttle("5s");
         Box::pin(load.soft("1s").hard("3s"))
@@ -241,13 +194,7 @@ fn load_that_hangs_behind_a_soft_limit_is_cut_by_the_hard_one_and_nobody_waits_a
 
 #[test]
 fn ten_thousand_calls_of_a_load_that_hangs_are_answered_when_their_time_is_over() -> Outcome {
-    let (builder, clock, background) = quiet();
-    let cache = builder.build()?;
-    let region = numbers(&cache)?;
-    let here = cache.scope(scope!(org = 1))?;
-    region.set(&here, 7, 1).ttl("60s").keep("1h").wait()?;
-    clock.advance(seconds(61));
-    let hang = || std::future::pending::<Result<u32, Down>>();
+    let Numbers { cache, clock, background, region, here } = Numbers::stale()?;
     let call = |key: &'static u32| {
         Box::pin(region.get_or_load(&here, key, hang).stale_on_error("1h").soft("1s").hard("5s"))
     };
@@ -278,7 +225,6 @@ fn detached_load_that_nobody_has_room_for_waits_no_longer_than_others() -> Outco
         let cache = builder.build()?;
         let region = numbers(&cache)?;
         let here = cache.scope(scope!(org = 1))?;
-        let hang = || std::future::pending::<Result<u32, Down>>();
         let call = |key| Box::pin(region.get_or_load(&here, key, hang).hard("5s").detached());
         let keys: Vec<u32> = (100..1124).collect();
         let mut calls: Vec<_> = keys.iter().map(call).collect();
