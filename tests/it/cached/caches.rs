@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use strata_cache::{Cache, InCache, InScope, cached, default_cache, scope, with_cache};
 
-use crate::support::Outcome;
+use crate::support::{Outcome, still};
 
 static OWN: LazyLock<Cache> = LazyLock::new(|| Cache::builder().capacity(100).build().expect("good options"));
 static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -45,7 +45,7 @@ fn function_with_a_cache_of_its_own_leaves_the_default_one_alone() -> Outcome {
 
 #[test]
 fn two_tests_with_a_cache_each_see_nothing_of_one_another() -> Outcome {
-    let [one, two] = [Cache::builder().build()?, Cache::builder().build()?];
+    let [one, two] = [still().0.build()?, still().0.build()?];
     with_cache(&one, || {
         assert_eq!((plan(1), plan(2), in_own(1)), (1, 2, 1));
         with_cache(&two, || {
