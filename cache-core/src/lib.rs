@@ -9,6 +9,7 @@ pub mod error;
 pub mod event;
 pub mod expiry;
 pub mod flight;
+mod heap;
 pub mod policy;
 mod prefetch;
 pub mod scope;

@@ -71,7 +71,7 @@ pub(crate) const RULES: &[CrateRule] = &[
         folder: "cache-core/src",
         never: RUNTIMES,
         layers: &[
-            &["clock", "error", "event", "prefetch", "stats", "sync", "typed", "weight"],
+            &["clock", "error", "event", "heap", "prefetch", "stats", "sync", "typed", "weight"],
             &["epoch"],
             &["expiry", "flight", "policy", "scope"],
             &["engine"],

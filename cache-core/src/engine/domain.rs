@@ -10,7 +10,7 @@
 use hashbrown::HashTable;
 
 use super::arena::View;
-use super::space::{owner_number, spread};
+use super::space::{ROOMY, owner_number, spread};
 use crate::policy::{
     EvictionPolicy as _, Fault, Guarded, Heads, Heat, Orders, Policy, SlotId, Touches, Weight,
 };
@@ -195,6 +195,23 @@ impl Domains {
             }
             self.domains[domain as usize] = None;
             self.free.push(domain);
+        }
+    }
+
+    /// No slot has a number of so many or above: gives back what was kept for them, and for domains that have gone.
+    pub(super) fn give_back(&mut self, slots: usize) {
+        self.orders.give_back(slots);
+        let left = self.domains.iter().rposition(Option::is_some).map_or(1, |last| last + 1);
+        if self.domains.capacity() / ROOMY >= left {
+            self.domains.truncate(left);
+            self.domains.shrink_to_fit();
+            self.free.retain(|&domain| (domain as usize) < left);
+            self.free.shrink_to_fit();
+        }
+        if self.owned.capacity() / ROOMY >= self.owned.len().max(1) {
+            let domains = &self.domains;
+            let hash = |&domain: &u32| spread(number_of(domains, domain).unwrap_or(u32::MAX));
+            self.owned.shrink_to(self.owned.len() * 2, hash);
         }
     }
 

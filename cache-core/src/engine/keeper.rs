@@ -181,6 +181,10 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
     fn reclaim(&self, engine: &Engine) -> bool {
         for arena in self.shards.iter() {
             while self.drop_past(engine, arena, SLICE) == SLICE {}
+            // A sweep that is under way counts places, which would become fewer.
+            if !engine.has_dead() {
+                arena.lock().give_back_room();
+            }
         }
         self.has_waiting()
     }

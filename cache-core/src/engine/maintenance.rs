@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use super::Engine;
 use crate::clock::{Moment, TimeSource};
-use crate::epoch;
 use crate::stats::tally;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::{epoch, heap};
 
 /// How long the thread sleeps between rounds while something is owed.
 const ROUND: Duration = Duration::from_millis(250);
@@ -25,6 +25,9 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// Places that the thread looks at in one slice of the collection of idle scopes, and slices in a round.
 const IDLE_SLICE: usize = 1024;
 const IDLE_SLICES: usize = 256;
+
+/// Entries and scopes that have to go before the heap is trimmed.
+const MANY: u64 = 1 << 16;
 
 /// Shards without dead entries that one step of a sweep passes by.
 const PASSED_BY: usize = 64;
@@ -54,10 +57,12 @@ pub(super) struct Upkeep {
     resting: AtomicBool,
     /// Where the sweep goes on: region, shard, slot. Whoever holds the lock sweeps.
     cursor: Mutex<(usize, usize, usize)>,
+    /// Entries and scopes that were let go here since the heap was last trimmed, if it is to be.
+    gone: Option<AtomicU64>,
 }
 
 impl Upkeep {
-    pub(super) fn new(mode: Maintenance, this: StdWeak<Engine>) -> Self {
+    pub(super) fn new(mode: Maintenance, trim_heap: bool, this: StdWeak<Engine>) -> Self {
         Self {
             mode,
             this,
@@ -67,7 +72,21 @@ impl Upkeep {
             enrolled: AtomicBool::new(false),
             resting: AtomicBool::new(false),
             cursor: Mutex::new((0, 0, 0)),
+            gone: trim_heap.then(AtomicU64::default),
         }
+    }
+
+    /// So many entries or scopes were let go.
+    pub(super) fn note_gone(&self, count: usize) {
+        if let Some(gone) = &self.gone {
+            gone.fetch_add(count as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether much has gone of what there was, of which so much is left. Says so once.
+    fn has_much_gone(&self, left: u64) -> bool {
+        let has = |gone: &&AtomicU64| gone.load(Ordering::Relaxed) >= left.max(MANY);
+        self.gone.as_ref().filter(has).is_some_and(|gone| gone.swap(0, Ordering::Relaxed) > 0)
     }
 
     /// An entry with this deadline is about to be linked.
@@ -117,7 +136,8 @@ impl Engine {
     pub fn maintain(&self) {
         self.tend();
         // Whole passes: what an idle scope kept may be idle after it.
-        while self.registry().idle_work() && self.registry().collect_idle(usize::MAX) > 0 {}
+        while self.registry().idle_work() && self.collect_idle(usize::MAX) > 0 {}
+        self.trim_heap();
     }
 
     /// As [`maintain`](Self::maintain), but looks for idle scopes in slices, and leaves the rest for the next round.
@@ -125,8 +145,27 @@ impl Engine {
         self.tend();
         for _ in 0..IDLE_SLICES {
             if self.registry().idle_work() {
-                self.registry().collect_idle(IDLE_SLICE);
+                self.collect_idle(IDLE_SLICE);
             }
+        }
+        self.trim_heap();
+    }
+
+    fn collect_idle(&self, budget: usize) -> usize {
+        let removed = self.registry().collect_idle(budget);
+        self.upkeep.note_gone(removed);
+        removed
+    }
+
+    /// Once as much has gone as is left, and is not going: where users asked for it.
+    fn trim_heap(&self) {
+        if self.upkeep.gone.is_none() || self.has_dead() {
+            return;
+        }
+        let left = self.registry().len() as u64 + self.registry().root().entries();
+        if self.upkeep.has_much_gone(left) {
+            heap::trim();
+            tracing::debug!(target: "strata_cache", "heap trimmed");
         }
     }
 
@@ -177,6 +216,12 @@ impl Engine {
             tracing::debug!(target: "strata_cache", expired, "expiry sweep");
         }
         expired
+    }
+
+    /// How many entries and scopes went since the heap was last trimmed, if it is to be; for tests.
+    #[cfg(test)]
+    pub(super) fn gone_since_trim(&self) -> Option<u64> {
+        self.upkeep.gone.as_ref().map(|gone| gone.load(Ordering::Relaxed))
     }
 
     /// One pass over everything, while entries of evicted scopes are left.

@@ -12,7 +12,7 @@ mod payers;
 use super::Engine;
 use crate::clock::{Deadline, Moment};
 use crate::flight::{Flights, Setup};
-use crate::policy::{Fault, HeatSource, Policy, SlotId, grow};
+use crate::policy::{Fault, HeatSource, Policy, SlotId, cut, grow};
 use crate::scope::{Cell, CellWord, Node};
 use crate::sync::Arc;
 
@@ -439,6 +439,16 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         if let Some(domain) = domains.of(slot) {
             domains.touch(domain, &[slot]);
         }
+    }
+
+    /// Gives back memory that was taken for many entries and scopes, where few are left. No sweep is under way.
+    pub(super) fn give_back_room(&mut self) {
+        let slots = self.give_back();
+        let Books { domains, spaces, weights, last, .. } = self.books();
+        spaces.give_back();
+        domains.give_back(slots);
+        cut(&mut weights.of, slots);
+        cut(last, slots);
     }
 
     /// Whether the domain of a slot holds more than a limit.

@@ -48,6 +48,8 @@ pub struct EngineConfig {
     pub time: TimeSource,
     /// Who expires and sweeps.
     pub maintenance: Maintenance,
+    /// Whether the system's allocator is asked to give memory back once much has gone.
+    pub trim_heap: bool,
     /// When a leader counts as stalled.
     pub lease_times: LeaseTimes,
     /// How many loads a scope of each level may run at once.
@@ -101,7 +103,8 @@ impl Engine {
     /// Makes an engine. Its maintenance thread, if any, starts with the first deadline or eviction of a scope.
     pub fn new(config: EngineConfig) -> Arc<Self> {
         let EngineConfig { tree, tracked, limits, policy, ttl, time, maintenance, lease_times, .. } = config;
-        let EngineConfig { load_limits, background_loads, spawner, listener, observer, .. } = config;
+        let EngineConfig { load_limits, background_loads, spawner, listener, observer, trim_heap, .. } =
+            config;
         epoch::prepare();
         let watch = Watch::new();
         let load_limits = LoadLimits::new(load_limits, lease_times, time.clone(), Arc::clone(&watch));
@@ -125,7 +128,7 @@ impl Engine {
             watch,
             errands: Errands::new(background_loads),
             spawner,
-            upkeep: maintenance::Upkeep::new(maintenance, this.clone()),
+            upkeep: maintenance::Upkeep::new(maintenance, trim_heap, this.clone()),
             generation: Arc::new(CachePadded::new(AtomicU32::new(0))),
             populated: AtomicI64::new(0),
             draws: AtomicU64::new(0),

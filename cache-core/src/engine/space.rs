@@ -67,6 +67,9 @@ pub(super) struct Spaces {
     dead: Dead,
 }
 
+/// How many times as large as it has scopes a table is when a sweep makes it smaller.
+pub(super) const ROOMY: usize = 16;
+
 /// Numbers of dead scopes.
 type Dead = std::collections::HashSet<u32, ahash::RandomState>;
 
@@ -127,6 +130,16 @@ impl Spaces {
         let spaces = places.filter_map(|place| self.spaces.get_bucket(place));
         let dead = spaces.filter(|space| !space.node.is_live()).map(|space| space.node.number());
         self.dead.extend(dead);
+    }
+
+    /// After a sweep: forgets what it found, and makes a table smaller that many scopes have left.
+    pub(super) fn give_back(&mut self) {
+        if self.dead.capacity() > 0 {
+            self.dead = Dead::default();
+        }
+        if self.spaces.capacity() / ROOMY >= self.spaces.len().max(1) {
+            self.spaces.shrink_to(self.spaces.len() * 2, |space| spread(space.node.number()));
+        }
     }
 
     /// Whether the sweep has found a dead scope.

@@ -147,6 +147,7 @@ impl<K: Key, V: Value> Store<K, V> {
     pub(super) fn drop_past(&self, engine: &Engine, shard: &Shard<K, V>, most: usize) -> usize {
         let mut removals = Removals::new(None);
         let freed = shard.lock().reclaim(most, removals.reclaimed());
+        engine.upkeep.note_gone(freed);
         self.finish(engine, removals);
         freed
     }

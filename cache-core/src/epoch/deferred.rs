@@ -3,6 +3,7 @@
 //! (1) [`defer`] drops nothing, so it may be called under locks and pins. (2) [`collect`] drops outside of the lock here, one
 //! piece at a time, and nothing while the calling thread is pinned or already collects: a drop that comes back here adds to
 //! the line, and goes no deeper. (3) A drop that panics ends nothing. (4) Pieces lie in the order of their stamps.
+//! (5) A long line's memory goes with its last piece.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -59,6 +60,9 @@ pub(crate) fn defer<T: Send + 'static>(garbage: T) {
 const SOME: usize = 16;
 const PART: usize = 64;
 
+/// Pieces for which an empty line keeps room.
+const KEPT: usize = 1024;
+
 /// Drops the garbage that is past; costs one load if there is none. To be called where no lock is held.
 #[inline]
 pub(crate) fn collect() {
@@ -103,6 +107,9 @@ fn next() -> Option<Box<dyn Garbage>> {
     }
     let garbage = pieces.pop_front().map(|(_, garbage)| garbage);
     LINE.count.store(pieces.len(), Ordering::Relaxed);
+    if pieces.is_empty() && pieces.capacity() > KEPT {
+        *pieces = VecDeque::new();
+    }
     garbage
 }
 

@@ -57,7 +57,8 @@ impl<T: Send + Sync + 'static> Slot<T> {
     /// Puts something in the place of what it held, and answers that.
     pub fn swap(&self, value: Option<Arc<T>>) -> Option<Arc<T>> {
         let old = self.pointer.swap(raw(value), Ordering::AcqRel);
-        self.take_over(old)
+        // SAFETY: the slot's count, by (1); nobody else takes it, for the pointer was swapped out.
+        (!old.is_null()).then(|| unsafe { take_over(old) })
     }
 
     /// Takes out what it held, with the slot's count, for somebody who will wait for readers himself.
@@ -83,7 +84,8 @@ impl<T: Send + Sync + 'static> Slot<T> {
     pub fn replace(&self, known: &Arc<T>, value: Arc<T>) -> bool {
         let (known, value) = (Arc::as_ptr(known).cast_mut(), raw(Some(value)));
         match self.pointer.compare_exchange(known, value, Ordering::AcqRel, Ordering::Relaxed) {
-            Ok(old) => drop(self.take_over(old)),
+            // SAFETY: as in `swap`; it is what `known` came from, and so is not null.
+            Ok(old) => drop(unsafe { take_over(old) }),
             Err(_) => {
                 // SAFETY: it was made just now and nobody has seen it.
                 drop(unsafe { Arc::from_raw(value) });
@@ -91,17 +93,6 @@ impl<T: Send + Sync + 'static> Slot<T> {
             }
         }
         true
-    }
-
-    /// Counts what was in the slot once for the caller, and leaves the slot's count to those who still look.
-    fn take_over(&self, old: *mut T) -> Option<Arc<T>> {
-        if old.is_null() {
-            return None;
-        }
-        // SAFETY: the slot's count, by (1); nobody else takes it, for the pointer was swapped out.
-        let old = unsafe { Arc::from_raw(old) };
-        defer(Arc::clone(&old));
-        Some(old)
     }
 }
 
@@ -143,43 +134,69 @@ impl<T: Send + Sync + 'static> Drop for Leaving<T> {
     }
 }
 
-/// A [`Slot`] that is never empty, so that a look need not ask.
+/// A [`Slot`] that is never empty, so that a look need not ask: while nothing was put there, a look finds what it was made with.
 #[derive(Debug)]
-pub struct FullSlot<T: Send + Sync + 'static>(Slot<T>);
+pub struct FullSlot<T: Send + Sync + 'static> {
+    /// To `rest`, which it has no count of, or to what came from an `Arc`, of which it has one.
+    pointer: AtomicPtr<T>,
+    /// Kept until the slot goes, so that nobody has to wait for readers who still look at it.
+    rest: Arc<T>,
+}
 
 impl<T: Send + Sync + 'static> FullSlot<T> {
-    /// A slot that holds this.
-    pub fn new(value: Arc<T>) -> Self {
-        Self(Slot::new(Some(value)))
+    /// A slot where nothing was put yet, and a look finds `rest`.
+    pub fn new(rest: Arc<T>) -> Self {
+        Self { pointer: AtomicPtr::new(Arc::as_ptr(&rest).cast_mut()), rest }
     }
 
-    /// What it holds.
+    /// What a look finds now.
     #[inline(always)]
     pub fn load<'p>(&'p self, _pin: &'p Pin) -> Held<'p, T> {
-        // SAFETY: it came from an `Arc`, whose count lives as long as this pin, as in `Slot::load`.
-        unsafe { self.held() }
-    }
-
-    /// What it holds. Nobody exchanges it meanwhile.
-    pub fn present(&mut self) -> Held<'_, T> {
-        // SAFETY: it came from an `Arc`, the slot's own count of which lives as long as this borrow.
-        unsafe { self.held() }
-    }
-
-    /// # Safety
-    /// The count of what is held lives for 'p.
-    #[inline(always)]
-    unsafe fn held<'p>(&self) -> Held<'p, T> {
-        let pointer = self.0.pointer.load(Ordering::Acquire);
-        // SAFETY: nothing puts a null pointer there; the rest is the caller's promise.
+        let pointer = self.pointer.load(Ordering::Acquire);
+        // SAFETY: it came from an `Arc`. What was put here is counted as long as this pin, as in `Slot::load`, and `rest` as long
+        // as this borrow; the count is not taken by this one.
         let value = ManuallyDrop::new(unsafe { Arc::from_raw(pointer) });
         Held { value, pin: PhantomData }
     }
 
-    /// Puts something in the place of what it held, and answers that.
-    pub fn swap(&self, value: Arc<T>) -> Arc<T> {
-        self.0.swap(Some(value)).expect("it was never empty")
+    /// Puts something there, or has looks find `rest` again, which is also what putting that there does. Answers what had been
+    /// put there.
+    pub fn swap(&self, value: Option<Arc<T>>) -> Option<Arc<T>> {
+        let value = value.filter(|value| !Arc::ptr_eq(value, &self.rest));
+        let value = value.map_or(Arc::as_ptr(&self.rest).cast_mut(), |value| raw(Some(value)));
+        let old = self.pointer.swap(value, Ordering::AcqRel);
+        // SAFETY: what was put here has a count, by (1), and nobody else takes it, for the pointer was swapped out.
+        (!self.is_rest(old)).then(|| unsafe { take_over(old) })
     }
+
+    /// Takes out what was put there. Nobody can look meanwhile, so nothing is deferred.
+    pub fn take(&mut self) -> Option<Arc<T>> {
+        let old = self.pointer.swap(Arc::as_ptr(&self.rest).cast_mut(), Ordering::Relaxed);
+        // SAFETY: as in `swap`. Whoever looks through the slot borrows it.
+        (!self.is_rest(old)).then(|| unsafe { Arc::from_raw(old) })
+    }
+
+    /// Whether a pointer of the slot is that to `rest`, and so not counted.
+    fn is_rest(&self, pointer: *mut T) -> bool {
+        std::ptr::eq(pointer, Arc::as_ptr(&self.rest))
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for FullSlot<T> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
+/// Counts what was in a slot once for the caller, and leaves the slot's count to those who still look.
+///
+/// # Safety
+/// The pointer came from an `Arc`, and the slot's count of it is the caller's.
+unsafe fn take_over<T: Send + Sync + 'static>(old: *mut T) -> Arc<T> {
+    // SAFETY: the caller's promise.
+    let old = unsafe { Arc::from_raw(old) };
+    defer(Arc::clone(&old));
+    old
 }
 
 impl<T: Send + Sync + 'static> Drop for Slot<T> {

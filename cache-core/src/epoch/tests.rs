@@ -5,7 +5,7 @@ use std::thread;
 
 use super::domain::Domain;
 use super::local::advance;
-use super::{Pin, collect, defer, is_past, local, pin, stamp};
+use super::{FullSlot, Pin, collect, defer, is_past, local, pin, stamp};
 
 /// A domain that nobody else uses, so that what is past does not depend on other tests.
 fn domain() -> &'static Domain {
@@ -348,4 +348,25 @@ fn readers_never_see_what_was_used_again() {
         done.store(true, SeqCst);
     });
     assert!(read.load(SeqCst) > 0);
+}
+
+#[test]
+fn full_slot_counts_what_was_put_there_and_not_what_it_rests_on() {
+    let (rest, one) = (Arc::new(0), Arc::new(1));
+    let mut slot = FullSlot::new(Arc::clone(&rest));
+    assert_eq!((**slot.load(&pin()), Arc::strong_count(&rest)), (0, 2));
+    assert_eq!(slot.swap(None), None);
+    assert_eq!(slot.swap(Some(Arc::clone(&rest))), None, "nothing else is there");
+    assert_eq!(slot.swap(Some(Arc::clone(&one))), None, "what it rests on is not handed out");
+    assert_eq!((**slot.load(&pin()), Arc::strong_count(&rest), Arc::strong_count(&one)), (1, 2, 2));
+    assert_eq!(slot.swap(Some(Arc::new(2))).as_ref(), Some(&one), "and waits for readers");
+    assert_eq!((**slot.load(&pin()), slot.swap(None).as_deref()), (2, Some(&2)));
+    assert_eq!((**slot.load(&pin()), slot.take()), (0, None));
+    slot.swap(Some(Arc::clone(&rest)));
+    let two = Arc::new(2);
+    slot.swap(Some(Arc::clone(&two)));
+    assert_eq!((slot.take().as_ref(), Arc::strong_count(&two)), (Some(&two), 2), "nobody could look");
+    slot.swap(Some(Arc::clone(&two)));
+    drop(slot);
+    assert_eq!((Arc::strong_count(&rest), Arc::strong_count(&two)), (1, 1));
 }

@@ -175,6 +175,12 @@ impl Orders {
         true
     }
 
+    /// No slot has a number of so many or above; gives back what was kept for them.
+    pub(crate) fn give_back(&mut self, slots: usize) {
+        cut(&mut self.links, slots);
+        cut(&mut self.domains, slots);
+    }
+
     /// The policy's view of one domain.
     #[inline]
     pub fn of<'a>(&'a mut self, heads: &'a mut Heads) -> Order<'a> {
@@ -380,6 +386,14 @@ pub(crate) fn grow<T: Clone>(table: &mut Vec<T>, len: usize, expected: usize, fi
         table.reserve_exact(room - table.len());
     }
     table.resize(len, fill);
+}
+
+/// Shortens a table of slots, and gives back what that leaves.
+pub(crate) fn cut<T>(table: &mut Vec<T>, len: usize) {
+    if table.len() > len {
+        table.truncate(len);
+        table.shrink_to_fit();
+    }
 }
 
 #[cfg(test)]

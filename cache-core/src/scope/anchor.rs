@@ -23,9 +23,7 @@ pub struct Anchor {
 impl Anchor {
     /// An anchor at a path of a registry's tree; nothing is looked up yet.
     pub fn new(registry: &Registry, path: ScopePath) -> Self {
-        let nowhere = registry.nowhere();
-        nowhere.pin();
-        Self { path, resolved: FullSlot::new(Arc::clone(nowhere)) }
+        Self { path, resolved: FullSlot::new(Arc::clone(registry.nowhere())) }
     }
 
     /// An anchor at a place of a registry's tree. Creates no node.
@@ -64,7 +62,7 @@ impl Anchor {
         // The path has been checked against the tree; one of another tree has no node here.
         let found = registry.find(&self.path, "scope").ok().flatten();
         if had_one || found.is_some() {
-            self.keep(found.as_ref().unwrap_or(registry.nowhere()));
+            self.keep(found.as_ref());
         }
         found
     }
@@ -91,20 +89,26 @@ impl Anchor {
         }
         drop(pin);
         let node = registry.find_or_create(&self.path, "scope")?;
-        self.keep(&node);
+        self.keep(Some(&node));
         Ok(node)
     }
 
-    fn keep(&self, node: &Arc<Node>) {
-        node.pin();
-        self.resolved.swap(Arc::clone(node)).unpin();
+    fn keep(&self, node: Option<&Arc<Node>>) {
+        if let Some(node) = node {
+            node.pin();
+        }
+        if let Some(before) = self.resolved.swap(node.cloned()) {
+            before.unpin();
+        }
     }
 }
 
 impl Drop for Anchor {
     fn drop(&mut self) {
         // Nobody reads through a handle that is dropped.
-        self.resolved.present().unpin();
+        if let Some(node) = self.resolved.take() {
+            node.unpin();
+        }
     }
 }
 

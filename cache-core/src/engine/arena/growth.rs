@@ -6,7 +6,7 @@ use super::slots::{Place, SEGMENTS, first_of, numbers_of};
 use super::state::State;
 use super::table::{Table, buckets_of, fill_of};
 use super::view::slots_of;
-use super::{BEYOND, Reader};
+use super::{BEYOND, CHUNK, FEW, ROOMY, Reader};
 use crate::epoch;
 use crate::sync::Ordering;
 
@@ -49,7 +49,12 @@ impl<K, V> Reader<K, V> {
         } else {
             crowd = (crowd * 2).max(16);
         }
-        let fresh = loop {
+        self.exchange(self.table_of(state, buckets, crowd));
+    }
+
+    /// A table of all that is live, with so many seats beside its buckets, or as many more as that takes.
+    fn table_of(&self, state: &State<K, V>, buckets: usize, mut crowd: usize) -> Table {
+        loop {
             let fresh = Table::new(buckets, crowd);
             let live = (0..state.chunks.len()).flat_map(|chunk| slots_of(chunk, state.chunks[chunk].live));
             let moved = live.map(|slot| slot.0).all(|slot| {
@@ -58,11 +63,10 @@ impl<K, V> Reader<K, V> {
                 fresh.insert(hash, Place::of(slot).0)
             });
             if moved {
-                break fresh;
+                return fresh;
             }
             crowd = (crowd * 2).max(16);
-        };
-        self.exchange(fresh);
+        }
     }
 
     pub(super) fn exchange(&self, table: Table) {
@@ -94,6 +98,46 @@ impl<K, V> Reader<K, V> {
         state.allocated[segment] = nodes;
         (state.fresh, state.fresh_end) = (first, first + nodes);
         true
+    }
+
+    /// Gives back what few entries keep that was taken for many: a table, and the last segments if nothing lives or waits there.
+    /// Answers how many numbers there are then.
+    pub(super) fn give_back(&self, state: &mut State<K, V>) -> u32 {
+        // SAFETY: whoever has the state holds the lock.
+        let (buckets, wanted) = (unsafe { self.table() }.buckets(), buckets_of(state.len * 2).max(1));
+        if buckets / ROOMY >= wanted {
+            self.exchange(self.table_of(state, wanted, 0));
+            state.outgrown = true;
+        }
+        let numbers = state.allocated.iter().zip(0..).map(|(&nodes, segment)| (segment, nodes));
+        let ends = numbers.filter(|&(_, nodes)| nodes > 0).map(|(segment, nodes)| first_of(segment) + nodes);
+        let end = ends.max().unwrap_or(0);
+        if (end as usize) < FEW || end as usize / ROOMY < state.len {
+            return end;
+        }
+        let waits = state.limbo.iter().map(|place| place.slot() + 1).max().unwrap_or(0);
+        let last = state.chunks.iter().rposition(|chunk| chunk.live != 0);
+        let lives =
+            last.map_or(0, |chunk| (chunk + 1) * CHUNK - state.chunks[chunk].live.leading_zeros() as usize);
+        let used = waits.max(u32::try_from(lives).unwrap_or(u32::MAX));
+        let mut left = end;
+        for segment in (0..SEGMENTS).rev().take_while(|&segment| first_of(segment) >= used) {
+            let nodes = std::mem::take(&mut state.allocated[segment]);
+            if nodes > 0 {
+                left = first_of(segment);
+                // SAFETY: nothing is filled (4); a reader who knew a number would keep it in limbo (3).
+                unsafe { self.slots.free(segment, nodes) };
+            }
+        }
+        if left < end {
+            // Numbers that were never used are in the last segment.
+            (state.fresh, state.fresh_end) = (left, left);
+            state.free.retain(|place| place.slot() < left);
+            state.free.shrink_to_fit();
+            state.chunks.truncate((left as usize).div_ceil(CHUNK));
+            state.chunks.shrink_to_fit();
+        }
+        left
     }
 
     /// Gives all memory back. Nothing is live and nothing in limbo.

@@ -10,6 +10,9 @@ use std::collections::VecDeque;
 use super::slots::Place;
 use crate::epoch::{self, Stamp};
 
+/// Slots for which an empty ring keeps room.
+const KEPT: usize = 1024;
+
 /// Slots in limbo.
 pub(super) struct Limbo {
     /// A ring of a power of two, or nothing; the first stands at `start`.
@@ -61,6 +64,13 @@ impl Limbo {
         let mut ring: Vec<Place> = self.iter().collect();
         ring.resize(room, Place(0));
         (self.ring, self.start) = (ring.into_boxed_slice(), 0);
+    }
+
+    /// Gives the memory of a long ring back, if nothing is in it.
+    pub(super) fn give_back(&mut self) {
+        if self.len == 0 && self.ring.len() > KEPT {
+            *self = Self::new();
+        }
     }
 
     /// A slot that the table names no longer. So many share a stamp.

@@ -162,7 +162,13 @@ impl<K, V> Slots<K, V> {
     /// It was allocated with this number of nodes, all are empty, and no reader knows a place in it.
     pub(super) unsafe fn free(&self, segment: usize, nodes: u32) {
         let memory = self.segments[segment].swap(std::ptr::null_mut(), Ordering::Relaxed);
-        let memory = memory.wrapping_add(bias(segment)).cast();
+        let memory: *mut u8 = memory.wrapping_add(bias(segment)).cast();
+        // So that whoever still looks there is noticed.
+        #[cfg(test)]
+        // SAFETY: it was allocated with this very layout, and nobody uses it any more.
+        unsafe {
+            memory.write_bytes(0xa5, Self::layout(segment, nodes).size());
+        }
         // SAFETY: it was allocated with this very layout, and nobody uses it any more.
         unsafe { dealloc(memory, Self::layout(segment, nodes)) };
     }

@@ -62,6 +62,77 @@ fn shard_takes_in_far_more_than_was_expected() {
         }
     }
 }
+
+/// Takes out all keys but these, waits for readers, and has memory given back; answers how many numbers are left.
+fn leave_only(arena: &Plain, keys: std::ops::Range<u64>, stays: impl Fn(u64) -> bool) -> usize {
+    for key in keys.filter(|key| !stays(*key)) {
+        let hash = spread(key);
+        let slot = arena.find(&pin(), hash, 1, &key).map(|entry| entry.slot());
+        assert!(arena.lock().retire(slot.expect("it is there")));
+    }
+    let began = std::time::Instant::now();
+    while arena.has_waiting() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "slots stay");
+        crate::epoch::advance();
+        while arena.lock().reclaim(64, &mut Vec::new()) == 64 {}
+    }
+    arena.lock().give_back()
+}
+
+fn spread(key: u64) -> u32 {
+    (key as u32).wrapping_mul(0x9e37_79b1)
+}
+
+#[test]
+fn memory_of_many_goes_when_few_are_left_and_comes_back() {
+    for expected in [0, 1_000, 100_000] {
+        let arena = Plain::new(expected, ());
+        let mut added = 0..0;
+        for wave in 1..4 {
+            added = added.end..added.end + 20_000 * wave;
+            added.clone().for_each(|key| _ = add(&arena, spread(key), key).expect("there is memory"));
+            assert!(added.clone().all(|key| value(&arena, spread(key), key) == Some(key)), "wave {wave}");
+            let left = arena.lock().give_back();
+            let end = arena.lock().writer.state.fresh_end;
+            assert_eq!(left, end as usize, "all are used");
+            let numbers = leave_only(&arena, added.clone(), |key| key < 10);
+            assert!(numbers <= 1_024, "{numbers} numbers for ten entries, {expected} expected");
+            assert!((0..10).all(|key| value(&arena, spread(key), key) == Some(key)), "who stays is found");
+            let [chunks, free] = {
+                let state = &arena.lock().writer.state;
+                [state.chunks.len(), state.free.len()]
+            };
+            assert!(chunks <= numbers.div_ceil(CHUNK) && free <= numbers, "{chunks}, {free}");
+            // SAFETY: the lock was held a moment ago, and nobody else has the arena.
+            assert!(unsafe { arena.reader.table() }.buckets() < 64);
+        }
+        assert!(added.end > 100_000);
+    }
+}
+
+#[test]
+fn memory_stays_below_who_came_last() {
+    let arena = Plain::new(0, ());
+    (0..20_000).for_each(|key| _ = add(&arena, spread(key), key).expect("there is memory"));
+    let stays = |key| key == 3 || key == 19_999;
+    assert!(leave_only(&arena, 0..20_000, stays) > 19_999, "its number is the highest");
+    assert!([3, 19_999].into_iter().all(|key| value(&arena, spread(key), key) == Some(key)));
+    assert!(leave_only(&arena, 19_999..20_000, |_| false) <= 1_024);
+    assert_eq!(value(&arena, spread(3), 3), Some(3));
+}
+
+#[test]
+fn memory_of_a_slot_that_waits_for_readers_stays() {
+    let arena = Plain::new(0, ());
+    (0..20_000).for_each(|key| _ = add(&arena, spread(key), key).expect("there is memory"));
+    leave_only(&arena, 0..20_000, |key| key == 3 || key == 19_999);
+    let pin = pin();
+    let held = arena.find(&pin, spread(19_999), 1, &19_999).expect("it is there");
+    assert!(arena.lock().retire(held.slot()));
+    assert!(arena.lock().give_back() > 19_999, "somebody may read it");
+    assert_eq!(held.value(), 19_999);
+}
+
 /// A shard is found by one shift and one mask where it takes a power of two of bytes.
 #[test]
 fn shard_takes_a_power_of_two_of_bytes() {

@@ -257,6 +257,13 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         freed
     }
 
+    /// Gives back memory that was taken for many entries, if few are left. Answers how many numbers slots may have then.
+    pub(in crate::engine) fn give_back(&mut self) -> usize {
+        let state = &mut self.writer.state;
+        state.limbo.give_back();
+        self.arena.reader.give_back(state) as usize
+    }
+
     /// Says at which heat uses leave no trace, and which generation it is.
     #[inline]
     pub(in crate::engine) fn set_hints(&mut self, limit: u8, generation: u8) {

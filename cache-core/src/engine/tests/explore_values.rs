@@ -305,3 +305,47 @@ fn shuttle_hit_against_everything() {
         ],
     );
 }
+
+/// The path of another scope.
+fn other(world: &World) -> ScopePath {
+    let tree = world.engine.registry().tree();
+    ScopePath::of(tree, &scope!(org = 3), "test").expect("a path of the default tree")
+}
+
+/// Segments have sixteen numbers at first, so that some are given back when one entry is left of these.
+#[test]
+fn shuttle_hit_against_memory_that_is_given_back() {
+    explore(
+        64,
+        |world| {
+            world.set(1, None);
+            for key in 10..50 {
+                let thing = Thing::new(key, &world.lives);
+                let written = world.store.insert(&world.engine, &other(world), key, thing, Write::default());
+                written.expect("a good write");
+            }
+        },
+        &[
+            |world| (0..6).for_each(|_| assert!(world.get(1), "who stays is found")),
+            |world| {
+                for key in [49, 30, 48] {
+                    let node = other(world).find(world.engine.registry()).expect("a path of the tree");
+                    let got = world.store.get(&world.engine, node.as_deref(), &key, Look::Lookup);
+                    got.inspect(|got| got.check(key));
+                }
+            },
+            |world| {
+                let node = other(world).find(world.engine.registry()).expect("a path of the tree");
+                world.engine.evict(&node.expect("it has entries"));
+                world.engine.maintain();
+                (4..7).for_each(|key| world.set(key, None));
+                world.engine.maintain();
+                assert!(world.get(1) && world.get(5), "who came meanwhile is found");
+            },
+            |world| {
+                world.engine.maintain();
+                world.engine.maintain();
+            },
+        ],
+    );
+}

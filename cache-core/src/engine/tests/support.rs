@@ -19,6 +19,7 @@ pub(crate) fn config(maintenance: Maintenance, time: TimeSource) -> EngineConfig
         ttl: Ttl::never(),
         time,
         maintenance,
+        trim_heap: false,
         lease_times: LeaseTimes::default(),
         load_limits: Defaults::default(),
         background_loads: 8,
