@@ -154,7 +154,7 @@ struct World {
 
 impl World {
     fn new() -> Result<Self, strata_cache::Error> {
-        let cache = Cache::builder().capacity(CAPACITY).build()?;
+        let cache = Cache::builder().capacity(CAPACITY).trim_heap(true).build()?;
         let region = cache.region("things")?;
         let mut paths = Vec::new();
         for org in 0..ORGS {
@@ -324,7 +324,11 @@ fn watch(world: &World, time: Duration) -> Result<(), strata_cache::Error> {
         );
         steps = done;
         if dice.below(5) == 0 {
-            capacity = CAPACITY / 4 + dice.below(CAPACITY * 7 / 4);
+            // Now and then so few that memory is given back while they are read.
+            capacity = match dice.below(4) {
+                0 => CAPACITY / 100 + dice.below(CAPACITY / 100),
+                _ => CAPACITY / 4 + dice.below(CAPACITY * 7 / 4),
+            };
             world.cache.set_capacity(capacity)?;
         }
         last = Instant::now();

@@ -14,6 +14,7 @@ use super::space::{ROOMY, owner_number, spread};
 use crate::policy::{
     EvictionPolicy as _, Fault, Guarded, Heads, Heat, Orders, Policy, SlotId, Touches, Weight,
 };
+use crate::prefetch::prefetch;
 use crate::scope::Node;
 use crate::sync::Arc;
 
@@ -41,8 +42,8 @@ pub(super) struct Domains {
     orders: Orders,
     domains: Vec<Option<Domain>>,
     free: Vec<u32>,
-    /// Domains of scopes, by the number of the scope.
-    owned: HashTable<u32>,
+    /// Domains of scopes, each behind the number of its scope.
+    owned: HashTable<(u32, u32)>,
     /// A domain that had more entries than others when somebody last looked.
     largest: u32,
     policy: Policy,
@@ -85,9 +86,8 @@ impl Domains {
         };
         let policy = Guarded::build(&self.policy);
         if let Some(owner) = &owner {
-            let domains = &self.domains;
-            let hash = |&domain: &u32| spread(number_of(domains, domain).unwrap_or(u32::MAX));
-            self.owned.insert_unique(spread(owner.number()), domain, hash);
+            let owned = (owner.number(), domain);
+            self.owned.insert_unique(spread(owned.0), owned, |&(number, _)| spread(number));
         }
         self.domains[domain as usize] =
             Some(Domain { heads: Heads::new(domain), policy, fault_told: false, owner });
@@ -101,7 +101,7 @@ impl Domains {
 
     /// As [`of_owner`](Self::of_owner), by the owner's number.
     pub(super) fn of_number(&self, wanted: u32) -> Option<u32> {
-        self.owned.find(spread(wanted), |&domain| self.number_of(domain) == Some(wanted)).copied()
+        self.owned.find(spread(wanted), |&(number, _)| number == wanted).map(|&(_, domain)| domain)
     }
 
     /// The domain of a scope's entries, made for the first.
@@ -190,7 +190,7 @@ impl Domains {
             && let Some(owner) = &from.owner
         {
             // Whoever has its entries in it holds the owner, too.
-            if let Ok(owned) = self.owned.find_entry(spread(owner.number()), |&owned| owned == domain) {
+            if let Ok(owned) = self.owned.find_entry(spread(owner.number()), |&(_, owned)| owned == domain) {
                 owned.remove();
             }
             self.domains[domain as usize] = None;
@@ -209,9 +209,7 @@ impl Domains {
             self.free.shrink_to_fit();
         }
         if self.owned.capacity() / ROOMY >= self.owned.len().max(1) {
-            let domains = &self.domains;
-            let hash = |&domain: &u32| spread(number_of(domains, domain).unwrap_or(u32::MAX));
-            self.owned.shrink_to(self.owned.len() * 2, hash);
+            self.owned.shrink_to(self.owned.len() * 2, |&(number, _)| spread(number));
         }
     }
 
@@ -252,21 +250,39 @@ impl Domains {
         self.careful_victim(domain, entries, spare)
     }
 
-    /// A newcomer of this hash is about to be written: asks for what the default policy will need.
+    /// Asks for what is kept of a domain ahead of its use.
+    #[inline]
+    pub(super) fn prefetch(&self, domain: u32) {
+        let place = self.domains.as_ptr().wrapping_add(domain as usize);
+        prefetch(place);
+        prefetch(place.wrapping_add(1).cast::<u8>().wrapping_sub(1));
+    }
+
+    /// A newcomer of this hash is about to be written to a domain: asks for what the default policy will need. What was not asked for
+    /// when the last one was written, for there are other domains, is asked for now.
     #[inline(always)]
-    pub(super) fn expect_newcomer(&self, hash: u32) {
-        if let Some(Some(owner)) = self.domains.first() {
-            owner.policy.expect(hash);
+    pub(super) fn expect_newcomer<K, V>(&self, domain: u32, hash: u32, entries: View<'_, K, V>) {
+        let Some(Some(owner)) = self.domains.get(domain as usize) else { return };
+        owner.policy.expect(hash);
+        if !self.orders.are_of(&owner.heads) {
+            for slot in owner.heads.ends() {
+                entries.prefetch(slot);
+                self.orders.prefetch(slot);
+            }
         }
     }
 
-    /// Between two writes: asks for what the next one will need, to which this slot will go.
+    /// Between two writes: asks for what the next one will need, to which this slot will go, and which will be to the same domain if
+    /// there is no other.
     #[inline(always)]
-    pub(super) fn look_ahead<K, V>(&self, entries: View<'_, K, V>, newcomer: Option<SlotId>) {
+    pub(super) fn look_ahead<K, V>(&self, domain: u32, entries: View<'_, K, V>, newcomer: Option<SlotId>) {
         if let Some(slot) = newcomer {
             self.orders.prefetch(slot);
         }
-        let Some(Some(owner)) = self.domains.first() else { return };
+        let Some(Some(owner)) = self.domains.get(domain as usize) else { return };
+        if !self.orders.are_of(&owner.heads) {
+            return;
+        }
         if let Some((hash, after)) = owner.policy.look_ahead(&self.orders, &owner.heads, &entries) {
             entries.prefetch_home(hash);
             if let Some(after) = after {

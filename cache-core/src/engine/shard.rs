@@ -317,10 +317,11 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         self.books().spaces.leave(node.number(), |_| ()).and_then(|((), node)| node)
     }
 
-    /// The domain that a newcomer to a scope will be in, if it has entries.
+    /// The domain that a newcomer to a scope will be in, if it has entries; what is kept of it is asked for.
     pub(super) fn domain_for(&mut self, node: &Arc<Node>) -> Option<u32> {
         let Books { spaces, domains, .. } = self.books();
-        domains.of_owner(owner(node, spaces.are_separate()))
+        let domain = domains.of_owner(owner(node, spaces.are_separate()));
+        domain.inspect(|&domain| domains.prefetch(domain))
     }
 
     /// The next to go of a domain.
@@ -356,18 +357,19 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         Some(Leaving { at, hash: header.hash(), charged: view.charged_of(entry), weight: weights.of(slot) })
     }
 
-    /// A newcomer of this hash is about to be written.
+    /// A newcomer of this hash is about to be written to a domain.
     #[inline(always)]
-    pub(super) fn expect_newcomer(&mut self, hash: u32) {
-        self.books().domains.expect_newcomer(hash);
+    pub(super) fn expect_newcomer(&mut self, domain: u32, hash: u32) {
+        let (view, books) = self.parts();
+        books.domains.expect_newcomer(domain, hash, view);
     }
 
     /// Asks for what the next newcomer to this shard will need.
     #[inline(always)]
-    pub(super) fn look_ahead(&mut self) {
+    pub(super) fn look_ahead(&mut self, domain: u32) {
         let slot = self.prefetch_next();
         let (view, books) = self.parts();
-        books.domains.look_ahead(view, slot);
+        books.domains.look_ahead(domain, view, slot);
     }
 
     /// Puts an entry in the place of the [next to go](Self::next_of) of its domain. Otherwise as [`link`](Self::link), but says

@@ -67,7 +67,7 @@ struct Memory {
 }
 
 impl Adaptive {
-    /// A slot enters the domain and the window, where that is short. `false` if nothing was done.
+    /// A slot enters the domain, where that is short. `false` if nothing was done.
     #[inline(always)]
     pub(super) fn quick_enter(
         &mut self,
@@ -76,7 +76,7 @@ impl Adaptive {
         slot: SlotId,
         hash: u32,
     ) -> bool {
-        let Some(memory) = self.memory.as_deref_mut() else { return false };
+        let Some(memory) = self.memory.as_deref_mut() else { return orders.enter(heads, MAIN, slot) };
         let is_in = orders.enter(heads, WINDOW, slot);
         if is_in {
             let key = mix(hash);
@@ -101,7 +101,12 @@ impl Adaptive {
     /// there is none.
     #[inline]
     pub(super) fn quick_victim(&mut self, heads: &Heads, heat: &impl HeatSource) -> Option<SlotId> {
-        let memory = self.memory.as_deref_mut().filter(|memory| memory.capacity == heads.members())?;
+        let Some(memory) = self.memory.as_deref_mut() else {
+            return (heads.members() < SMALL).then(|| duel::oldest_cold(heads, heat)).flatten();
+        };
+        if memory.capacity != heads.members() {
+            return None;
+        }
         memory.named = duel::choose_cold(heads, heat, &memory.history, memory.room)?;
         Some(memory.named.slot)
     }

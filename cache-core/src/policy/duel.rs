@@ -65,6 +65,14 @@ pub(super) fn choose_cold(
     (warmth == 0 && counts.count(candidate.key) <= counts.count(victim.key)).then_some(candidate)
 }
 
+/// The same without a window: what [`choose`] answers if the main list's oldest is cold.
+#[inline]
+pub(super) fn oldest_cold(heads: &Heads, heat: &impl HeatSource) -> Option<SlotId> {
+    let slot = heads.back(MAIN)?;
+    let (warmth, _) = heat.look(slot)?;
+    (warmth == 0).then_some(slot)
+}
+
 /// The next to go, with a window of `room` entries once the newcomer is in it; none if both lists are empty.
 pub(super) fn choose(
     order: &mut Order<'_>,

@@ -84,6 +84,12 @@ impl Heads {
         (ends.tail != NONE).then_some(SlotId(ends.tail))
     }
 
+    /// The last slots of the first lists; some may be no slots.
+    #[inline(always)]
+    pub(crate) fn ends(&self) -> [SlotId; NEAR] {
+        self.near.map(|ends| SlotId(ends.tail))
+    }
+
     /// Whether no list links any slot.
     pub(super) fn are_empty(&self) -> bool {
         let far = self.far.as_deref().into_iter().flatten();

@@ -90,10 +90,19 @@ impl Orders {
         true
     }
 
-    /// Asks for the line of a slot's link ahead of its use.
+    /// Asks for what is kept of a slot ahead of its use.
     #[inline(always)]
     pub(crate) fn prefetch(&self, slot: SlotId) {
         prefetch_at(&self.links, slot.index());
+        if !self.domains.is_empty() {
+            prefetch_at(&self.domains, slot.index());
+        }
+    }
+
+    /// Whether all members are of this domain.
+    #[inline(always)]
+    pub(crate) fn are_of(&self, heads: &Heads) -> bool {
+        self.is_sole(heads)
     }
 
     /// The slot in front of another in its list.

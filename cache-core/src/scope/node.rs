@@ -283,6 +283,14 @@ impl Node {
         self.account.get()
     }
 
+    /// Asks for what a write looks at ahead of its use: its account's bounds.
+    #[inline]
+    pub(crate) fn prefetch_account(&self) {
+        if let Some(account) = self.account() {
+            account.prefetch();
+        }
+    }
+
     /// Gives the node the account of its path, unless it has it.
     pub(super) fn attach(&self, account: &Arc<Account>) {
         // Whoever was faster gave it the same.

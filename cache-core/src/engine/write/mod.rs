@@ -81,6 +81,7 @@ impl<K: Key, V: Value> Store<K, V> {
                 let hash = self.hash(&node, &pair.0);
                 // Long before it is looked at: the clock is read meanwhile.
                 self.shards.of(hash).prefetch(&pin, short(hash));
+                node.prefetch_account();
                 let (deadline, now) = self.plain_times(engine, ttl)?;
                 match self.write_usually(engine, &node, hash, pair, weight, (deadline, now)) {
                     Ok(rest) => {

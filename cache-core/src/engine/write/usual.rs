@@ -43,13 +43,16 @@ impl<K: Key, V: Value> Store<K, V> {
         if !shard.books().flights.is_empty() || !node.is_verified_at(self.word()) {
             return Err(pair);
         }
+        // Asked for while the key's line is waited for.
+        let domain = if engine.has_budgets() { shard.domain_for(node) } else { Some(0) };
         let found = match shard.glance(short(hash), node.number_above(), &pair.0) {
             Glance::Found(entry) => Some(entry),
             Glance::Absent => None,
             Glance::Unsure => shard.find(short(hash), node.number(), &pair.0),
         };
         let Some(entry) = found else {
-            return self.exchange_usually(engine, shard, node, hash, pair, weight, times);
+            let Some(domain) = domain else { return Err(pair) };
+            return self.exchange_usually(engine, shard, node, (hash, domain), pair, weight, times);
         };
         let (at, state) = (entry.whereabouts(), entry.header().state());
         if state.is_tagged() {
@@ -104,24 +107,20 @@ impl<K: Key, V: Value> Store<K, V> {
         engine: &Engine,
         mut shard: LockedShard<'_, K, V>,
         node: &Arc<Node>,
-        hash: u64,
+        (hash, domain): (u64, u32),
         pair: (K, V),
         weight: u64,
         (deadline, now): Times,
     ) -> Result<Option<Rest>, (K, V)> {
-        shard.expect_newcomer(short(hash));
+        shard.expect_newcomer(domain, short(hash));
         let Some(claim) = engine.claim_with(node, [1, weight]) else { return Err(pair) };
-        if engine.is_something_due(now) {
+        // Whoever has a shard's lock asks no other: that is the general way's.
+        let pays =
+            if engine.has_budgets() { engine.pays_itself(&claim, hash, |_| true) } else { engine.is_alone() };
+        if !pays || engine.is_something_due(now) {
             return Err(pair);
         }
         let structure = engine.structure();
-        let domain = match engine.has_budgets() {
-            // Whoever has a shard's lock asks no other: that is the general way's.
-            true if engine.pays_itself(&claim, hash, |_| true) => shard.domain_for(node),
-            false if engine.is_alone() => Some(0),
-            _ => None,
-        };
-        let Some(domain) = domain else { return Err(pair) };
         let Some(leaving) = shard.next_of(domain, structure) else { return Err(pair) };
         let age = engine.tick(&mut shard, self.heat_limit());
         let due = deadline.moment();
@@ -138,7 +137,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let let_go =
             if is_of_another { self.hand_over(engine, &mut shard, node, leaving, weight) } else { None };
         let tired = shard.is_tired();
-        shard.look_ahead();
+        shard.look_ahead(domain);
         drop(shard);
         if is_of_another {
             self.count(node, Event::Insert);

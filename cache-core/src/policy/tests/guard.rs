@@ -319,9 +319,18 @@ fn guard_shows_its_fault() {
 /// The default's short ways, as the engine takes them, against the same policy called through the trait.
 #[test]
 fn default_decides_the_same_whichever_way_it_is_called() {
+    // With a memory, and without.
+    for capacity in [1_000, 12] {
+        let quick = named_the_short_way(capacity);
+        assert!(quick > 2_500, "{quick} were named the short way, of {capacity} entries");
+    }
+}
+
+/// Both are asked and told the same for a while, at this size.
+fn named_the_short_way(capacity: u32) -> u32 {
     let (mut short, mut plain) = (Bed::new(Guarded::build(&Policy::Adaptive)), Bed::new(Adaptive::default()));
     let (mut state, mut quick) = (11u64, 0);
-    let mut free: Vec<u32> = (0..1_200).collect();
+    let mut free: Vec<u32> = (0..capacity + capacity / 5).collect();
     let mut live = Vec::new();
     for step in 0..20_000 {
         state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
@@ -339,7 +348,7 @@ fn default_decides_the_same_whichever_way_it_is_called() {
                 free.push(slot);
             }
             _ => {
-                if live.len() >= 1_000 {
+                if live.len() >= capacity as usize {
                     let named = short.policy.quick_victim(&short.heads, &short.warmth).map(|slot| slot.0);
                     quick += u32::from(named.is_some());
                     let victim = named.or_else(|| short.victim()).unwrap();
@@ -349,7 +358,7 @@ fn default_decides_the_same_whichever_way_it_is_called() {
                     live.retain(|slot| *slot != victim);
                     free.push(victim);
                 }
-                let (slot, hash) = (free.swap_remove(draw as usize % free.len()), draw % 3_000);
+                let (slot, hash) = (free.swap_remove(draw as usize % free.len()), draw % (3 * capacity));
                 let id = SlotId(slot);
                 short.warmth.0[slot as usize] = (Cell::new(0), Cell::new(hash));
                 if !short.policy.quick_enter(&mut short.orders, &mut short.heads, id, hash) {
@@ -360,8 +369,8 @@ fn default_decides_the_same_whichever_way_it_is_called() {
             }
         }
     }
-    assert!(quick > 2_500, "{quick} were named the short way");
     assert_eq!(short.drain(), plain.drain());
+    quick
 }
 
 fn leave(bed: &mut Bed<Guarded>, slot: u32) {

@@ -6,6 +6,7 @@
 
 use super::asked::{Terms, UNBOUNDED};
 use super::table::Book;
+use crate::prefetch::prefetch;
 use crate::scope::tree::LevelId;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering, Weak};
 
@@ -31,23 +32,24 @@ impl Unit {
     }
 }
 
-/// The account of a path.
+/// The account of a path. What writes look at comes first.
+#[repr(C)]
 pub struct Account {
-    /// Which holds accounts that were set by name, so this may not hold it.
-    book: Weak<Book>,
-    parent: Option<Arc<Account>>,
-    level: LevelId,
-    text: Box<str>,
-    /// Where its promises are kept, and the hash it is known by.
-    place: u32,
-    hash: u64,
     capacity: [AtomicU64; 2],
     reserve: [AtomicU64; 2],
+    /// A note of whoever makes room in this scope.
+    note: AtomicU64,
     has_terms: AtomicBool,
     /// A reserve was asked for that did not fit.
     was_refused: AtomicBool,
-    /// A note of whoever makes room in this scope.
-    note: AtomicU64,
+    level: LevelId,
+    /// Where its promises are kept, and the hash it is known by.
+    place: u32,
+    hash: u64,
+    /// Which holds accounts that were set by name, so this may not hold it.
+    book: Weak<Book>,
+    parent: Option<Arc<Account>>,
+    text: Box<str>,
 }
 
 impl Account {
@@ -72,6 +74,13 @@ impl Account {
             was_refused: AtomicBool::new(false),
             note: AtomicU64::new(0),
         }
+    }
+
+    /// Asks for what writes look at ahead of its use.
+    #[inline]
+    pub(in crate::scope) fn prefetch(&self) {
+        prefetch(&raw const self.capacity);
+        prefetch(&raw const self.has_terms);
     }
 
     /// The most that the scope may hold; `u64::MAX` without a bound.
