@@ -276,10 +276,10 @@ impl Domains {
     /// there is no other.
     #[inline(always)]
     pub(super) fn look_ahead<K, V>(&self, domain: u32, entries: View<'_, K, V>, newcomer: Option<SlotId>) {
+        let Some(Some(owner)) = self.domains.get(domain as usize) else { return };
         if let Some(slot) = newcomer {
             self.orders.prefetch(slot);
         }
-        let Some(Some(owner)) = self.domains.get(domain as usize) else { return };
         if !self.orders.are_of(&owner.heads) {
             return;
         }

@@ -22,6 +22,9 @@ use crate::scope::Node;
 use crate::stats::{Counter, ScopeStats, Stats};
 use crate::sync::Arc;
 
+/// Slices of what expires before it is dropped: somebody has to wait for readers then, which costs as much as some twenty entries.
+const SLICES: usize = 8;
+
 impl<K: Key, V: Value> RegionOps for Store<K, V> {
     fn id(&self) -> RegionId {
         self.id
@@ -121,8 +124,9 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
 
     fn expire(&self, engine: &Engine, shard: usize, now: Moment) -> (u64, Option<Moment>) {
         let Some(arena) = self.shards.get(shard) else { return (0, None) };
-        let mut expired = 0;
+        let (mut expired, mut slices) = (0, 0_usize);
         loop {
+            slices += 1;
             let pin = self.listening(engine);
             let mut removals = Removals::new(pin.as_ref());
             let (done, next) = {
@@ -137,7 +141,9 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
             };
             self.finish(engine, removals);
             drop(pin);
-            self.drop_swept(engine, arena);
+            if done || slices.is_multiple_of(SLICES) {
+                self.drop_swept(engine, arena);
+            }
             if done {
                 return (expired, Some(next).filter(|&next| next != Moment::NEVER));
             }
@@ -162,11 +168,10 @@ impl<K: Key, V: Value> RegionOps for Store<K, V> {
             }
             let chunks = shard.chunks(from - places, slots.min(SLICE));
             for chunk in chunks.clone() {
-                for slot in shard.view().live_in(chunk) {
-                    if shard.is_dead(slot) {
-                        self.take(engine, &mut shard, slot, RemovalCause::Invalidated, &mut removals);
-                    }
-                }
+                let slots = shard.view().live_in(chunk);
+                let is_dead = |shard: &mut LockedShard<'_, K, V>, slot| shard.is_dead(slot);
+                let cause = RemovalCause::Invalidated;
+                self.take_many(engine, &mut shard, slots, is_dead, cause, &mut removals);
             }
             let end = shard.view().span();
             // The places are fewer only when nothing is left.
@@ -303,7 +308,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let (weight, _) = self.take_and(engine, shard, slot, RemovalCause::Evicted, removals, release)?;
         // Whoever takes out what is not in the way of a newcomer wants it dropped soon, and raises the epoch next.
         shard.stamp();
-        self.shrink_by(engine, weight);
+        self.shrink_by(engine, 1, weight);
         Some(())
     }
 
@@ -320,10 +325,7 @@ impl<K: Key, V: Value> Store<K, V> {
         while taken < most
             && let Some((chunk, due)) = shard.due(from, now)
         {
-            for slot in due {
-                self.take(engine, shard, slot, RemovalCause::Expired, removals);
-                taken += 1;
-            }
+            taken += self.take_many(engine, shard, due, |_, _| true, RemovalCause::Expired, removals);
             from = chunk + 1;
         }
         taken

@@ -414,3 +414,22 @@ fn heap_is_trimmed_once_as_much_has_gone_as_is_left_and_only_where_it_was_asked_
         assert!(comes(Duration::from_secs(20), has_come), "{:?} of {goes}", engine.gone_since_trim());
     }
 }
+
+#[test]
+fn what_an_eviction_has_counted_does_not_expire_too() {
+    let clock = TestClock::new();
+    let engine = Engine::new(manual(&clock));
+    let store = open::<u64>(&engine, "things", options());
+    // Entries of two scopes come one after the other, and by turns.
+    for key in 0..300 {
+        let user = user(&engine, u64::from(key % 50 < 10));
+        store.insert(&engine, &user, key, key, for_secs(1)).expect("a good write");
+    }
+    let node = user(&engine, 1).find(engine.registry()).expect("a path of the tree").expect("it has entries");
+    engine.evict(&node);
+    clock.advance(Duration::from_secs(1));
+    engine.maintain();
+    let stats = engine.stats();
+    assert_eq!((stats.invalidated, stats.expired, stats.entries), (60, 240, 0));
+    assert_eq!((engine.has_dead(), engine.registry().root().weight()), (false, 0));
+}

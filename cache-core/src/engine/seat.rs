@@ -63,7 +63,7 @@ impl<K: Key, V: Value> Store<K, V> {
         if !node.release(weight) {
             engine.forget_dead();
         }
-        self.shrink_by(engine, weight);
+        self.shrink_by(engine, 1, weight);
         self.count(node, Event::Evicted);
     }
 
@@ -133,7 +133,7 @@ impl<K: Key, V: Value> Store<K, V> {
         };
         let (left, _) = self.take_and(engine, shard, victim, RemovalCause::Evicted, removals, exchange)?;
         if charge == Charge::Dead {
-            self.shrink_by(engine, left);
+            self.shrink_by(engine, 1, left);
             return Some(Seat::Dead);
         }
         let change = weight.cast_signed().wrapping_sub(left.cast_signed());

@@ -153,6 +153,16 @@ pub(super) struct Leaving {
     pub(super) weight: u64,
 }
 
+/// Entries that were charged to one node, and have left.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    /// Its number.
+    charged: u32,
+    pub(super) entries: u32,
+    /// Of all of them.
+    pub(super) weight: u64,
+}
+
 /// Who goes next.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Next {
@@ -290,17 +300,58 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         slot: SlotId,
         settle: impl FnOnce(&Arc<Node>, u64) -> R,
     ) -> Option<(R, Option<Arc<Node>>)> {
+        let left = self.take_out(slot)?;
+        self.books().spaces.leave(left.charged, 1, |node| settle(node, left.weight))
+    }
+
+    /// Takes an entry out of everything but the books of scopes, which are to be told of it before the lock is let go.
+    fn take_out(&mut self, slot: SlotId) -> Option<Left> {
         let entry = self.view().entry(slot)?;
         let (charged, hash) = (self.view().charged_of(entry), entry.header().hash());
         self.prefetch(hash);
-        let Books { spaces, domains, weights, .. } = self.books();
+        let Books { domains, weights, .. } = self.books();
         if let Some(domain) = domains.of(slot) {
             domains.remove(domain, slot);
         }
         let weight = weights.of(slot);
-        let answer = spaces.leave(charged, |node| settle(node, weight));
-        self.retire(slot);
-        answer
+        self.retire(slot, hash);
+        Some(Left { charged, entries: 1, weight })
+    }
+
+    /// Takes out those of some slots that are `wanted`, as [`unlink`](Self::unlink), but `settle` sees the node of several at once: of
+    /// those that come one after the other.
+    pub(super) fn unlink_many(
+        &mut self,
+        slots: impl Iterator<Item = SlotId>,
+        mut wanted: impl FnMut(&mut Self, SlotId) -> bool,
+        mut settle: impl FnMut(&Arc<Node>, Left),
+        mut let_go: impl FnMut(Option<Arc<Node>>),
+    ) {
+        let mut settle_all = |shard: &mut Self, left: Left| {
+            let told = shard.books().spaces.leave(left.charged, left.entries, |node| settle(node, left));
+            let_go(told.and_then(|((), node)| node));
+        };
+        let mut run: Option<Left> = None;
+        for slot in slots {
+            if !wanted(self, slot) {
+                continue;
+            }
+            let Some(next) = self.take_out(slot) else { continue };
+            match &mut run {
+                Some(run) if run.charged == next.charged => {
+                    run.entries += 1;
+                    run.weight = run.weight.wrapping_add(next.weight);
+                }
+                _ => {
+                    if let Some(left) = run.replace(next) {
+                        settle_all(self, left);
+                    }
+                }
+            }
+        }
+        if let Some(left) = run {
+            settle_all(self, left);
+        }
     }
 
     /// Takes an entry out of a domain for a newcomer of the same scope and weight, whose place in the books of its scope it leaves
@@ -308,13 +359,13 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
     #[inline]
     pub(super) fn displace(&mut self, domain: u32, slot: SlotId, hash: u32) {
         self.books().domains.take_out(domain, slot);
-        self.retire_of(slot, hash);
+        self.retire(slot, hash);
     }
 
     /// A place in a domain that was left to a newcomer stays empty.
     pub(super) fn vacate(&mut self, domain: u32, node: &Arc<Node>) -> Option<Arc<Node>> {
         self.books().domains.close_if_empty(domain);
-        self.books().spaces.leave(node.number(), |_| ()).and_then(|((), node)| node)
+        self.books().spaces.leave(node.number(), 1, |_| ()).and_then(|((), node)| node)
     }
 
     /// The domain that a newcomer to a scope will be in, if it has entries; what is kept of it is asked for.
@@ -404,7 +455,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
     ) -> Option<Arc<Node>> {
         let Books { domains, spaces, .. } = self.books();
         spaces.enter(node, structure, domains);
-        spaces.leave(from, settle).and_then(|((), node)| node)
+        spaces.leave(from, 1, settle).and_then(|((), node)| node)
     }
 
     /// Whether it is all one to the books if a live entry is written over by one of this weight.

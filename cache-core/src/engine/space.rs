@@ -153,15 +153,16 @@ impl Spaces {
         self.dead.contains(&number) && self.node(number).is_some_and(|node| !node.is_live())
     }
 
-    /// An entry of a scope goes, which `settle` is told of. With the last one goes the node, to be dropped without the lock.
+    /// So many entries of a scope go, which `settle` is told of. With the last one goes the node, to be dropped without the lock.
     pub(super) fn leave<R>(
         &mut self,
         number: u32,
+        entries: u32,
         settle: impl FnOnce(&Arc<Node>) -> R,
     ) -> Option<(R, Option<Arc<Node>>)> {
         let mut space = self.entry(number)?;
         let settled = settle(&space.get().node);
-        space.get_mut().entries -= 1;
+        space.get_mut().entries -= entries;
         let node = if space.get().entries > 0 { None } else { Some(close(space)) };
         Some((settled, node))
     }

@@ -530,8 +530,8 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 
     /// One entry less.
-    pub(super) fn shrink_by(&self, engine: &Engine, weight: u64) {
-        if self.entries.fetch_sub(1, Relaxed) == 1 {
+    pub(super) fn shrink_by(&self, engine: &Engine, entries: u32, weight: u64) {
+        if self.entries.fetch_sub(i64::from(entries), Relaxed) == i64::from(entries) {
             engine.count_populated(-1);
         }
         self.weight.fetch_sub(weight.cast_signed(), Relaxed);

@@ -12,7 +12,7 @@ use super::Engine;
 use super::arena::Entry;
 use super::options::{Key, Taken, Value};
 use super::removal::Removals;
-use super::shard::{LockedShard, Shard};
+use super::shard::{Left, LockedShard, Shard};
 use super::store::{SLICE, Store, short};
 use crate::epoch;
 use crate::event::RemovalCause;
@@ -102,7 +102,7 @@ impl<K: Key, V: Value> Store<K, V> {
         let (weight, origin) = self.take_and(engine, shard, slot, cause, removals, release)?;
         // Whoever takes out what is not in the way of a newcomer wants it dropped soon, and raises the epoch next.
         shard.stamp();
-        self.shrink_by(engine, weight);
+        self.shrink_by(engine, 1, weight);
         Some(origin)
     }
 
@@ -132,6 +132,45 @@ impl<K: Key, V: Value> Store<K, V> {
         }
         removals.let_go(node);
         Some((weight, origin))
+    }
+
+    /// Unlinks those of some slots that are `wanted`, as [`take`](Self::take) each; how many. Books are settled once for those of one scope
+    /// that come one after the other, where nobody listens.
+    pub(super) fn take_many<'p>(
+        &self,
+        engine: &Engine,
+        shard: &mut LockedShard<'p, K, V>,
+        slots: impl Iterator<Item = SlotId>,
+        mut wanted: impl FnMut(&mut LockedShard<'p, K, V>, SlotId) -> bool,
+        cause: RemovalCause,
+        removals: &mut Removals<'p, K, V>,
+    ) -> usize {
+        let mut taken = 0;
+        if removals.pin().is_some() {
+            for slot in slots {
+                if wanted(shard, slot) {
+                    taken += usize::from(self.take(engine, shard, slot, cause, removals).is_some());
+                }
+            }
+            return taken;
+        }
+        let settle = |node: &Arc<Node>, left: Left| {
+            let lived = node.release_many(left.entries, left.weight);
+            let cause = if lived { cause } else { RemovalCause::Invalidated };
+            for _ in 0..left.entries {
+                if !lived {
+                    engine.forget_dead();
+                }
+                tally::count(Some(&self.counters), Some(node.stats()), cause.into());
+            }
+            taken += left.entries as usize;
+            self.shrink_by(engine, left.entries, left.weight);
+        };
+        shard.unlink_many(slots, wanted, settle, |node| removals.let_go(node));
+        if taken > 0 {
+            shard.stamp();
+        }
+        taken
     }
 
     /// After an explicit removal: drops what readers have passed, so that values do not outlive their removal without need.

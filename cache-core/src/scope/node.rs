@@ -392,7 +392,12 @@ impl Node {
     /// Takes a charge back, dead or alive, when its entry has left memory. Tells whether the whole path was alive:
     /// if not, a detachment has counted the entry.
     pub fn release(&self, weight: u64) -> bool {
-        let counted = self.add_entries(-1);
+        self.release_many(1, weight)
+    }
+
+    /// As [`release`](Self::release), of so many entries of this weight in all.
+    pub fn release_many(&self, entries: u32, weight: u64) -> bool {
+        let counted = self.add_entries(-i64::from(entries));
         self.add_weight(signed(weight).wrapping_neg());
         // After the subtraction, so that a collector that cleared the flag before sees either.
         self.shared.stir();

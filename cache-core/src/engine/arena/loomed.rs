@@ -94,7 +94,7 @@ fn glance(shard: &Shard, key: u32) -> Option<u32> {
 fn retire(shard: &Shard, key: u32) {
     let mut shard = shard.lock();
     let slot = shard.find(HASH, SCOPE, &key).expect("it is there").slot();
-    assert!(shard.retire(slot));
+    assert!(shard.retire(slot, HASH));
 }
 
 /// Puts the second version of 1 in the place of the first.

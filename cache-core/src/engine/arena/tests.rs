@@ -68,7 +68,7 @@ fn leave_only(arena: &Plain, keys: std::ops::Range<u64>, stays: impl Fn(u64) -> 
     for key in keys.filter(|key| !stays(*key)) {
         let hash = spread(key);
         let slot = arena.find(&pin(), hash, 1, &key).map(|entry| entry.slot());
-        assert!(arena.lock().retire(slot.expect("it is there")));
+        assert!(arena.lock().retire(slot.expect("it is there"), hash));
     }
     let began = std::time::Instant::now();
     while arena.has_waiting() {
@@ -128,7 +128,7 @@ fn memory_of_a_slot_that_waits_for_readers_stays() {
     leave_only(&arena, 0..20_000, |key| key == 3 || key == 19_999);
     let pin = pin();
     let held = arena.find(&pin, spread(19_999), 1, &19_999).expect("it is there");
-    assert!(arena.lock().retire(held.slot()));
+    assert!(arena.lock().retire(held.slot(), spread(19_999)));
     assert!(arena.lock().give_back() > 19_999, "somebody may read it");
     assert_eq!(held.value(), 19_999);
 }

@@ -143,7 +143,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         Ok(())
     }
 
-    /// Takes a live entry out, and one in of a key that is absent, and whose deadline is `due`: [`retire_of`](Self::retire_of)
+    /// Takes a live entry out, and one in of a key that is absent, and whose deadline is `due`: [`retire`](Self::retire)
     /// and [`insert`](Self::insert) in one. The payload comes back, and nothing is changed, where it can not be taken in.
     #[inline(always)]
     pub(in crate::engine) fn exchange(
@@ -198,17 +198,10 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         Some(SlotId(fresh))
     }
 
-    /// Takes a live slot out of the table; readers who have found it may go on reading it. `false` if it is not live.
-    /// It may share a stamp with what is retired after it: see [`stamp`](Self::stamp).
+    /// Takes a live slot out of the table, whose hash is this one; readers who have found it may go on reading it. `false` if it is not
+    /// live, or the hash another's. It may share a stamp with what is retired after it: see [`stamp`](Self::stamp).
     #[inline]
-    pub(in crate::engine) fn retire(&mut self, slot: SlotId) -> bool {
-        let hash = self.view().entry(slot).map(|entry| entry.header().hash());
-        hash.is_some_and(|hash| self.retire_of(slot, hash))
-    }
-
-    /// As [`retire`](Self::retire), for who knows the hash. `false` also if it is another's.
-    #[inline]
-    pub(in crate::engine) fn retire_of(&mut self, slot: SlotId, hash: u32) -> bool {
+    pub(in crate::engine) fn retire(&mut self, slot: SlotId, hash: u32) -> bool {
         let state = &mut self.writer.state;
         let at = Whereabouts::of(slot);
         // SAFETY: the lock is held.

@@ -149,7 +149,9 @@ impl<K: Key, V: Value> Store<K, V> {
             guarded("drop", || drop(dropped));
         }
         drop(let_go);
-        let over = engine.is_over_at(node);
+        // Where one takes the place of its like, no more is held than before.
+        let over =
+            if is_of_another || engine.has_budgets() { engine.is_over_at(node) } else { engine.has_dead() };
         let of = over.then(|| Arc::clone(node));
         Ok((tired || over).then_some(Rest { tired, over, of, hash, slot }))
     }
