@@ -9,8 +9,8 @@
 
 use hashbrown::HashTable;
 
-use super::arena::View;
-use super::space::{ROOMY, owner_number, spread};
+use super::arena::{ROOMY, View};
+use super::space::{owner_number, spread};
 use crate::policy::{
     EvictionPolicy as _, Fault, Guarded, Heads, Heat, Orders, Policy, SlotId, Touches, Weight,
 };

@@ -9,6 +9,7 @@
 use hashbrown::HashTable;
 use hashbrown::hash_table::OccupiedEntry;
 
+use super::arena::ROOMY;
 use super::domain::Domains;
 use crate::scope::Node;
 use crate::sync::Arc;
@@ -66,9 +67,6 @@ pub(super) struct Spaces {
     /// Scopes that the present sweep found dead.
     dead: Dead,
 }
-
-/// How many times as large as it has scopes a table is when a sweep makes it smaller.
-pub(super) const ROOMY: usize = 16;
 
 /// Numbers of dead scopes.
 type Dead = std::collections::HashSet<u32, ahash::RandomState>;

@@ -61,7 +61,7 @@ const SOME: usize = 16;
 const PART: usize = 64;
 
 /// Pieces for which an empty line keeps room.
-const KEPT: usize = 1024;
+pub(super) const KEPT: usize = 1024;
 
 /// Drops the garbage that is past; costs one load if there is none. To be called where no lock is held.
 #[inline]
@@ -127,6 +127,12 @@ impl Drop for Collects {
         // Gone only with its thread.
         let _ = COLLECTS.try_with(|collects| collects.set(false));
     }
+}
+
+/// For how many pieces the line has room, for tests.
+#[cfg(all(test, not(any(shuttle, loom))))]
+pub(crate) fn room() -> usize {
+    LINE.pieces.lock().capacity()
 }
 
 /// How many pieces wait, for tests.

@@ -5,7 +5,7 @@ use std::thread;
 
 use super::domain::Domain;
 use super::local::advance;
-use super::{FullSlot, Pin, collect, defer, is_past, local, pin, stamp};
+use super::{FullSlot, Pin, collect, defer, deferred, is_past, local, pin, stamp};
 
 /// A domain that nobody else uses, so that what is past does not depend on other tests.
 fn domain() -> &'static Domain {
@@ -369,4 +369,19 @@ fn full_slot_counts_what_was_put_there_and_not_what_it_rests_on() {
     slot.swap(Some(Arc::clone(&two)));
     drop(slot);
     assert_eq!((Arc::strong_count(&rest), Arc::strong_count(&two)), (1, 1));
+}
+
+#[test]
+fn line_that_was_long_keeps_room_for_few() {
+    (0..4 * deferred::KEPT).for_each(|piece| defer(Box::new(piece)));
+    let began = std::time::Instant::now();
+    while deferred::room() > deferred::KEPT {
+        assert!(
+            began.elapsed().as_secs() < 20,
+            "room for {} pieces, of which {} wait",
+            deferred::room(),
+            deferred::pieces()
+        );
+        collect();
+    }
 }

@@ -410,6 +410,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn links_of_slots_that_are_not_any_more_are_given_back() {
+        let (mut orders, mut ours, mut theirs) = (Orders::new(), Heads::new(1), Heads::new(2));
+        assert!(orders.adopt(&mut theirs, SlotId(3)));
+        assert!((4..100).all(|slot| orders.adopt(&mut ours, SlotId(slot))));
+        assert!((4..100).all(|slot| orders.release(&mut ours, SlotId(slot))));
+        orders.give_back(4);
+        assert_eq!([orders.links.capacity(), orders.domains.capacity()], [4; 2]);
+        assert!(orders.adopt(&mut ours, SlotId(50)));
+        assert_eq!([3, 4, 50].map(|slot| orders.domain_of(SlotId(slot))), [Some(2), None, Some(1)]);
+    }
+
+    #[test]
     fn table_of_domains_exists_only_for_several() {
         let (mut orders, mut ours, mut theirs) = (Orders::new(), Heads::new(1), Heads::new(2));
         assert!(orders.adopt(&mut ours, SlotId(3)) && orders.release(&mut ours, SlotId(3)));

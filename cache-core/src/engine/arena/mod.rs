@@ -71,8 +71,8 @@ const SHARE: u32 = 8;
 /// Retired slots that may wait beside as many as are live; then nothing more is taken in until a reader moves on.
 const STALLED: usize = 4096;
 
-/// How many times as large as it has to be a table, or all memory, is when it is given back in part; and slots for which none is.
-const ROOMY: usize = if cfg!(any(shuttle, loom)) { 4 } else { 16 };
+/// How many times as large as it has to be what a shard keeps is when it is given back in part; and slots for which no memory is.
+pub(super) const ROOMY: usize = if cfg!(any(shuttle, loom)) { 4 } else { 16 };
 const FEW: usize = if cfg!(any(shuttle, loom)) { 16 } else { 1024 };
 
 /// Segments of few nodes behind those that were expected.
