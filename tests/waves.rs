@@ -8,7 +8,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
-use strata_cache::{Cache, Maintenance, Region, scope};
+use strata_cache::{Budget, Cache, Maintenance, Region, scope};
 
 static LIVE: AtomicI64 = AtomicI64::new(0);
 
@@ -56,8 +56,13 @@ fn write(region: &Region<u64, u64>, org: &str, users: u64) -> Outcome {
 
 #[test]
 fn memory_of_scopes_that_go_comes_back_though_others_stay() -> Outcome {
-    let cache = Cache::builder().capacity(4 * SESSIONS).maintenance(Maintenance::Manual).trim_heap(true);
-    let cache = cache.build()?;
+    let builder = || Cache::builder().capacity(4 * SESSIONS).maintenance(Maintenance::Manual).trim_heap(true);
+    waves(&builder().build()?)?;
+    // Each session is ordered by itself then.
+    waves(&builder().budget("session", Budget::entries(10)).build()?)
+}
+
+fn waves(cache: &Cache) -> Outcome {
     let region = cache.region::<u64, u64>("things")?;
     write(&region, "stays", STAYING)?;
     cache.maintain();

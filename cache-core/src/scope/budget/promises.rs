@@ -10,6 +10,10 @@ use super::asked::{Terms, UNBOUNDED};
 /// The root's place.
 pub(super) const ROOT: u32 = 0;
 
+/// How many times as many places as are taken there are when some are given back, and for how many none are.
+pub(super) const ROOMY: usize = 16;
+const FEW: usize = 1024;
+
 #[derive(Debug, Clone, Copy)]
 struct Promise {
     above: u32,
@@ -63,6 +67,21 @@ impl Promises {
     pub(super) fn close(&mut self, place: u32) {
         self.give(place, Terms::NONE);
         self.free.push(place);
+    }
+
+    /// Gives back the room of places that many had, if few are left; but none below one that somebody has.
+    pub(super) fn give_back(&mut self) {
+        let taken = self.of.len() - self.free.len();
+        if self.of.len() < FEW || self.of.len() / ROOMY < taken {
+            return;
+        }
+        self.free.sort_unstable();
+        while self.free.last().is_some_and(|&last| last as usize + 1 == self.of.len()) {
+            self.free.pop();
+            self.of.pop();
+        }
+        self.of.shrink_to_fit();
+        self.free.shrink_to_fit();
     }
 
     /// Takes everything back, and changes the bounds.

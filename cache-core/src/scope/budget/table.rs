@@ -14,7 +14,7 @@ use hashbrown::HashTable;
 
 use super::account::{Account, Unit};
 use super::asked::{Budget, Terms, UNBOUNDED};
-use super::promises::{Promises, ROOT, Refusal};
+use super::promises::{Promises, ROOMY, ROOT, Refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::scope::path::ScopePath;
 use crate::scope::tree::{LevelId, ScopeTree};
@@ -150,6 +150,19 @@ impl Budgets {
     #[inline]
     pub fn structure(&self) -> u64 {
         self.structure.load(Ordering::Acquire)
+    }
+
+    /// After many accounts went: gives back what was kept for them.
+    pub(in crate::scope) fn give_back(&self) {
+        if !self.is_active() {
+            return;
+        }
+        let mut state = self.book.state();
+        state.promises.give_back();
+        let known = &mut state.known;
+        if known.capacity() / ROOMY >= known.len().max(1) {
+            known.shrink_to(known.len() * 2, |known| known.hash);
+        }
     }
 
     /// Moves before nodes that exist are given accounts.

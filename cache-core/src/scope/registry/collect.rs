@@ -77,6 +77,7 @@ impl Registry {
                 drop(cursor);
                 self.index.shrink(is_much);
                 self.shared.numbers.shrink();
+                self.budgets.give_back();
                 epoch::settle_garbage();
             }
         }
