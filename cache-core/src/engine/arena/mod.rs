@@ -21,6 +21,7 @@ mod entry;
 mod growth;
 mod header;
 mod kept;
+mod lanes;
 mod limbo;
 #[cfg(all(test, loom))]
 mod loomed;

@@ -11,6 +11,7 @@
 //! Two choices after Azar, Broder, Karlin, Upfal, "Balanced Allocations", SIAM J. Comput. 29(1), 1999; tags in a line after
 //! Fan, Andersen, Kaminsky, "MemC3", NSDI 2013, section 3.1.
 
+use super::lanes::{Lanes, matches};
 use crate::prefetch::prefetch_at;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
@@ -380,129 +381,26 @@ fn tag_of(hash: u32) -> u8 {
     low
 }
 
-/// One bit for each of sixteen bytes that equals a tag.
-#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-#[inline]
-fn matches(words: [u64; 2], tag: u8) -> u32 {
-    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
-
-    #[inline]
-    #[target_feature(enable = "sse2")]
-    fn compare(words: [u64; 2], tag: u8) -> i32 {
-        let bytes = _mm_set_epi64x(words[1].cast_signed(), words[0].cast_signed());
-        _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(tag.cast_signed())))
-    }
-
-    // SAFETY: this is compiled only where every processor has these instructions.
-    unsafe { compare(words, tag) }.cast_unsigned()
-}
-
-#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2")))]
-#[inline]
-fn matches(words: [u64; 2], tag: u8) -> u32 {
-    matches_by_words(words, tag)
-}
-
-/// As `matches`, with plain words. Exact: a form with false positives could choose an empty way, whose slot may be another's.
-#[cfg(any(test, not(all(target_arch = "x86_64", target_feature = "sse2"))))]
-fn matches_by_words(words: [u64; 2], tag: u8) -> u32 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let half = |word: u64| {
-        let x = word ^ u64::from_ne_bytes([tag; 8]);
-        // The high bit of each byte that is zero in `x`.
-        let zero = !(((x & LOW) + LOW) | x | LOW);
-        // Gathers the eight high bits in one byte.
-        ((zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
-    };
-    half(words[0]) | half(words[1]) << 8
-}
-
-/// As [`Words`], in one register.
-///
-/// What an instruction loads that is twice as wide as the words there is defined by the processor, not by the language, which
-/// knows loads of this width only where nobody writes; so the instruction is written out. Either half is as it was at some moment
-/// meanwhile (Intel 64 SDM 3A, 9.1.1; AMD64 APM 2, 7.3.2, for quadwords), later loads come later (TSO), and nothing relies on
-/// the halves being of one moment: what was in the bucket all along is found, and a way that changed hands is compared in full.
-#[cfg(all(target_arch = "x86_64", target_feature = "sse2", not(any(shuttle, loom, miri))))]
+/// As [`Words`], in one register. Nothing relies on the halves being of one moment: what was in the bucket all along is found, and a
+/// way that changed hands is compared in full.
 #[derive(Clone, Copy)]
-struct Look {
-    words: std::arch::x86_64::__m128i,
-    taken: u32,
-}
+struct Look(Lanes);
 
-#[cfg(all(target_arch = "x86_64", target_feature = "sse2", not(any(shuttle, loom, miri))))]
 impl Look {
     #[inline(always)]
     fn at(bucket: &Bucket) -> Self {
-        let (words, taken);
-        // SAFETY: the two words are there, and aligned to the line they begin; nothing is written.
-        unsafe {
-            std::arch::asm!(
-                "movdqa {words}, xmmword ptr [{bucket}]",
-                "pextrw {taken:e}, {words}, {lane}",
-                bucket = in(reg) std::ptr::from_ref(&bucket.tags),
-                lane = const TAKEN / 16 + 4,
-                words = out(xmm_reg) words,
-                taken = lateout(reg) taken,
-                options(readonly, nostack, preserves_flags),
-            );
-        }
-        std::sync::atomic::compiler_fence(Ordering::Acquire);
-        Self { words, taken }
+        // SAFETY: a bucket begins a line.
+        Self(unsafe { Lanes::at(&bucket.tags) })
     }
 
     #[inline(always)]
     fn fits(self, hash: u32) -> u32 {
-        use std::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set1_epi8};
-
-        #[inline]
-        #[target_feature(enable = "sse2")]
-        fn compare(words: __m128i, tag: u8) -> i32 {
-            _mm_movemask_epi8(_mm_cmpeq_epi8(words, _mm_set1_epi8(tag.cast_signed())))
-        }
-
-        // SAFETY: this is compiled only where every processor has these instructions.
-        unsafe { compare(self.words, tag_of(hash)) }.cast_unsigned() & self.taken
+        self.0.equal_to(tag_of(hash)) & self.0.lane::<{ TAKEN.cast_signed() / 16 + 4 }>()
     }
 
     #[inline(always)]
     fn displaced(self) -> u32 {
-        use std::arch::x86_64::{__m128i, _mm_extract_epi16};
-
-        #[inline]
-        #[target_feature(enable = "sse2")]
-        fn count(words: __m128i) -> i32 {
-            _mm_extract_epi16::<{ DISPLACED as i32 / 16 + 4 }>(words)
-        }
-
-        // SAFETY: as above.
-        unsafe { count(self.words) }.cast_unsigned()
-    }
-}
-
-/// As [`Words`].
-#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2", not(any(shuttle, loom, miri)))))]
-#[derive(Clone, Copy)]
-struct Look(Words);
-
-#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2", not(any(shuttle, loom, miri)))))]
-impl Look {
-    #[inline]
-    fn at(bucket: &Bucket) -> Self {
-        // Not in the order of `Bucket::words`: an explorer shall find that nothing relies on any.
-        let [lower, upper] = &bucket.tags;
-        let lower = lower.load(Ordering::Relaxed);
-        Self(Words([lower, upper.load(Ordering::Acquire)]))
-    }
-
-    #[inline]
-    fn fits(self, hash: u32) -> u32 {
-        self.0.fits(hash)
-    }
-
-    #[inline]
-    fn displaced(self) -> u64 {
-        self.0.displaced()
+        self.0.lane::<{ DISPLACED.cast_signed() / 16 + 4 }>()
     }
 }
 
@@ -513,15 +411,6 @@ mod tests {
     use std::collections::HashMap;
 
     proptest! {
-        #[test]
-        fn both_ways_to_compare_tags_agree(a: u64, b: u64, tag: u8, pick in 0usize..16) {
-            prop_assert_eq!(matches([a, b], tag), matches_by_words([a, b], tag));
-            let [bytes_a, bytes_b] = [a.to_le_bytes(), b.to_le_bytes()];
-            let present = [bytes_a, bytes_b].concat()[pick];
-            let expected = (0..16).filter(|&i| [bytes_a, bytes_b].concat()[i] == present).map(|i| 1 << i).sum::<u32>();
-            prop_assert_eq!(matches([a, b], present), expected);
-        }
-
         #[test]
         fn table_holds_what_a_map_holds(
             buckets in 1usize..6,
