@@ -4,7 +4,7 @@
 //! keys and policies excepted; an `Eq` that panics does so before anything has changed. (3) Weights are kept one by one
 //! only once two differ. Cost: O(1) expected a call.
 
-use super::arena::{self, Arena, CHUNK, Entry, Header, Kept, Locked, View, Whereabouts};
+use super::arena::{self, Arena, CHUNK, Entry, Header, Kept, Locked, View};
 use super::domain::Domains;
 use super::space::{Spaces, owner};
 mod payers;
@@ -146,7 +146,7 @@ impl<'a> Target<'a> {
 /// Who goes next, for a newcomer that takes its place.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Leaving {
-    at: Whereabouts,
+    at: SlotId,
     hash: u32,
     /// The number of the node that it is charged to.
     pub(super) charged: u32,
@@ -404,7 +404,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         };
         let (view, Books { weights, .. }) = self.parts();
         let entry = view.entry(slot)?;
-        let (at, header) = (entry.whereabouts(), entry.header());
+        let (at, header) = (entry.slot(), entry.header());
         Some(Leaving { at, hash: header.hash(), charged: view.charged_of(entry), weight: weights.of(slot) })
     }
 
@@ -438,7 +438,7 @@ impl<K, V: Send + Sync + 'static> LockedShard<'_, K, V> {
         let hash = header.hash();
         let slot = self.exchange((leaving.at, leaving.hash), header, due, payload, leaves)?;
         let Books { domains, weights, .. } = self.books();
-        domains.take_out(domain, leaving.at.slot());
+        domains.take_out(domain, leaving.at);
         weights.set(slot, weight);
         domains.insert(domain, slot, hash, weight);
         Ok(slot)

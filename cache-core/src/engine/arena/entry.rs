@@ -1,14 +1,14 @@
 //! An entry as whoever found it sees it.
 
 use super::header::Header;
-use super::slots::{Node, Place};
+use super::slots::Node;
 use super::word;
 use crate::policy::SlotId;
 
 /// An entry that cannot be emptied while this lives; see (5).
 pub(in crate::engine) struct Entry<'a, K, V> {
     pub(super) node: &'a Node<K, V>,
-    pub(super) place: Place,
+    pub(super) slot: SlotId,
 }
 
 impl<K, V> Clone for Entry<'_, K, V> {
@@ -19,35 +19,10 @@ impl<K, V> Clone for Entry<'_, K, V> {
 
 impl<K, V> Copy for Entry<'_, K, V> {}
 
-/// Where an entry is, or was.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct Whereabouts {
-    pub(super) place: Place,
-    /// The number that has this place.
-    pub(super) slot: SlotId,
-}
-
-impl Whereabouts {
-    #[inline]
-    pub(super) fn of(slot: SlotId) -> Self {
-        Self { place: Place::of(slot.0), slot }
-    }
-
-    #[inline]
-    pub(in crate::engine) fn slot(self) -> SlotId {
-        self.slot
-    }
-}
-
 impl<'a, K, V> Entry<'a, K, V> {
     #[inline]
     pub(in crate::engine) fn slot(self) -> SlotId {
-        SlotId(self.place.slot())
-    }
-
-    #[inline]
-    pub(in crate::engine) fn whereabouts(self) -> Whereabouts {
-        Whereabouts { place: self.place, slot: self.slot() }
+        self.slot
     }
 
     #[inline]

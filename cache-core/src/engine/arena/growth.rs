@@ -2,7 +2,7 @@
 //!
 //! For the holder of the shard's lock. Readers go on in what they found: (3) and (6) of the room.
 
-use super::slots::{Place, SEGMENTS, first_of, numbers_of};
+use super::slots::{SEGMENTS, first_of, numbers_of};
 use super::state::State;
 use super::table::{Table, buckets_of, fill_of};
 use super::view::slots_of;
@@ -26,7 +26,7 @@ impl<K, V> Reader<K, V> {
             self.grow(state);
             state.outgrown = true;
             // SAFETY: the lock is held.
-            if unsafe { self.table() }.insert(hash, Place::of(slot).0) {
+            if unsafe { self.table() }.insert(hash, slot) {
                 return;
             }
         }
@@ -59,8 +59,8 @@ impl<K, V> Reader<K, V> {
             let live = (0..state.chunks.len()).flat_map(|chunk| slots_of(chunk, state.chunks[chunk].live));
             let moved = live.map(|slot| slot.0).all(|slot| {
                 // SAFETY: a live slot is filled (4).
-                let hash = unsafe { self.slots.node(Place::of(slot)) }.header.hash();
-                fresh.insert(hash, Place::of(slot).0)
+                let hash = unsafe { self.slots.node(slot) }.header.hash();
+                fresh.insert(hash, slot)
             });
             if moved {
                 return fresh;
@@ -115,7 +115,7 @@ impl<K, V> Reader<K, V> {
         if (end as usize) < FEW || end as usize / ROOMY < state.len {
             return end;
         }
-        let waits = state.limbo.iter().map(|place| place.slot() + 1).max().unwrap_or(0);
+        let waits = state.limbo.iter().map(|slot| slot + 1).max().unwrap_or(0);
         let last = state.chunks.iter().rposition(|chunk| chunk.live != 0);
         let lives =
             last.map_or(0, |chunk| (chunk + 1) * CHUNK - state.chunks[chunk].live.leading_zeros() as usize);
@@ -132,7 +132,7 @@ impl<K, V> Reader<K, V> {
         if left < end {
             // Numbers that were never used are in the last segment.
             (state.fresh, state.fresh_end) = (left, left);
-            state.free.retain(|place| place.slot() < left);
+            state.free.retain(|slot| *slot < left);
             state.free.shrink_to_fit();
             state.chunks.truncate((left as usize).div_ceil(CHUNK));
             state.chunks.shrink_to_fit();

@@ -7,7 +7,6 @@
 
 use std::collections::VecDeque;
 
-use super::slots::Place;
 use crate::epoch::{self, Stamp};
 
 /// Slots for which an empty ring keeps room.
@@ -16,7 +15,7 @@ const KEPT: usize = 1024;
 /// Slots in limbo.
 pub(super) struct Limbo {
     /// A ring of a power of two, or nothing; the first stands at `start`.
-    ring: Box<[Place]>,
+    ring: Box<[u32]>,
     start: usize,
     len: usize,
     /// For how many slots each stamp stands, behind those that are free to go.
@@ -42,18 +41,18 @@ impl Limbo {
         self.len == 0
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Place> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         (0..self.len).filter_map(|place| self.at(place))
     }
 
     #[inline]
-    fn at(&self, place: usize) -> Option<Place> {
+    fn at(&self, place: usize) -> Option<u32> {
         self.ring.get((self.start + place) & self.ring.len().wrapping_sub(1)).copied()
     }
 
     /// The slot that will leave next, or one that did.
     #[inline]
-    pub(super) fn first(&self) -> Option<Place> {
+    pub(super) fn first(&self) -> Option<u32> {
         self.at(0)
     }
 
@@ -61,8 +60,8 @@ impl Limbo {
     #[cold]
     fn grow(&mut self) {
         let room = (self.ring.len() * 2).max(8);
-        let mut ring: Vec<Place> = self.iter().collect();
-        ring.resize(room, Place(0));
+        let mut ring: Vec<u32> = self.iter().collect();
+        ring.resize(room, 0);
         (self.ring, self.start) = (ring.into_boxed_slice(), 0);
     }
 
@@ -75,7 +74,7 @@ impl Limbo {
 
     /// A slot that the table names no longer. So many share a stamp.
     #[inline(always)]
-    pub(super) fn push(&mut self, slot: Place, share: u32) {
+    pub(super) fn push(&mut self, slot: u32, share: u32) {
         if self.len == self.ring.len() {
             self.grow();
         }
@@ -101,7 +100,7 @@ impl Limbo {
 
     /// The slot that has waited for longest, if readers have passed it.
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<Place> {
+    pub(super) fn pop(&mut self) -> Option<u32> {
         if !self.is_first_past() {
             return None;
         }
@@ -142,7 +141,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     /// Raises the epoch until so many slots have left; other tests of this process may be pinned for a moment.
-    fn leave(limbo: &mut Limbo, slots: usize) -> Vec<Place> {
+    fn leave(limbo: &mut Limbo, slots: usize) -> Vec<u32> {
         let (began, mut left) = (Instant::now(), Vec::new());
         while left.len() < slots {
             assert!(began.elapsed() < Duration::from_secs(20), "slots stay: {left:?}");
@@ -153,15 +152,15 @@ mod tests {
         left
     }
 
-    fn places(numbers: std::ops::Range<u32>) -> Vec<Place> {
-        numbers.map(Place).collect()
+    fn places(numbers: std::ops::Range<u32>) -> Vec<u32> {
+        numbers.collect()
     }
 
     #[test]
     fn slots_leave_in_order_behind_a_stamp_that_is_past_and_never_without() {
         let mut limbo = Limbo::new();
         let pin = epoch::pin();
-        (0..20).for_each(|slot| limbo.push(Place(slot), 8));
+        (0..20).for_each(|slot| limbo.push(slot, 8));
         epoch::advance();
         assert_eq!(limbo.pop(), None, "a reader is pinned since before");
         drop(pin);
@@ -179,7 +178,7 @@ mod tests {
         let (mut next, mut first) = (0, 0);
         for round in 0..40 {
             for _ in 0..round % 7 * 3 + 1 {
-                limbo.push(Place(next), 1 + round % 3);
+                limbo.push(next, 1 + round % 3);
                 next += 1;
             }
             limbo.stamp();

@@ -40,11 +40,11 @@ use crossbeam_utils::CachePadded;
 use equivalent::Equivalent;
 
 use beside::{Shown, Words};
-pub(super) use entry::{Entry, Whereabouts};
+pub(super) use entry::Entry;
 use header::id_of;
 pub(super) use header::{Header, State as HeaderState};
 pub(super) use kept::Kept;
-use slots::{Place, Slots};
+use slots::Slots;
 use state::State;
 use table::{First, Table};
 pub(super) use view::View;
@@ -54,6 +54,7 @@ pub(super) use writer::Locked;
 use super::options::Glance;
 use super::removal::guarded;
 use crate::epoch::Pin;
+use crate::policy::SlotId;
 use crate::scope::CellWord;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, Mutex, Ordering};
 
@@ -260,8 +261,8 @@ impl<K, V> Reader<K, V> {
         // SAFETY: by (6) the table lives while the caller is pinned; only a lock's holder replaces it.
         let table = unsafe { &*self.table.load(Ordering::Acquire) };
         let id = id_of(scope, hash);
-        // SAFETY: the caller's promise, and the table named the place.
-        table.find(hash, |place| unsafe { self.check(Place(place), id, key) })
+        // SAFETY: the caller's promise, and the table named the slot.
+        table.find(hash, |slot| unsafe { self.check(slot, id, key) })
     }
 
     /// # Safety
@@ -273,31 +274,31 @@ impl<K, V> Reader<K, V> {
     {
         // SAFETY: by (6) the table lives while the caller is pinned; only a lock's holder replaces it.
         let table = unsafe { &*self.table.load(Ordering::Acquire) };
-        // SAFETY: the caller's promise, and the table named the place.
-        match table.first(hash, |place| unsafe { self.check(Place(place), id, key) }) {
+        // SAFETY: the caller's promise, and the table named the slot.
+        match table.first(hash, |slot| unsafe { self.check(slot, id, key) }) {
             First::Found(entry) => Glance::Found(entry),
             First::Absent => Glance::Absent,
             First::Elsewhere => Glance::Unsure,
         }
     }
 
-    /// The entry of a place, if it is the one that is looked for.
+    /// The entry of a slot, if it is the one that is looked for.
     ///
     /// # Safety
-    /// The table named the place while the caller was pinned, or held the lock, and so the caller is for 'a.
+    /// The table named the slot while the caller was pinned, or held the lock, and so the caller is for 'a.
     #[inline]
-    unsafe fn check<'a, Q>(&'a self, place: Place, id: u64, key: &Q) -> Option<Entry<'a, K, V>>
+    unsafe fn check<'a, Q>(&'a self, slot: u32, id: u64, key: &Q) -> Option<Entry<'a, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         // SAFETY: by (2) and (3) the slot is filled and stays so for 'a.
-        let node = unsafe { self.slots.node(place) };
+        let node = unsafe { self.slots.node(slot) };
         if !node.header.is(id) {
             return None;
         }
         // SAFETY: as above.
         let known = unsafe { node.key() };
-        key.equivalent(known).then_some(Entry { node, place })
+        key.equivalent(known).then_some(Entry { node, slot: SlotId(slot) })
     }
 }
 
@@ -306,9 +307,9 @@ impl<K, V, B> Drop for Arena<K, V, B> {
         let Writer { state, .. } = self.writing.writer.get_mut();
         if std::mem::needs_drop::<(K, V)>() {
             let live = (0..state.chunks.len()).flat_map(|chunk| slots_of(chunk, state.chunks[chunk].live));
-            for place in live.map(|slot| Place::of(slot.0)).chain(state.limbo.iter()) {
+            for slot in live.map(|slot| slot.0).chain(state.limbo.iter()) {
                 // SAFETY: nobody else has the arena, and these slots are filled (4).
-                let node = unsafe { self.reader.slots.node(place) };
+                let node = unsafe { self.reader.slots.node(slot) };
                 // SAFETY: it is filled, and nobody else reaches it.
                 let payload = unsafe { node.take() };
                 guarded("drop", || drop(payload));

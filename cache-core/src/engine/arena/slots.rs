@@ -1,11 +1,11 @@
 //! Where the entries of a shard lie: segments of nodes that never move and never shrink while anybody may look.
 //!
 //! (1) A number has one place: segment `k` holds `16 << k` numbers, of which it may have allocated fewer. (2) Only the
-//! holder of the shard's lock allocates, fills, empties and frees. (3) A place is filled while no reader can know it, and
+//! holder of the shard's lock allocates, fills, empties and frees. (3) A place is filled while no reader can know its number, and
 //! emptied when none can still know it. What makes (3) true is the arena's business; here every access that relies on it
 //! is unsafe and says so.
 //! Segments begin with a line of memory.
-//! Cost: one load and three instructions from a place to its node; a logarithm more from a number.
+//! Cost: one load and four instructions from a number to its node.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::MaybeUninit;
@@ -77,49 +77,21 @@ impl<K, V> Node<K, V> {
     }
 }
 
-/// Where the node of a number lies: the segment above [`OFFSET`] bits, which say where in it. What readers get, for it is
-/// found without a logarithm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place(pub(super) u32);
-
-/// Bits of a place that say where in the segment.
-const OFFSET: u32 = 27;
-
-impl Place {
-    /// The place of a number.
-    #[inline]
-    pub(super) const fn of(slot: u32) -> Self {
-        let number = slot.wrapping_add(FIRST);
-        // What is or-ed changes no logarithm of a number there is; it says that there is one, which spares a check.
-        let log = (number | FIRST).ilog2();
-        Self((log - FIRST.ilog2()) << OFFSET | number & !(1 << log))
-    }
-
-    /// The number that has this place.
-    #[inline]
-    pub(super) const fn slot(self) -> u32 {
-        let number = (FIRST << self.segment()) | self.0 & ((1 << OFFSET) - 1);
-        number.wrapping_sub(FIRST)
-    }
-
-    #[inline]
-    const fn segment(self) -> usize {
-        (self.0 >> OFFSET) as usize
-    }
-}
-
 /// Bytes of a line of memory.
 const LINE: usize = 64;
 
 /// The places of one shard.
 pub(super) struct Slots<K, V> {
-    /// Each pointer stands so far before its segment that the whole place is added as it is.
+    /// Each pointer stands so far before its segment that the number is added as it is.
     segments: [AtomicPtr<Node<K, V>>; SEGMENTS],
 }
 
-/// By how much the pointer of a segment stands before it.
-const fn bias(segment: usize) -> usize {
-    segment << OFFSET
+/// The segment of a number.
+#[inline(always)]
+const fn segment_of(slot: u32) -> usize {
+    let number = slot.wrapping_add(FIRST);
+    // What is or-ed changes no logarithm of a number there is; it says that there is one, which spares a check.
+    ((number | FIRST).ilog2() - FIRST.ilog2()) as usize
 }
 
 /// The first number of a segment.
@@ -146,7 +118,7 @@ impl<K, V> Slots<K, V> {
             handle_alloc_error(layout);
         }
         let start: *mut Node<K, V> = memory.cast();
-        self.segments[segment].store(start.wrapping_sub(bias(segment)), Ordering::Release);
+        self.segments[segment].store(start.wrapping_sub(first_of(segment) as usize), Ordering::Release);
     }
 
     /// Of so many nodes, one at least. They begin with a line of memory, so that those of 16, 32 or 64 bytes lie in one line each.
@@ -159,10 +131,10 @@ impl<K, V> Slots<K, V> {
     /// Gives a segment's memory back.
     ///
     /// # Safety
-    /// It was allocated with this number of nodes, all are empty, and no reader knows a place in it.
+    /// It was allocated with this number of nodes, all are empty, and no reader knows a number in it.
     pub(super) unsafe fn free(&self, segment: usize, nodes: u32) {
         let memory = self.segments[segment].swap(std::ptr::null_mut(), Ordering::Relaxed);
-        let memory: *mut u8 = memory.wrapping_add(bias(segment)).cast();
+        let memory: *mut u8 = memory.wrapping_add(first_of(segment) as usize).cast();
         // So that whoever still looks there is noticed.
         #[cfg(test)]
         // SAFETY: it was allocated with this very layout, and nobody uses it any more.
@@ -178,9 +150,9 @@ impl<K, V> Slots<K, V> {
     /// # Safety
     /// The place is within what was allocated, it is empty, and no reader knows it.
     #[inline]
-    pub(super) unsafe fn fill(&self, place: Place, node: Node<K, V>) {
+    pub(super) unsafe fn fill(&self, slot: u32, node: Node<K, V>) {
         // SAFETY: the place is allocated.
-        let address = unsafe { self.address(place) };
+        let address = unsafe { self.address(slot) };
         // SAFETY: it is memory that nobody reads or writes.
         unsafe { address.write(node) }
     }
@@ -190,28 +162,28 @@ impl<K, V> Slots<K, V> {
     /// # Safety
     /// The place has been filled, and its segment is not freed while the reference lives.
     #[inline]
-    pub(super) unsafe fn node(&self, place: Place) -> &Node<K, V> {
+    pub(super) unsafe fn node(&self, slot: u32) -> &Node<K, V> {
         // SAFETY: a filled place is allocated.
-        let address = unsafe { self.address(place) };
+        let address = unsafe { self.address(slot) };
         // SAFETY: it holds a node; what changes in it later is behind cells.
         unsafe { &*address }
     }
 
     /// Where a node begins, if there is one; to be prefetched.
     #[inline]
-    pub(super) fn line_of(&self, place: Place) -> *const Node<K, V> {
-        let segment = self.segments.get(place.segment()).map(|segment| segment.load(Ordering::Acquire));
-        segment.unwrap_or(std::ptr::null_mut()).wrapping_add(place.0 as usize)
+    pub(super) fn line_of(&self, slot: u32) -> *const Node<K, V> {
+        let segment = self.segments.get(segment_of(slot)).map(|segment| segment.load(Ordering::Acquire));
+        segment.unwrap_or(std::ptr::null_mut()).wrapping_add(slot as usize)
     }
 
     /// # Safety
     /// The place was allocated.
     #[inline]
-    unsafe fn address(&self, place: Place) -> *mut Node<K, V> {
+    unsafe fn address(&self, slot: u32) -> *mut Node<K, V> {
         // SAFETY: nothing is allocated but in one of the segments.
-        let segment = unsafe { self.segments.get_unchecked(place.segment()) };
-        // Whoever has a place has it from a release that came after the segment's.
-        segment.load(Ordering::Acquire).wrapping_add(place.0 as usize)
+        let segment = unsafe { self.segments.get_unchecked(segment_of(slot)) };
+        // Whoever has a number has it from a release that came after the segment's.
+        segment.load(Ordering::Acquire).wrapping_add(slot as usize)
     }
 }
 
@@ -224,14 +196,11 @@ mod tests {
         let mut next = 0;
         for segment in 0..SEGMENTS {
             assert_eq!(first_of(segment), next);
-            assert_eq!(Place::of(next), Place((segment as u32) << OFFSET));
+            assert_eq!(segment_of(next), segment);
             next += numbers_of(segment);
-            let last = Place::of(next - 1);
-            assert_eq!((last.segment(), last.0 & ((1 << OFFSET) - 1)), (segment, numbers_of(segment) - 1));
-            assert_eq!(last.slot(), next - 1);
+            assert_eq!(segment_of(next - 1), segment);
         }
         assert_eq!(next, (1 << 28) - 16);
-        assert!((0..100_000).all(|slot| Place::of(slot).slot() == slot));
     }
 
     #[test]
@@ -239,7 +208,7 @@ mod tests {
         fn lines<K, V>(slots: &Slots<K, V>, nodes: u32) {
             slots.allocate(3, nodes);
             for offset in 0..nodes {
-                let first = slots.line_of(Place::of(first_of(3) + offset)).addr();
+                let first = slots.line_of(first_of(3) + offset).addr();
                 let last = first + size_of::<Node<K, V>>() - 1;
                 assert_eq!(first / LINE, last / LINE, "{offset}");
             }

@@ -5,14 +5,14 @@
 use super::beside::Written;
 use super::kept::{self, Kept};
 use super::limbo::Limbo;
-use super::slots::{Place, SEGMENTS};
+use super::slots::SEGMENTS;
 use super::{BATCH, CHUNK, FEWEST, SHARE};
 use crate::clock::Moment;
 
 /// What the writer knows of the slots.
 pub(super) struct State<K, V> {
     pub(super) chunks: Vec<Chunk>,
-    pub(super) free: Vec<Place>,
+    pub(super) free: Vec<u32>,
     pub(super) limbo: Limbo,
     /// The next number that was never used, and the end of what is allocated for it.
     pub(super) fresh: u32,

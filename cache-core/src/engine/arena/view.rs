@@ -2,7 +2,6 @@
 
 use super::entry::Entry;
 use super::kept::Kept;
-use super::slots::Place;
 use super::state::State;
 use super::{CHUNK, Reader};
 use crate::policy::SlotId;
@@ -30,9 +29,8 @@ impl<'a, K, V> View<'a, K, V> {
         if !self.state.is_live(slot.0) {
             return None;
         }
-        let place = Place::of(slot.0);
         // SAFETY: a live slot is filled (4) and its segment allocated; the lock is held for 'a.
-        Some(Entry { node: unsafe { self.reader.slots.node(place) }, place })
+        Some(Entry { node: unsafe { self.reader.slots.node(slot.0) }, slot })
     }
 
     /// What was kept beside a tagged entry that is live.
@@ -59,7 +57,7 @@ impl<'a, K, V> View<'a, K, V> {
     /// Asks for the line of a slot ahead of its use.
     #[inline(always)]
     pub(in crate::engine) fn prefetch(self, slot: SlotId) {
-        prefetch(self.reader.slots.line_of(Place::of(slot.0)));
+        prefetch(self.reader.slots.line_of(slot.0));
     }
 
     /// Asks for the table's line of a hash ahead of its use.

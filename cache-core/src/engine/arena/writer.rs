@@ -6,10 +6,10 @@ use std::hash::Hash;
 
 use equivalent::Equivalent;
 
-use super::entry::{Entry, Whereabouts};
+use super::entry::Entry;
 use super::header::{Fresh, Header};
 use super::kept::Kept;
-use super::slots::{Node, Place};
+use super::slots::Node;
 use super::state::State;
 use super::table::fill_of;
 use super::view::{View, slots_of};
@@ -75,9 +75,8 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         if !self.writer.state.is_live(slot.0) {
             return None;
         }
-        let place = Place::of(slot.0);
         // SAFETY: it is live now, so whoever retires it does so after the caller pinned: (3).
-        Some(Entry { node: unsafe { self.arena.reader.slots.node(place) }, place })
+        Some(Entry { node: unsafe { self.arena.reader.slots.node(slot.0) }, slot })
     }
 
     /// Takes an entry in, of a key that is absent, and whose deadline is `due`. `payload` is asked once there is a slot for
@@ -97,7 +96,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let slot = self.arena.fill(state, fresh, payload, leaves)?;
         // SAFETY: the lock is held.
         let table = unsafe { self.arena.reader.table() };
-        if state.len >= fill_of(table.buckets()) || !table.insert(hash, Place::of(slot).0) {
+        if state.len >= fill_of(table.buckets()) || !table.insert(hash, slot) {
             self.arena.reader.insert_growing(state, hash, slot);
         }
         state.set_live(slot, due);
@@ -119,7 +118,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     #[inline(always)]
     pub(in crate::engine) fn write_over(
         &mut self,
-        Whereabouts { place, slot }: Whereabouts,
+        slot: SlotId,
         value: V,
         (deadline, due): (Deadline, Moment),
         hints: [u8; 2],
@@ -135,8 +134,8 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         }
         chunk.earliest = chunk.earliest.min(due);
         state.earliest = state.earliest.min(due);
-        // SAFETY: the place is that of the slot, which is live, so it is filled (4).
-        let node = unsafe { self.arena.reader.slots.node(place) };
+        // SAFETY: the slot is live, so it is filled (4).
+        let node = unsafe { self.arena.reader.slots.node(slot.0) };
         // SAFETY: as above, and the lock is held: (8).
         unsafe { word::write(node.value(), value) };
         node.header.overwrite(deadline, hints);
@@ -148,7 +147,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     #[inline(always)]
     pub(in crate::engine) fn exchange(
         &mut self,
-        (leaving, leaving_hash): (Whereabouts, u32),
+        (leaving, leaving_hash): (SlotId, u32),
         header: Header,
         due: Moment,
         payload: (K, V),
@@ -156,19 +155,18 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     ) -> std::result::Result<SlotId, (K, V)> {
         let hash = header.hash();
         let state = &mut self.writer.state;
-        let Some(place) = self.arena.vacate(state, leaves) else { return Err(payload) };
-        let slot = place.slot();
+        let Some(slot) = self.arena.vacate(state, leaves) else { return Err(payload) };
         if state.kept.is_in_use() {
             state.kept.clear(slot);
         }
         // SAFETY: `vacate` handed out an empty slot that no reader knows.
-        unsafe { self.arena.reader.slots.fill(place, Node::new(header, payload)) };
+        unsafe { self.arena.reader.slots.fill(slot, Node::new(header, payload)) };
         // SAFETY: the lock is held.
         let table = unsafe { self.arena.reader.table() };
-        if table.remove(leaving_hash, leaving.place.0) {
-            self.arena.bury(state, leaving);
+        if table.remove(leaving_hash, leaving.0) {
+            self.arena.bury(state, leaving.0);
         }
-        if !table.insert(hash, place.0) {
+        if !table.insert(hash, slot) {
             self.arena.reader.insert_growing(state, hash, slot);
         }
         state.set_live(slot, due);
@@ -190,11 +188,10 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let hash = fresh.header.hash();
         let state = &mut self.writer.state;
         let fresh = self.arena.fill(state, fresh, payload, leaves)?;
-        let at = Whereabouts::of(slot);
         // SAFETY: the lock is held.
-        unsafe { self.arena.reader.table() }.replace(hash, at.place.0, Place::of(fresh).0);
+        unsafe { self.arena.reader.table() }.replace(hash, slot.0, fresh);
         state.set_live(fresh, due);
-        self.arena.bury(state, at);
+        self.arena.bury(state, slot.0);
         Some(SlotId(fresh))
     }
 
@@ -203,12 +200,11 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     #[inline]
     pub(in crate::engine) fn retire(&mut self, slot: SlotId, hash: u32) -> bool {
         let state = &mut self.writer.state;
-        let at = Whereabouts::of(slot);
         // SAFETY: the lock is held.
-        if !unsafe { self.arena.reader.table() }.remove(hash, at.place.0) {
+        if !unsafe { self.arena.reader.table() }.remove(hash, slot.0) {
             return false;
         }
-        self.arena.bury(state, at);
+        self.arena.bury(state, slot.0);
         true
     }
 
@@ -220,9 +216,9 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
     /// The slot that will be filled next, probably; its line is asked for.
     #[inline(always)]
     pub(in crate::engine) fn prefetch_next(&self) -> Option<SlotId> {
-        let place = self.writer.state.limbo.first()?;
-        prefetch(self.arena.reader.slots.line_of(place));
-        Some(SlotId(place.slot()))
+        let slot = self.writer.state.limbo.first()?;
+        prefetch(self.arena.reader.slots.line_of(slot));
+        Some(SlotId(slot))
     }
 
     /// Asks for the table's line of a hash ahead of its use.
@@ -238,9 +234,9 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let state = &mut self.writer.state;
         let mut freed = 0;
         while freed < most
-            && let Some(place) = self.arena.reclaim(state, |payload| into.push(payload))
+            && let Some(slot) = self.arena.reclaim(state, |payload| into.push(payload))
         {
-            state.free.push(place);
+            state.free.push(slot);
             freed += 1;
         }
         state.limbo.stamp();
@@ -289,7 +285,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         state.kept.write(&arena.reader.kept, slot.0, kept.words());
         state.put_forward(slot.0, kept.gone);
         // SAFETY: a live slot is filled (4).
-        unsafe { arena.reader.slots.node(Place::of(slot.0)) }.header.put_off(kept.attended());
+        unsafe { arena.reader.slots.node(slot.0) }.header.put_off(kept.attended());
     }
 
     /// Gives a live entry that is not kept past its time another deadline.
@@ -304,7 +300,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         }
         state.put_forward(slot.0, deadline.moment());
         // SAFETY: a live slot is filled (4).
-        unsafe { arena.reader.slots.node(Place::of(slot.0)) }.header.put_off(deadline);
+        unsafe { arena.reader.slots.node(slot.0) }.header.put_off(deadline);
     }
 
     /// No deadline is before this moment.
@@ -330,7 +326,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         for slot in slots_of(at, state.chunks[at].live) {
             let gone = state.kept_at(slot.0).map(|kept| kept.gone);
             // SAFETY: a live slot is filled (4).
-            let node = unsafe { arena.reader.slots.node(Place::of(slot.0)) };
+            let node = unsafe { arena.reader.slots.node(slot.0) };
             let deadline = gone.unwrap_or_else(|| node.header.deadline().moment());
             if deadline <= now {
                 due |= 1 << (slot.index() % CHUNK);
@@ -353,34 +349,34 @@ impl<K, V, B> Arena<K, V, B> {
         payload: impl FnOnce() -> Option<(K, V)>,
         leaves: impl FnMut((K, V)),
     ) -> Option<u32> {
-        let place = self.vacate(state, leaves)?;
+        let slot = self.vacate(state, leaves)?;
         let Some(payload) = payload() else {
-            state.free.push(place);
+            state.free.push(slot);
             return None;
         };
         if let Some(cell) = cell {
-            state.cells.write(&self.reader.cells, place.slot(), [cell.bits()]);
+            state.cells.write(&self.reader.cells, slot, [cell.bits()]);
         }
         match kept {
-            Some(kept) => state.kept.write(&self.reader.kept, place.slot(), kept.words()),
-            None if state.kept.is_in_use() => state.kept.clear(place.slot()),
+            Some(kept) => state.kept.write(&self.reader.kept, slot, kept.words()),
+            None if state.kept.is_in_use() => state.kept.clear(slot),
             None => {}
         }
         // SAFETY: `vacate` handed out an empty slot that no reader knows.
-        unsafe { self.reader.slots.fill(place, Node::new(header, payload)) };
-        Some(place.slot())
+        unsafe { self.reader.slots.fill(slot, Node::new(header, payload)) };
+        Some(slot)
     }
 
     /// An empty slot that no reader knows; `None` while readers keep too much from being reused.
     #[inline(always)]
-    pub(super) fn vacate(&self, state: &mut State<K, V>, leaves: impl FnMut((K, V))) -> Option<Place> {
-        if let Some(place) = state.free.pop() {
-            return Some(place);
+    pub(super) fn vacate(&self, state: &mut State<K, V>, leaves: impl FnMut((K, V))) -> Option<u32> {
+        if let Some(slot) = state.free.pop() {
+            return Some(slot);
         }
-        if let Some(place) = self.reclaim(state, leaves) {
-            return Some(place);
+        if let Some(slot) = self.reclaim(state, leaves) {
+            return Some(slot);
         }
-        self.take_fresh(state).map(Place::of)
+        self.take_fresh(state)
     }
 
     /// A slot that was never used, unless too many wait for readers.
@@ -397,29 +393,29 @@ impl<K, V, B> Arena<K, V, B> {
 
     /// The slot that has been in limbo for longest, if readers have passed it; what it held goes to `leaves`.
     #[inline(always)]
-    pub(super) fn reclaim(&self, state: &mut State<K, V>, mut leaves: impl FnMut((K, V))) -> Option<Place> {
-        let place = state.limbo.pop()?;
+    pub(super) fn reclaim(&self, state: &mut State<K, V>, mut leaves: impl FnMut((K, V))) -> Option<u32> {
+        let slot = state.limbo.pop()?;
         if state.limbo.is_empty() {
             self.writing.waiting.store(false, Ordering::Relaxed);
         }
         if std::mem::needs_drop::<(K, V)>() {
             // SAFETY: the slot is filled (4).
-            let node = unsafe { self.reader.slots.node(place) };
+            let node = unsafe { self.reader.slots.node(slot) };
             // SAFETY: it is filled, and no reader can still know it (3).
             leaves(unsafe { node.take() });
         }
-        Some(place)
+        Some(slot)
     }
 
     /// Puts a slot that the table names no longer into limbo.
     #[inline(always)]
-    pub(super) fn bury(&self, state: &mut State<K, V>, Whereabouts { place, slot }: Whereabouts) {
-        state.clear_live(slot.0);
+    pub(super) fn bury(&self, state: &mut State<K, V>, slot: u32) {
+        state.clear_live(slot);
         state.retired += 1;
         if state.limbo.is_empty() {
             self.writing.waiting.store(true, Ordering::Relaxed);
         }
         // After the table's store, as (3) asks.
-        state.limbo.push(place, state.share());
+        state.limbo.push(slot, state.share());
     }
 }

@@ -12,13 +12,14 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::super::Engine;
-use super::super::arena::{Header, Whereabouts};
+use super::super::arena::Header;
 use super::super::options::{Glance, Key, Value};
 use super::super::removal::guarded;
 use super::super::shard::{Leaving, LockedShard};
 use super::super::store::{Store, short};
 use super::Rest;
 use crate::clock::{Deadline, Moment};
+use crate::policy::SlotId;
 use crate::scope::{Charge, Node};
 use crate::stats::{Event, ScopeStats, tally};
 use crate::sync::Arc;
@@ -54,7 +55,7 @@ impl<K: Key, V: Value> Store<K, V> {
             let Some(domain) = domain else { return Err(pair) };
             return self.exchange_usually(engine, shard, node, (hash, domain), pair, weight, times);
         };
-        let (at, state) = (entry.whereabouts(), entry.header().state());
+        let (at, state) = (entry.slot(), entry.header().state());
         if state.is_tagged() {
             return Err(pair);
         }
@@ -74,12 +75,12 @@ impl<K: Key, V: Value> Store<K, V> {
         engine: &Engine,
         mut shard: LockedShard<'_, K, V>,
         node: &Node,
-        (at, heat): (Whereabouts, u8),
+        (at, heat): (SlotId, u8),
         pair: (K, V),
         weight: u64,
         (deadline, _): Times,
     ) -> Result<Option<Rest>, (K, V)> {
-        if !LockedShard::<K, V>::can_write_over() || !shard.is_all_one(at.slot(), weight) {
+        if !LockedShard::<K, V>::can_write_over() || !shard.is_all_one(at, weight) {
             return Err(pair);
         }
         let (key, value) = pair;
