@@ -433,3 +433,18 @@ fn what_an_eviction_has_counted_does_not_expire_too() {
     assert_eq!((stats.invalidated, stats.expired, stats.entries), (60, 240, 0));
     assert_eq!((engine.has_dead(), engine.registry().root().weight()), (false, 0));
 }
+
+/// Tables whose slots have short names take two thirds of the room.
+#[test]
+fn regions_of_many_entries_have_so_many_shards_that_their_slots_have_short_names() {
+    for entries in [1, 1_024, 100_000, 1_000_000, 1_100_000, 10_000_000, 200_000_000, u64::MAX] {
+        let mut config = manual(&TestClock::new());
+        config.limits = Limits::new(NonZeroU64::new(entries), None);
+        let engine = Engine::new(config);
+        let shards = engine.shards_for(None);
+        assert!(shards.is_power_of_two() && shards <= 4_096, "{shards}");
+        let slots = engine.expected_in(shards, 0, 0);
+        assert!(slots < 65_536 - 256 || shards == 4_096, "{slots} slots in each of {shards} shards");
+        assert!(entries > 1_000_000 || shards <= 128, "no more shards than that takes");
+    }
+}

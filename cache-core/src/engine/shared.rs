@@ -32,6 +32,10 @@ const EXACT: u64 = 1024;
 const LEAST_ENTRIES: u64 = 512;
 const LEAST_BYTES: u64 = 640 << 10;
 
+/// Slots of a shard up to which its table is near (see [`arena`](super::arena)), with some to spare; and shards at most for the sake of that.
+const NEAR_SLOTS: u64 = (1 << 16) - 512;
+const MOST_SHARDS: usize = 1 << 12;
+
 /// Everything an engine is made from. All of it has been checked.
 pub struct EngineConfig {
     /// The levels of the cache.
@@ -364,7 +368,21 @@ impl Engine {
             weight.map(|most| (most / LEAST_BYTES).max(most.min(LEAST_ENTRIES * 8) / LEAST_ENTRIES));
         let fit = entries.map(|most| most / LEAST_ENTRIES).or(by_weight).unwrap_or(u64::MAX);
         let fit = usize::try_from(fit).map_or(wanted, |fit| fit.clamp(1, wanted));
-        if max_per_scope.is_some() { wanted } else { prev_power_of_two(fit) }
+        let shards = if max_per_scope.is_some() { wanted } else { prev_power_of_two(fit) };
+        // More of them where so many entries are expected that a shard could not name them in sixteen bits.
+        let entries = entries.unwrap_or(0);
+        let is_near = |shards: &usize| self.slots_for(*shards, entries) <= NEAR_SLOTS;
+        std::iter::successors(Some(shards), |shards| Some(shards * 2))
+            .find(|shards| is_near(shards) || *shards >= MOST_SHARDS)
+            .unwrap_or(shards)
+    }
+
+    /// Slots that each of so many shards needs for so many entries at most.
+    fn slots_for(&self, shards: usize, entries: u64) -> u64 {
+        let share = entries / shards as u64;
+        // Shares differ by chance, and some slots wait for readers to pass.
+        let chance = if shards == 1 { 0 } else { share.isqrt() * 3 };
+        share.saturating_add(chance + (share / 64).min(64) + 8)
     }
 
     /// Slots that each of so many shards needs at most, if a bound says so for entries as heavy as those held; 0 if not.
@@ -374,10 +392,8 @@ impl Engine {
         let by_weight = self.limits.max_weight().filter(|_| weight > 0).map(by_weight);
         let bounds = [self.limits.max_entries().map(u128::from), by_weight];
         let Some(most) = bounds.into_iter().flatten().min() else { return 0 };
-        let share = most / shards as u128;
-        // Shares differ by chance, and some slots wait for readers to pass.
-        let chance = if shards == 1 { 0 } else { share.isqrt() * 3 };
-        u32::try_from(share + chance + (share / 64).min(64) + 8).unwrap_or(0)
+        let slots = u64::try_from(most).map_or(u64::MAX, |most| self.slots_for(shards, most));
+        u32::try_from(slots).unwrap_or(0)
     }
 
     /// Changes the bounds, and evicts down to them. Locks one shard at a time.

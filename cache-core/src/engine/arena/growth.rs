@@ -4,7 +4,7 @@
 
 use super::slots::{SEGMENTS, first_of, numbers_of};
 use super::state::State;
-use super::table::{Table, buckets_of, fill_of};
+use super::table::{Size, Table};
 use super::view::slots_of;
 use super::{BEYOND, CHUNK, FEW, ROOMY, Reader};
 use crate::epoch;
@@ -32,30 +32,43 @@ impl<K, V> Reader<K, V> {
         }
     }
 
+    /// Puts a slot in the place of another, in a table that can name it.
+    #[cold]
+    pub(super) fn replace_growing(&self, state: &mut State<K, V>, hash: u32, [from, to]: [u32; 2]) {
+        self.grow(state);
+        state.outgrown = true;
+        // SAFETY: the lock is held.
+        let is_replaced = unsafe { self.table() }.replace(hash, from, to);
+        debug_assert!(is_replaced, "a live slot is in the table");
+    }
+
     /// Moves to a table with room for one entry more, of whatever hash.
     pub(super) fn grow(&self, state: &State<K, V>) {
         // SAFETY: whoever has the state holds the lock.
-        let old = unsafe { self.table() };
-        let (mut buckets, mut crowd) = (old.buckets(), old.crowd());
-        // A full table gets more buckets. One with room elsewhere had bad luck, or has many keys of one hash.
-        if state.len >= fill_of(buckets) || (crowd * 8 >= buckets && state.len >= fill_of(buckets) / 2) {
-            let (wanted, full) = (buckets_of(state.expected as usize), state.len >= fill_of(buckets));
-            buckets += match wanted {
-                _ if wanted > buckets && wanted <= buckets * 2 => wanted - buckets,
+        let old = unsafe { self.table() }.size();
+        let (mut fill, wanted) = (old.fill(), state.expected as usize);
+        let is_full = state.len >= fill;
+        // A full table gets more buckets. One with room elsewhere had bad luck, has many keys of one hash, or a slot that it can not name.
+        let is_crowded = old.crowd * 8 >= old.buckets && state.len >= fill / 2;
+        if is_full || is_crowded {
+            fill += match wanted {
+                _ if wanted > fill && wanted <= fill * 2 => wanted - fill,
                 // What is expected is not exceeded by much, so in small steps.
-                _ if full && wanted <= buckets && buckets < wanted + wanted / 2 => buckets / 16 + 1,
-                _ => buckets,
+                _ if is_full && wanted <= fill && fill < wanted + wanted / 2 => fill / 16 + 1,
+                _ => fill,
             };
-        } else {
-            crowd = (crowd * 2).max(16);
         }
-        self.exchange(self.table_of(state, buckets, crowd));
+        let mut size = Size { crowd: old.crowd, ..Size::of(fill, state.fresh) };
+        if size == old {
+            size.crowd = (size.crowd * 2).max(16);
+        }
+        self.exchange(self.table_of(state, size));
     }
 
-    /// A table of all that is live, with so many seats beside its buckets, or as many more as that takes.
-    fn table_of(&self, state: &State<K, V>, buckets: usize, mut crowd: usize) -> Table {
+    /// A table of all that is live, of this size, or with as many more seats beside its buckets as that takes.
+    fn table_of(&self, state: &State<K, V>, mut size: Size) -> Table {
         loop {
-            let fresh = Table::new(buckets, crowd);
+            let fresh = Table::new(size);
             let live = (0..state.chunks.len()).flat_map(|chunk| slots_of(chunk, state.chunks[chunk].live));
             let moved = live.map(|slot| slot.0).all(|slot| {
                 // SAFETY: a live slot is filled (4).
@@ -65,7 +78,7 @@ impl<K, V> Reader<K, V> {
             if moved {
                 return fresh;
             }
-            crowd = (crowd * 2).max(16);
+            size.crowd = (size.crowd * 2).max(16);
         }
     }
 
@@ -104,9 +117,9 @@ impl<K, V> Reader<K, V> {
     /// Answers how many numbers there are then.
     pub(super) fn give_back(&self, state: &mut State<K, V>) -> u32 {
         // SAFETY: whoever has the state holds the lock.
-        let (buckets, wanted) = (unsafe { self.table() }.buckets(), buckets_of(state.len * 2).max(1));
-        if buckets / ROOMY >= wanted {
-            self.exchange(self.table_of(state, wanted, 0));
+        let (size, wanted) = (unsafe { self.table() }.size(), Size::of(state.len * 2, state.fresh));
+        if size.buckets / ROOMY >= wanted.buckets {
+            self.exchange(self.table_of(state, wanted));
             state.outgrown = true;
         }
         let numbers = state.allocated.iter().zip(0..).map(|(&nodes, segment)| (segment, nodes));
@@ -142,7 +155,7 @@ impl<K, V> Reader<K, V> {
 
     /// Gives all memory back. Nothing is live and nothing in limbo.
     pub(super) fn release(&self, state: &mut State<K, V>) {
-        self.exchange(Table::new(1, 0));
+        self.exchange(Table::new(Size::of(0, 0)));
         state.cells.release(&self.cells);
         state.kept.release(&self.kept);
         for segment in 0..SEGMENTS {

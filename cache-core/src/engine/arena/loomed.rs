@@ -57,8 +57,9 @@ fn header() -> Header {
     Header::new(SCOPE, HASH, Deadline::NEVER, 0)
 }
 
-fn shard(keys: &[u32]) -> Arc<Shard> {
+fn shard(keys: &[u32], is_near: bool) -> Arc<Shard> {
     let shard = Shard::new(0, ());
+    shard.reader.exchange(Table::new(Size { is_near, ..Size::of(0, 0) }));
     keys.iter().for_each(|&key| drop(insert(&shard, key)));
     Arc::new(shard)
 }
@@ -108,7 +109,7 @@ fn replace(shard: &Shard) {
 /// Puts 2 in the place of 1, as a newcomer in a full cache.
 fn exchange(shard: &Shard) {
     let mut shard = shard.lock();
-    let leaving = shard.find(HASH, SCOPE, &1).expect("it is there").whereabouts();
+    let leaving = shard.find(HASH, SCOPE, &1).expect("it is there").slot();
     let payload = (2, Thing::new(2, 1));
     let taken = shard.exchange((leaving, HASH), header(), Moment::NEVER, payload, drop);
     assert!(taken.is_ok(), "there is memory");
@@ -133,12 +134,25 @@ fn play_without(
     readers: &'static [fn(&Shard)],
     write: fn(&Shard),
 ) {
+    for is_near in [true, false] {
+        play_in(is_near, keys, gone, readers, write);
+    }
+}
+
+/// The same, in a table of one kind.
+fn play_in(
+    is_near: bool,
+    keys: &'static [u32],
+    gone: &'static [u32],
+    readers: &'static [fn(&Shard)],
+    write: fn(&Shard),
+) {
     let mut model = Builder::new();
     // Three changes of thread against its will find all that was broken; the models are to end in seconds.
     model.preemption_bound = Some(3);
     model.max_branches = 20_000;
     model.check(move || {
-        let shard = shard(keys);
+        let shard = shard(keys, is_near);
         gone.iter().for_each(|&key| retire(&shard, key));
         assert_eq!(reclaim(&shard), gone.len());
         // They begin together: loom does not go back to before a thread was there.
@@ -275,7 +289,7 @@ fn loom_value_is_handed_out_after_one_raise_when_nobody_reads() {
     let mut model = Builder::new();
     model.preemption_bound = Some(1);
     model.check(|| {
-        let shard = shard(&[1]);
+        let shard = shard(&[1], true);
         assert_eq!(get(&shard, 1), Some(1));
         retire(&shard, 1);
         assert_eq!(reclaim(&shard), 1);

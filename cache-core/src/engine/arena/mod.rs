@@ -11,12 +11,13 @@
 //! over only if it is a word (`word`), its slot is live, and the lock is held; then as a word, and before the deadline
 //! that goes with it. (9) What stands beside a tagged or kept entry (`beside`) is written before the table names its slot, as in (2);
 //! of an entry that has nothing there it says so.
-//! Cost: a look-up is two cold lines; an entry is 16 bytes beside key and value, 9 in the table and 0.3 in `chunks`.
+//! Cost: a look-up is two cold lines; an entry is 16 bytes beside key and value, 6 or 9 in the table and 0.3 in `chunks`.
 //! The idea of memory that outlives its removal until readers have passed: Fraser, "Practical lock-freedom", 2004, 5.2.3.
 
 #![allow(unsafe_code, reason = "slots are shared between readers and a writer; the rules are above")]
 
 mod beside;
+mod bucket;
 mod entry;
 mod growth;
 mod header;
@@ -44,9 +45,9 @@ pub(super) use entry::Entry;
 use header::id_of;
 pub(super) use header::{Header, State as HeaderState};
 pub(super) use kept::Kept;
-use slots::Slots;
+use slots::{Name, Slots};
 use state::State;
-use table::{First, Table};
+use table::{First, Seek, Size, Table};
 pub(super) use view::View;
 use view::slots_of;
 pub(super) use writer::Locked;
@@ -165,7 +166,7 @@ impl<K, V, B> std::ops::Deref for Shards<K, V, B> {
 impl<K, V, B> Arena<K, V, B> {
     /// An empty shard that expects so many slots at most, or 0 where nobody knows.
     pub(super) fn new(expected: u32, books: B) -> Self {
-        let table = Box::into_raw(Box::new(Table::new(1, 0)));
+        let table = Box::into_raw(Box::new(Table::new(Size::of(0, 0))));
         Self {
             reader: CachePadded::new(Reader {
                 table: AtomicPtr::new(table),
@@ -261,8 +262,8 @@ impl<K, V> Reader<K, V> {
         // SAFETY: by (6) the table lives while the caller is pinned; only a lock's holder replaces it.
         let table = unsafe { &*self.table.load(Ordering::Acquire) };
         let id = id_of(scope, hash);
-        // SAFETY: the caller's promise, and the table named the slot.
-        table.find(hash, |slot| unsafe { self.check(slot, id, key) })
+        // SAFETY: the caller's promise, and the table looks at slots that it names.
+        table.find(hash, unsafe { self.seek(id, key) })
     }
 
     /// # Safety
@@ -274,31 +275,47 @@ impl<K, V> Reader<K, V> {
     {
         // SAFETY: by (6) the table lives while the caller is pinned; only a lock's holder replaces it.
         let table = unsafe { &*self.table.load(Ordering::Acquire) };
-        // SAFETY: the caller's promise, and the table named the slot.
-        match table.first(hash, |slot| unsafe { self.check(slot, id, key) }) {
+        // SAFETY: the caller's promise, and the table looks at slots that it names.
+        match table.first(hash, unsafe { self.seek(id, key) }) {
             First::Found(entry) => Glance::Found(entry),
             First::Absent => Glance::Absent,
             First::Elsewhere => Glance::Unsure,
         }
     }
 
-    /// The entry of a slot, if it is the one that is looked for.
+    /// Looks for the entry of a key and its [`id_of`].
     ///
     /// # Safety
-    /// The table named the slot while the caller was pinned, or held the lock, and so the caller is for 'a.
-    #[inline]
-    unsafe fn check<'a, Q>(&'a self, slot: u32, id: u64, key: &Q) -> Option<Entry<'a, K, V>>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
-        // SAFETY: by (2) and (3) the slot is filled and stays so for 'a.
-        let node = unsafe { self.slots.node(slot) };
-        if !node.header.is(id) {
+    /// It is shown slots only that the table names while the caller is pinned, or holds the lock, and so the caller is for 'a.
+    #[inline(always)]
+    unsafe fn seek<'a, 'q, Q: ?Sized>(&'a self, id: u64, key: &'q Q) -> Wanted<'a, 'q, K, V, Q> {
+        Wanted { slots: &self.slots, id, key }
+    }
+}
+
+/// The entry that is looked for.
+struct Wanted<'a, 'q, K, V, Q: ?Sized> {
+    slots: &'a Slots<K, V>,
+    id: u64,
+    key: &'q Q,
+}
+
+impl<'a, K, V, Q> Seek for Wanted<'a, '_, K, V, Q>
+where
+    Q: Hash + Equivalent<K> + ?Sized,
+{
+    type Found = Entry<'a, K, V>;
+
+    #[inline(always)]
+    fn look<N: Name>(&mut self, name: N) -> Option<Self::Found> {
+        // SAFETY: by (2) and (3) the slot is filled and stays so for 'a, as whoever looks has promised.
+        let node = unsafe { self.slots.named(name) };
+        if !node.header.is(self.id) {
             return None;
         }
         // SAFETY: as above.
         let known = unsafe { node.key() };
-        key.equivalent(known).then_some(Entry { node, slot: SlotId(slot) })
+        self.key.equivalent(known).then(|| Entry { node, slot: SlotId(name.slot()) })
     }
 }
 

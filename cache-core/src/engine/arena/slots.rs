@@ -5,7 +5,7 @@
 //! emptied when none can still know it. What makes (3) true is the arena's business; here every access that relies on it
 //! is unsafe and says so.
 //! Segments begin with a line of memory.
-//! Cost: one load and four instructions from a number to its node.
+//! Cost: one load and four or five instructions from a name to its node.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::MaybeUninit;
@@ -16,8 +16,8 @@ use crate::sync::{AtomicPtr, Ordering, UnsafeCell};
 /// Numbers in the first segment.
 const FIRST: u32 = 16;
 
-/// Segments at most; all numbers are below 2^28 − 16.
-pub(super) const SEGMENTS: usize = 24;
+/// Segments at most; all numbers are below 2^27 − 16.
+pub(super) const SEGMENTS: usize = 23;
 
 /// An entry: its header, its key and its value.
 pub(super) struct Node<K, V> {
@@ -80,18 +80,84 @@ impl<K, V> Node<K, V> {
 /// Bytes of a line of memory.
 const LINE: usize = 64;
 
-/// The places of one shard.
-pub(super) struct Slots<K, V> {
-    /// Each pointer stands so far before its segment that the number is added as it is.
-    segments: [AtomicPtr<Node<K, V>>; SEGMENTS],
+/// A slot as a table writes it down, and as its node is found by.
+pub(super) trait Name: Copy + PartialEq {
+    /// The highest slot that has such a name.
+    const HIGHEST: u32;
+
+    /// The name of a slot, which is not too high.
+    fn of(slot: u32) -> Self;
+
+    /// The slot that has this name.
+    fn slot(self) -> u32;
+
+    /// Its segment.
+    fn segment(self) -> usize;
 }
+
+/// The number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Short(pub(super) u16);
+
+impl Name for Short {
+    const HIGHEST: u32 = u16::MAX as u32;
+
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "no higher slot is asked for")]
+    fn of(slot: u32) -> Self {
+        Self(slot as u16)
+    }
+
+    #[inline(always)]
+    fn slot(self) -> u32 {
+        self.0.into()
+    }
+
+    #[inline(always)]
+    fn segment(self) -> usize {
+        segment_of(self.slot())
+    }
+}
+
+/// The segment above [`NUMBER`] bits, and the number: to find the segment takes some processors longer than all the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Long(pub(super) u32);
+
+impl Name for Long {
+    const HIGHEST: u32 = first_of(SEGMENTS) - 1;
+
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "there are few segments")]
+    fn of(slot: u32) -> Self {
+        Self((segment_of(slot) as u32) << NUMBER | slot)
+    }
+
+    #[inline(always)]
+    fn slot(self) -> u32 {
+        self.0 & ((1 << NUMBER) - 1)
+    }
+
+    #[inline(always)]
+    fn segment(self) -> usize {
+        (self.0 >> NUMBER) as usize
+    }
+}
+
+/// Bits of a long name that are the number.
+const NUMBER: u32 = 27;
 
 /// The segment of a number.
 #[inline(always)]
 const fn segment_of(slot: u32) -> usize {
     let number = slot.wrapping_add(FIRST);
     // What is or-ed changes no logarithm of a number there is; it says that there is one, which spares a check.
-    ((number | FIRST).ilog2() - FIRST.ilog2()) as usize
+    ((number | FIRST).ilog2() as usize).wrapping_sub(FIRST.ilog2() as usize)
+}
+
+/// The places of one shard.
+pub(super) struct Slots<K, V> {
+    /// Each pointer stands so far before its segment that the number is added as it is.
+    segments: [AtomicPtr<Node<K, V>>; SEGMENTS],
 }
 
 /// The first number of a segment.
@@ -152,20 +218,32 @@ impl<K, V> Slots<K, V> {
     #[inline]
     pub(super) unsafe fn fill(&self, slot: u32, node: Node<K, V>) {
         // SAFETY: the place is allocated.
-        let address = unsafe { self.address(slot) };
+        let address = unsafe { self.address(segment_of(slot), slot) };
         // SAFETY: it is memory that nobody reads or writes.
         unsafe { address.write(node) }
     }
 
-    /// The node of a place.
+    /// The node of a slot.
     ///
     /// # Safety
     /// The place has been filled, and its segment is not freed while the reference lives.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn node(&self, slot: u32) -> &Node<K, V> {
         // SAFETY: a filled place is allocated.
-        let address = unsafe { self.address(slot) };
+        let address = unsafe { self.address(segment_of(slot), slot) };
         // SAFETY: it holds a node; what changes in it later is behind cells.
+        unsafe { &*address }
+    }
+
+    /// The node of a slot that has this name.
+    ///
+    /// # Safety
+    /// As of [`node`](Self::node).
+    #[inline(always)]
+    pub(super) unsafe fn named(&self, name: impl Name) -> &Node<K, V> {
+        // SAFETY: as there.
+        let address = unsafe { self.address(name.segment(), name.slot()) };
+        // SAFETY: as there.
         unsafe { &*address }
     }
 
@@ -178,11 +256,11 @@ impl<K, V> Slots<K, V> {
 
     /// # Safety
     /// The place was allocated.
-    #[inline]
-    unsafe fn address(&self, slot: u32) -> *mut Node<K, V> {
+    #[inline(always)]
+    unsafe fn address(&self, segment: usize, slot: u32) -> *mut Node<K, V> {
         // SAFETY: nothing is allocated but in one of the segments.
-        let segment = unsafe { self.segments.get_unchecked(segment_of(slot)) };
-        // Whoever has a number has it from a release that came after the segment's.
+        let segment = unsafe { self.segments.get_unchecked(segment) };
+        // Whoever knows a slot knows it from a release that came after the segment's.
         segment.load(Ordering::Acquire).wrapping_add(slot as usize)
     }
 }
@@ -200,7 +278,17 @@ mod tests {
             next += numbers_of(segment);
             assert_eq!(segment_of(next - 1), segment);
         }
-        assert_eq!(next, (1 << 28) - 16);
+        assert_eq!(next, (1 << NUMBER) - 16);
+    }
+
+    #[test]
+    fn names_are_of_one_slot_each() {
+        fn check<N: Name>(slot: u32) {
+            let name = N::of(slot);
+            assert_eq!((name.slot(), name.segment()), (slot, segment_of(slot)));
+        }
+        (0..=Short::HIGHEST).for_each(check::<Short>);
+        (0..100_000).chain([1 << 20, Long::HIGHEST]).for_each(check::<Long>);
     }
 
     #[test]

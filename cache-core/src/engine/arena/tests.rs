@@ -104,7 +104,7 @@ fn memory_of_many_goes_when_few_are_left_and_comes_back() {
             };
             assert!(chunks <= numbers.div_ceil(CHUNK) && free <= numbers, "{chunks}, {free}");
             // SAFETY: the lock was held a moment ago, and nobody else has the arena.
-            assert!(unsafe { arena.reader.table() }.buckets() < 64);
+            assert!(unsafe { arena.reader.table() }.size().buckets < 64);
         }
         assert!(added.end > 100_000);
     }
@@ -138,4 +138,41 @@ fn memory_of_a_slot_that_waits_for_readers_stays() {
 fn shard_takes_a_power_of_two_of_bytes() {
     type Shard<K, V> = super::Arena<K, V, crate::engine::shard::Books<K, V>>;
     assert_eq!([size_of::<Shard<u64, u64>>(), size_of::<Shard<String, String>>()], [1024; 2]);
+}
+
+/// Puts another value in the place of a key's, in another slot.
+fn replace(arena: &Plain, key: u64, value: u64) {
+    let mut locked = arena.lock();
+    let slot = locked.find(spread(key), 1, &key).expect("it is there").slot();
+    let payload = || Some((key, value));
+    locked.replace(slot, header(spread(key)), Moment::NEVER, payload, drop).expect("there is memory");
+}
+
+#[test]
+fn slots_beyond_short_names_are_found_whether_they_come_by_an_insert_or_by_an_overwrite() {
+    let is_near = |arena: &Plain| {
+        let _locked = arena.lock();
+        // SAFETY: the lock is held.
+        unsafe { arena.reader.table() }.size().is_near
+    };
+    let last = 1 << 16;
+    for overwrites in [true, false] {
+        let arena = Plain::new(0, ());
+        assert!(!is_near(&arena), "a small table has long names");
+        (0..last).for_each(|key| _ = add(&arena, spread(key), key).expect("there is memory"));
+        assert!(is_near(&arena), "all slots have short names");
+        if overwrites {
+            replace(&arena, 7, 77);
+        } else {
+            add(&arena, spread(last), last).expect("there is memory");
+        }
+        assert!(!is_near(&arena), "one has none");
+        let expected = |key| if overwrites && key == 7 { 77 } else { key };
+        let there = if overwrites { 0..last } else { 0..last + 1 };
+        assert!(there.clone().all(|key| value(&arena, spread(key), key) == Some(expected(key))));
+        leave_only(&arena, there, |key| key < 3_000);
+        (last + 1..last + 20_000).for_each(|key| _ = add(&arena, spread(key), key).expect("there is memory"));
+        let there = (0..3_000).chain(last + 1..last + 20_000);
+        assert!(there.clone().all(|key| value(&arena, spread(key), key) == Some(expected(key))));
+    }
 }

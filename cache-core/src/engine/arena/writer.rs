@@ -11,7 +11,6 @@ use super::header::{Fresh, Header};
 use super::kept::Kept;
 use super::slots::Node;
 use super::state::State;
-use super::table::fill_of;
 use super::view::{View, slots_of};
 use super::{Arena, BATCH, CHUNK, FEWEST, STALLED, Writer, word};
 use crate::clock::{Deadline, Moment};
@@ -96,7 +95,7 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let slot = self.arena.fill(state, fresh, payload, leaves)?;
         // SAFETY: the lock is held.
         let table = unsafe { self.arena.reader.table() };
-        if state.len >= fill_of(table.buckets()) || !table.insert(hash, slot) {
+        if state.len >= table.size().fill() || !table.insert(hash, slot) {
             self.arena.reader.insert_growing(state, hash, slot);
         }
         state.set_live(slot, due);
@@ -189,7 +188,9 @@ impl<'a, K, V, B> Locked<'a, K, V, B> {
         let state = &mut self.writer.state;
         let fresh = self.arena.fill(state, fresh, payload, leaves)?;
         // SAFETY: the lock is held.
-        unsafe { self.arena.reader.table() }.replace(hash, slot.0, fresh);
+        if !unsafe { self.arena.reader.table() }.replace(hash, slot.0, fresh) {
+            self.arena.reader.replace_growing(state, hash, [slot.0, fresh]);
+        }
         state.set_live(fresh, due);
         self.arena.bury(state, slot.0);
         Some(SlotId(fresh))
