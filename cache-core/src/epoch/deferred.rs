@@ -24,7 +24,8 @@ impl<T: Send> Garbage for T {}
 
 struct Line {
     pieces: Mutex<VecDeque<(Stamp, Box<dyn Garbage>)>>,
-    /// How many there are, so that a look at an empty line costs a load.
+    /// How many there are, those that are being dropped included: so that a look at an empty line costs a load, and who finds it empty finds
+    /// everything dropped.
     count: AtomicUsize,
 }
 
@@ -53,7 +54,7 @@ pub(crate) fn defer<T: Send + 'static>(garbage: T) {
     let mut pieces = LINE.pieces.lock();
     // Taken in here for (4): one reader of the epoch after the other.
     pieces.push_back((local::stamp(), garbage));
-    LINE.count.store(pieces.len(), Ordering::Relaxed);
+    LINE.count.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Pieces that somebody drops who has other things to do: so many, or a part of a long line, which so cannot grow for ever.
@@ -80,9 +81,9 @@ pub(super) fn collect_some() {
     }
 }
 
-/// Whether no garbage waits.
+/// Whether no garbage waits, and none is being dropped by anybody.
 pub(crate) fn is_clean() -> bool {
-    LINE.count.load(Ordering::Relaxed) == 0
+    LINE.count.load(Ordering::Acquire) == 0
 }
 
 #[cold]
@@ -96,6 +97,7 @@ fn drop_what_is_past(most: usize) {
         if catch_unwind(AssertUnwindSafe(|| drop(garbage))).is_err() {
             tracing::error!(target: "strata_cache", "user code panicked while old memory was dropped");
         }
+        LINE.count.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -106,7 +108,6 @@ fn next() -> Option<Box<dyn Garbage>> {
         return None;
     }
     let garbage = pieces.pop_front().map(|(_, garbage)| garbage);
-    LINE.count.store(pieces.len(), Ordering::Relaxed);
     if pieces.is_empty() && pieces.capacity() > KEPT {
         *pieces = VecDeque::new();
     }

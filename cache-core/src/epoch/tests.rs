@@ -2,6 +2,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::domain::Domain;
 use super::local::advance;
@@ -240,12 +241,15 @@ fn garbage_is_dropped_outside_of_pins_and_never_inside_of_another_drop() {
     }
     thread_local! {
         static DEPTH: Cell<usize> = const { Cell::new(0) };
+        /// Dropped by this thread. Those of other tests may do it, too.
+        static HERE: Cell<usize> = const { Cell::new(0) };
     }
     impl Drop for Chain {
         fn drop(&mut self) {
             assert_eq!(DEPTH.replace(1), 0, "a drop inside of a drop");
             assert!(!local::is_pinned());
             self.dropped.fetch_add(1, SeqCst);
+            HERE.set(HERE.get() + 1);
             if let Some(length) = self.length.checked_sub(1) {
                 defer(Chain { length, dropped: self.dropped.clone() });
                 collect();
@@ -260,12 +264,12 @@ fn garbage_is_dropped_outside_of_pins_and_never_inside_of_another_drop() {
     collect();
     advance();
     collect();
-    assert_eq!(dropped.load(SeqCst), 0, "the thread is pinned");
+    assert_eq!(HERE.get(), 0, "the thread is pinned");
     drop(pinned);
     advance();
     let pinned = pin();
     collect();
-    assert_eq!(dropped.load(SeqCst), 0, "it is past, and the thread is pinned again");
+    assert_eq!(HERE.get(), 0, "it is past, and the thread is pinned again");
     drop(pinned);
     collect_until(|| dropped.load(SeqCst) == 21);
 }
@@ -384,4 +388,39 @@ fn line_that_was_long_keeps_room_for_few() {
         );
         collect();
     }
+}
+
+#[test]
+fn garbage_that_somebody_is_dropping_is_not_gone_yet() {
+    struct Slow(std::sync::mpsc::Sender<()>, std::sync::mpsc::Receiver<()>);
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+            let _ = self.1.recv();
+        }
+    }
+
+    let _alone = LINE.lock();
+    let (begins, has_begun) = std::sync::mpsc::channel();
+    let (go_on, goes_on) = std::sync::mpsc::channel();
+    defer(Slow(begins, goes_on));
+    let (limit, others) = (Instant::now() + Duration::from_secs(20), AtomicBool::new(true));
+    std::thread::scope(|threads| {
+        let collects = || {
+            while others.load(SeqCst) && Instant::now() < limit {
+                super::collect();
+                std::thread::yield_now();
+            }
+        };
+        threads.spawn(collects);
+        has_begun.recv_timeout(Duration::from_secs(20)).expect("it is dropped by somebody");
+        let waits = !super::is_clean() && !super::settle();
+        go_on.send(()).expect("the drop waits");
+        assert!(waits, "it is being dropped");
+        while !super::settle() {
+            assert!(Instant::now() < limit, "garbage stays");
+        }
+        others.store(false, SeqCst);
+    });
 }
