@@ -1,9 +1,9 @@
 //! One bucket of a table: tags, the slots that go with them, which ways are taken, and how many entries it had to send elsewhere.
 //!
-//! (1) A way that is taken holds the name of an entry's slot that was complete before: name and tag are stored first, then the bit that says so.
-//! Who finds a way taken may meet who has it meanwhile. (2) What is seen at one look is of several
-//! moments: what was in the bucket all along is found, and a way that changed hands is compared in full.
-//! Cost: [`Near`] half a line for 5.75 entries, [`Wide`] a line for 7.25.
+//! (1) A way that is taken holds the name of a slot whose entry was complete before: name and tag are stored first, then the bit that says
+//! so. Who finds a way taken may meet who has it meanwhile. (2) What is seen at one look is of several moments: what was in the
+//! bucket all along is found, and a way that changed hands is compared in full.
+//! Cost: [`Near`] half a line for 5.5 entries on average in a full table, [`Wide`] a line for 7.25.
 
 use super::lanes;
 use super::slots::{Long, Name, Short};
