@@ -66,7 +66,7 @@ const WIDE_MOST: u64 = (1 << (WIDE_TAKEN - WIDE_DISPLACED)) - 1;
 
 impl Bucket for Wide {
     const WAYS: usize = 12;
-    // With 32, one entry in nine is displaced after churn, with 29 one in twenty.
+    // With 32, one entry in nine is displaced after churn, with 29 one in seventeen.
     const FILL_OF_FOUR: usize = 29;
     type Name = Long;
 
@@ -152,7 +152,7 @@ const NEAR_MOST: u32 = u32::MAX >> NEAR_DISPLACED;
 
 impl Bucket for Near {
     const WAYS: usize = 10;
-    // With 24, one entry in fourteen is displaced after churn, with 22 one in twenty.
+    // With 24, one entry in fourteen is displaced after churn, with 22 one in twenty-one.
     const FILL_OF_FOUR: usize = 22;
     type Name = Short;
 

@@ -1,12 +1,12 @@
 //! Where the entries of a shard are found: buckets of ten or twelve ways, read without a lock.
 //!
-//! (1) One writer at a time, the holder of the shard's lock; readers come at any moment. (2) Buckets keep the rules of their
-//! room ([`bucket`](super::bucket)). (3) An entry stands in
-//! its home bucket or its alternate; `displaced` of the home counts those in the alternate, so a reader looks there
-//! only if there are any, and a removal leaves nothing behind. Where both are full, as with keys of one hash, it stands in
-//! the crowd, which counts as displaced and is searched from end to end. (4) An entry never moves within one table. (5) Tags only
-//! choose candidates; whoever asks compares in full. (6) The buckets of a large table are near, half a line each, as long as sixteen bits are enough for
-//! every slot, for what a hit waits for is how much of the table stays beside the processor (record 25).
+//! (1) One writer at a time, the holder of the shard's lock; readers come at any moment. (2) Each bucket keeps the rules of
+//! [`bucket`](super::bucket). (3) An entry stands in its home bucket or its alternate; `displaced` of the home counts those in the
+//! alternate, so a reader looks there only if there are any, and a removal leaves nothing behind. Where both are full, as with keys
+//! of one hash, it stands in the crowd, which counts as displaced and is searched from end to end. (4) An entry never moves within
+//! one table. (5) Tags only choose candidates; whoever asks compares in full. (6) The buckets of a large table are near, half a
+//! line each, as long as sixteen bits are enough for every slot: a hit waits for what of the table is not beside the processor
+//! (record 25).
 //! Cost: 5.8 bytes an entry, or 8.8 in a small table and where slots are more; one line a look-up, two while the home overflows.
 //! Two choices after Azar, Broder, Karlin, Upfal, "Balanced Allocations", SIAM J. Comput. 29(1), 1999; tags in a line after
 //! Fan, Andersen, Kaminsky, "MemC3", NSDI 2013, section 3.1.
