@@ -82,9 +82,6 @@ const LINE: usize = 64;
 
 /// A slot as a table writes it down, and as its node is found by.
 pub(super) trait Name: Copy + PartialEq {
-    /// The highest slot that has such a name.
-    const HIGHEST: u32;
-
     /// The name of a slot, which is not too high.
     fn of(slot: u32) -> Self;
 
@@ -99,9 +96,12 @@ pub(super) trait Name: Copy + PartialEq {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Short(pub(super) u16);
 
-impl Name for Short {
-    const HIGHEST: u32 = u16::MAX as u32;
+impl Short {
+    /// The highest slot that has such a name.
+    pub(super) const HIGHEST: u32 = u16::MAX as u32;
+}
 
+impl Name for Short {
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "no higher slot is asked for")]
     fn of(slot: u32) -> Self {
@@ -124,8 +124,6 @@ impl Name for Short {
 pub(super) struct Long(pub(super) u32);
 
 impl Name for Long {
-    const HIGHEST: u32 = first_of(SEGMENTS) - 1;
-
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "there are few segments")]
     fn of(slot: u32) -> Self {
@@ -288,7 +286,7 @@ mod tests {
             assert_eq!((name.slot(), name.segment()), (slot, segment_of(slot)));
         }
         (0..=Short::HIGHEST).for_each(check::<Short>);
-        (0..100_000).chain([1 << 20, Long::HIGHEST]).for_each(check::<Long>);
+        (0..100_000).chain([1 << 20, first_of(SEGMENTS) - 1]).for_each(check::<Long>);
     }
 
     #[test]

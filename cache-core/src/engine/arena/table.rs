@@ -12,7 +12,7 @@
 //! Fan, Andersen, Kaminsky, "MemC3", NSDI 2013, section 3.1.
 
 use super::bucket::{Bucket, Near, Wide};
-use super::slots::{Long, Name};
+use super::slots::{Long, Name, Short};
 use crate::prefetch::prefetch_at;
 use crate::sync::{AtomicU32, Ordering};
 
@@ -66,9 +66,6 @@ impl Drop for Table {
 /// line, homes without a way left displace all who come after.
 const LEANING: u32 = 3;
 
-/// The highest slot that a near bucket can name.
-const HIGHEST_NEAR: u32 = <Near as Bucket>::Name::HIGHEST;
-
 /// Entries from which on buckets are near. A smaller table stays beside the processor anyhow, and a long name is read sooner.
 const FEWEST_NEAR: usize = if cfg!(any(shuttle, loom)) { 0 } else { 2048 };
 
@@ -88,19 +85,23 @@ pub(super) struct Size {
 impl Size {
     /// Of so many entries, whose slots are below `slots`.
     pub(super) fn of(entries: usize, slots: u32) -> Self {
-        let is_near = entries >= FEWEST_NEAR && slots <= HIGHEST_NEAR + 1;
+        let is_near = entries >= FEWEST_NEAR && slots <= Short::HIGHEST + 1;
         let size = Self { buckets: 1, crowd: 0, is_near };
         Self { buckets: size.buckets_of(entries).max(1), ..size }
     }
 
     /// How many buckets of its kind so many entries fill.
     pub(super) fn buckets_of(self, entries: usize) -> usize {
-        (entries * 4).div_ceil(if self.is_near { Near::FILL_OF_FOUR } else { Wide::FILL_OF_FOUR })
+        (entries * 4).div_ceil(self.fill_of_four())
     }
 
     /// How many entries fill it.
     pub(super) fn fill(self) -> usize {
-        self.buckets * (if self.is_near { Near::FILL_OF_FOUR } else { Wide::FILL_OF_FOUR }) / 4
+        self.buckets * self.fill_of_four() / 4
+    }
+
+    fn fill_of_four(self) -> usize {
+        if self.is_near { Near::FILL_OF_FOUR } else { Wide::FILL_OF_FOUR }
     }
 }
 
@@ -160,7 +161,7 @@ impl Table {
     #[inline(always)]
     pub(super) fn insert(&self, hash: u32, slot: u32) -> bool {
         match &self.rows {
-            Rows::Near(rows) => slot <= HIGHEST_NEAR && rows.insert(&self.crowd, hash, slot),
+            Rows::Near(rows) => slot <= Short::HIGHEST && rows.insert(&self.crowd, hash, slot),
             Rows::Wide(rows) => rows.insert(&self.crowd, hash, slot),
         }
     }
@@ -178,7 +179,7 @@ impl Table {
     /// table. Readers find one or the other. For the writer.
     pub(super) fn replace(&self, hash: u32, from: u32, to: u32) -> bool {
         match &self.rows {
-            Rows::Near(rows) => to <= HIGHEST_NEAR && rows.replace(&self.crowd, hash, from, to),
+            Rows::Near(rows) => to <= Short::HIGHEST && rows.replace(&self.crowd, hash, from, to),
             Rows::Wide(rows) => rows.replace(&self.crowd, hash, from, to),
         }
     }
@@ -497,12 +498,14 @@ mod tests {
 
     #[test]
     fn near_table_takes_no_slot_that_it_could_not_name() {
-        let near = Table::new(Size::of(5_000, HIGHEST_NEAR + 1));
+        let near = Table::new(Size::of(5_000, Short::HIGHEST + 1));
         assert!(
-            near.size().is_near && !Size::of(5_000, HIGHEST_NEAR + 2).is_near && !Size::of(100, 100).is_near
+            near.size().is_near
+                && !Size::of(5_000, Short::HIGHEST + 2).is_near
+                && !Size::of(100, 100).is_near
         );
-        assert!(near.insert(7, HIGHEST_NEAR) && !near.insert(7, HIGHEST_NEAR + 1));
-        assert!(!near.replace(7, HIGHEST_NEAR, HIGHEST_NEAR + 7) && near.remove(7, HIGHEST_NEAR));
+        assert!(near.insert(7, Short::HIGHEST) && !near.insert(7, Short::HIGHEST + 1));
+        assert!(!near.replace(7, Short::HIGHEST, Short::HIGHEST + 7) && near.remove(7, Short::HIGHEST));
         assert_eq!(near.find(7, Plainly(Some)), None);
     }
 }
